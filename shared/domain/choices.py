@@ -1,0 +1,178 @@
+"""The choices of the model: enumerations whose integers are those of Dataverse's server-side synchronization.
+
+Where Sidesync needs a choice that the model lacks, it is a `StrEnum`: an integer always means "the model's own number".
+"""
+
+from enum import IntEnum, StrEnum
+
+
+class Workload(StrEnum):
+    """What is synchronized for a mailbox. The unit of scheduling is (mailbox, workload)."""
+
+    INCOMING = "incoming"
+    OUTGOING = "outgoing"
+    ACT = "act"
+
+
+class ServerType(IntEnum):
+    """emailserverprofile.servertype."""
+
+    EXCHANGE_SERVER = 0
+    POP3_SMTP = 1
+    EXCHANGE_ONLINE = 3
+    IMAP_SMTP = 4
+
+
+class AuthenticationProtocol(IntEnum):
+    """emailserverprofile.incomingauthenticationprotocol."""
+
+    AUTO_DETECT = 0
+    NEGOTIATE = 1
+    NTLM = 2
+    BASIC = 3
+    OAUTH = 4
+
+
+class CredentialSource(IntEnum):
+    """emailserverprofile.incomingcredentialretrieval: whose credentials open the connection."""
+
+    MAILBOX = 0
+    PROFILE = 1
+    MANAGED_IDENTITY = 2
+    """The model's "server to server": the platform vouches for us, nobody stores a secret."""
+    ANONYMOUS = 4
+    APPLICATION = 7
+    """The model's "Azure AD OAuth": an application registration with its own secret."""
+
+
+class EmailDeliveryMethod(IntEnum):
+    """mailbox.incomingemaildeliverymethod and outgoingemaildeliverymethod."""
+
+    NONE = 0
+    OUTLOOK = 1
+    SERVER_SIDE = 2
+    FORWARD_MAILBOX = 3
+
+
+class ActDeliveryMethod(IntEnum):
+    """mailbox.actdeliverymethod. The model orders it differently from the email methods."""
+
+    OUTLOOK = 0
+    SERVER_SIDE = 1
+    NONE = 2
+
+
+class Approval(IntEnum):
+    """mailbox.emailrouteraccessapproval."""
+
+    EMPTY = 0
+    APPROVED = 1
+    PENDING = 2
+    REJECTED = 3
+
+
+class WorkloadStatus(IntEnum):
+    """mailbox.incomingemailstatus and its siblings."""
+
+    NOT_RUN = 0
+    SUCCESS = 1
+    FAILURE = 2
+
+
+class ActivityState(IntEnum):
+    """email.statecode."""
+
+    OPEN = 0
+    COMPLETED = 1
+    CANCELED = 2
+
+
+class EmailStatus(IntEnum):
+    """email.statuscode."""
+
+    DRAFT = 1
+    COMPLETED = 2
+    SENT = 3
+    RECEIVED = 4
+    CANCELED = 5
+    PENDING_SEND = 6
+    SENDING = 7
+    FAILED = 8
+
+
+class Direction(IntEnum):
+    """email.directioncode, a Boolean of the model: true is outgoing."""
+
+    INCOMING = 0
+    OUTGOING = 1
+
+
+class ParticipationType(IntEnum):
+    """activityparty.participationtypemask."""
+
+    SENDER = 1
+    TO = 2
+    CC = 3
+    BCC = 4
+
+
+class Priority(IntEnum):
+    """email.prioritycode."""
+
+    LOW = 0
+    NORMAL = 1
+    HIGH = 2
+
+
+class AlertLevel(IntEnum):
+    """tracelog.level."""
+
+    INFORMATION = 1
+    WARNING = 2
+    ERROR = 3
+
+
+class OwnerKind(StrEnum):
+    """What a mailbox can belong to (systemuser, queue)."""
+
+    USER = "user"
+    QUEUE = "queue"
+
+
+class SenderOrigin(StrEnum):
+    """Whether the server vouches that the sender is one of its own, signed-in users.
+
+    Exchange says so in the header X-MS-Exchange-Organization-AuthAs, which its transport strips from mail of strangers.
+    """
+
+    INTERNAL = "internal"
+    EXTERNAL = "external"
+    UNKNOWN = "unknown"
+
+
+class Verdict(StrEnum):
+    """What became of an item."""
+
+    PROMOTED = "promoted"
+    SKIPPED = "skipped"
+    FAILING = "failing"
+    QUARANTINED = "quarantined"
+    GONE = "gone"
+
+
+class Reason(StrEnum):
+    """Why an item has its verdict. `shared.sync.explain` says each in plain words."""
+
+    RELEVANT = "relevant"
+    SENDER_CLAIMS_OWN_ADDRESS = "sender_claims_own_address"
+    DRAFT = "draft"
+    OWN_COPY = "own_copy"
+    INTERNAL_SENDER = "internal_sender"
+    MEETING_MESSAGE = "meeting_message"
+    BEFORE_START_DATE = "before_start_date"
+    TOO_LARGE = "too_large"
+    NOT_A_MESSAGE = "not_a_message"
+    REMOVED_BEFORE_READ = "removed_before_read"
+    UNREADABLE = "unreadable"
+    REJECTED = "rejected"
+    STOPPED_THE_PROCESS = "stopped_the_process"

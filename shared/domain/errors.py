@@ -1,0 +1,162 @@
+"""Errors say what the caller does next. Foreign exceptions are mapped to these once, at the top of each connector or store.
+
+`code` is stable: alerts, the ledger and the API carry it. `remedy` is what an administrator reads.
+"""
+
+from datetime import timedelta
+
+
+class SyncError(Exception):
+    """Root of all errors that Sidesync raises on purpose."""
+
+    code = "sync_error"
+    remedy = "Look at the run and its log for the cause."
+
+
+class TransientError(SyncError):
+    """Try the same again later: after `retry_after` where the server said so, else after the caller's own back-off."""
+
+    code = "transient"
+    remedy = "Nothing to do: the mailbox is tried again by itself."
+
+    def __init__(self, message: str, retry_after: timedelta | None = None) -> None:
+        super().__init__(message)
+        self.retry_after = retry_after
+
+
+class Throttled(TransientError):
+    """The server asked us to slow down (429, 503 with Retry-After, ErrorServerBusy)."""
+
+    code = "throttled"
+
+
+class Unreachable(TransientError):
+    """No answer, or one that is cut short or no answer of this protocol at all."""
+
+    code = "unreachable"
+    remedy = "Check the server location, the network path and the certificate. The mailbox is tried again by itself."
+
+
+class Busy(TransientError):
+    """The server, or our own store, cannot do this at the moment."""
+
+    code = "busy"
+
+
+class MailboxError(SyncError):
+    """This workload of this mailbox is off until somebody changes something; it is probed again every hour."""
+
+    code = "mailbox_error"
+
+
+class AuthenticationFailed(MailboxError):
+    """The server refused the credentials. `profile_wide`: they are the profile's, so every mailbox on it is affected."""
+
+    code = "authentication_failed"
+    remedy = "Check user name, password or client secret of the credentials named, then save them again."
+
+    def __init__(self, message: str, *, profile_wide: bool = False) -> None:
+        super().__init__(message)
+        self.profile_wide = profile_wide
+
+
+class AccessDenied(MailboxError):
+    """Signed in, but not allowed to open this mailbox, or EWS is blocked for it."""
+
+    code = "access_denied"
+    remedy = (
+        "Give the profile's identity the right to act for this mailbox (impersonation or full access),"
+        " and check that EWS is allowed for it."
+    )
+
+
+class MailboxNotFound(MailboxError):
+    code = "mailbox_not_found"
+    remedy = "Check the mailbox's email address: the server has no mailbox of that name."
+
+
+class NotApproved(MailboxError):
+    code = "not_approved"
+    remedy = "Approve the email address of the mailbox."
+
+
+class Disabled(MailboxError):
+    code = "disabled"
+    remedy = "Activate the mailbox and its profile, and check that the account is enabled on the server."
+
+
+class ItemError(SyncError):
+    """This item failed; the run goes on with the next one."""
+
+    code = "item_error"
+
+
+class ItemGone(ItemError):
+    """The item was moved or deleted before it could be read. Not a failure: it is recorded as gone."""
+
+    code = "item_gone"
+
+
+class ItemTooLarge(ItemError):
+    code = "item_too_large"
+    remedy = "Raise the size limit, or leave the message in the mailbox only."
+
+
+class ItemUnreadable(ItemError):
+    code = "item_unreadable"
+    remedy = "Open the message in a mail client; replay it from quarantine after the server was repaired or Sidesync upgraded."
+
+
+class ItemRejected(ItemError):
+    """The store refuses the item."""
+
+    code = "item_rejected"
+
+
+class WatermarkExpired(SyncError):
+    """The server does not accept the watermark any more: the folder is listed again."""
+
+    code = "watermark_expired"
+
+
+class FolderNotFound(SyncError):
+    """The folder does not exist on the server (any more)."""
+
+    code = "folder_not_found"
+    remedy = "Restore the folder, or remove it from what is synchronized."
+
+
+class SuspiciousChange(SyncError):
+    """Too much would be lost at once: stop and ask an administrator."""
+
+    code = "suspicious_change"
+
+
+class LeaseLost(SyncError):
+    """Another worker has the mailbox now: stop quietly."""
+
+    code = "lease_lost"
+
+
+class InvalidRecord(SyncError):
+    """A configuration record breaks a rule. `field` is a JSON pointer without its first slash, `remedy` says what to do."""
+
+    code = "invalid_record"
+
+    def __init__(self, field: str, message: str, remedy: str) -> None:
+        super().__init__(message)
+        self.field = field
+        self.remedy = remedy
+
+
+class AlreadyExists(SyncError):
+    """A record with this key is there already."""
+
+    code = "already_exists"
+
+
+class Changed(SyncError):
+    """The record was changed since it was read (its ETag differs)."""
+
+    code = "changed"
+    remedy = "Read the record again and repeat the change on its present state."

@@ -1,0 +1,108 @@
+"""The queue contract: small, versioned JSON messages that carry ids and a reason, never bodies.
+
+A message may come twice, late or out of order; nothing depends on how many there are.
+"""
+
+import json
+from dataclasses import asdict, dataclass
+from enum import StrEnum
+
+from shared.domain.choices import Workload
+from shared.domain.errors import SyncError
+from shared.domain.ids import MailboxId
+
+VERSION = 1
+
+
+class Queue(StrEnum):
+    """Queue names. The poison queue of each is its name and `-poison`, as the Functions host has it."""
+
+    SYNC_INCOMING = "sync-incoming"
+    SYNC_BACKFILL = "sync-backfill"
+    ENUMERATE_SHARDS = "enumerate-shards"
+
+    @property
+    def poison(self) -> str:
+        return f"{self.value}-poison"
+
+
+class SyncReason(StrEnum):
+    DUE = "due"
+    CONTINUATION = "continuation"
+    REQUESTED = "requested"
+
+
+class MalformedMessage(SyncError):
+    """A queue message that is not one of ours; it goes to the poison queue."""
+
+    code = "malformed_message"
+    remedy = "Find out who writes to this queue; Sidesync's own messages are versioned JSON."
+
+
+@dataclass(frozen=True, slots=True)
+class SyncMailbox:
+    """Synchronize one workload of one mailbox. `id` names the run's lease, so that its poison function can expire it."""
+
+    id: str
+    mailbox_id: MailboxId
+    workload: Workload
+    reason: SyncReason = SyncReason.DUE
+
+    def to_json(self) -> str:
+        return json.dumps({"v": VERSION, "kind": "sync_mailbox", **asdict(self)}, separators=(",", ":"))
+
+
+@dataclass(frozen=True, slots=True)
+class EnumerateShards:
+    """Enumerate the mailboxes of the shards from `first` to `last`, both included, 0 to 255."""
+
+    id: str
+    first: int
+    last: int
+
+    def to_json(self) -> str:
+        return json.dumps({"v": VERSION, "kind": "enumerate_shards", **asdict(self)}, separators=(",", ":"))
+
+
+type Message = SyncMailbox | EnumerateShards
+
+
+def parse(text: str) -> Message:
+    """The message that `text` is. Raises MalformedMessage, saying what is wrong with it."""
+    try:
+        fields = json.loads(text)
+    except (ValueError, RecursionError) as error:
+        raise MalformedMessage(f"not JSON: {error}") from error
+    if not isinstance(fields, dict):
+        raise MalformedMessage("not a JSON object")
+    if fields.get("v") != VERSION:
+        raise MalformedMessage(f"version {fields.get('v')!r} is not {VERSION}")
+    try:
+        match fields.get("kind"):
+            case "sync_mailbox":
+                return SyncMailbox(
+                    id=_text(fields, "id"),
+                    mailbox_id=MailboxId(_text(fields, "mailbox_id")),
+                    workload=Workload(_text(fields, "workload")),
+                    reason=SyncReason(_text({"reason": SyncReason.DUE, **fields}, "reason")),
+                )
+            case "enumerate_shards":
+                return EnumerateShards(id=_text(fields, "id"), first=_shard(fields, "first"), last=_shard(fields, "last"))
+            case kind:
+                raise MalformedMessage(f"unknown kind {kind!r}")
+    except ValueError as error:
+        raise MalformedMessage(str(error)) from error
+
+
+def _text(fields: dict[str, object], name: str) -> str:
+    value = fields.get(name)
+    if not isinstance(value, str) or not 0 < len(value) <= 200:
+        raise MalformedMessage(f"{name} must be a text of 1 to 200 characters")
+    return value
+
+
+def _shard(fields: dict[str, object], name: str) -> int:
+    value = fields.get(name)
+    if not isinstance(value, int) or isinstance(value, bool) or not 0 <= value <= 255:
+        raise MalformedMessage(f"{name} must be a whole number from 0 to 255")
+    return value

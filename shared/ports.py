@@ -1,0 +1,305 @@
+"""Every port on one page. A capability is a type: what an adapter cannot do, it does not offer.
+
+The contract suites in `tests/contracts` are the definition of each port. All calls are synchronous and may raise
+`TransientError`; what else they raise is said here. Stores never see a clock: times come in with the records.
+"""
+
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import BinaryIO, Protocol
+
+from shared.domain.choices import OwnerKind, Workload
+from shared.domain.configuration import (
+    AddressMatch,
+    Breaker,
+    DueMailbox,
+    EmailServerProfile,
+    Mailbox,
+    Owner,
+    Schedule,
+    SecretRef,
+    StoredMailbox,
+    StoredOwner,
+    StoredProfile,
+    WorkloadSchedule,
+)
+from shared.domain.email import (
+    EmailContent,
+    Folder,
+    IncomingMessage,
+    ItemRef,
+    ListOf,
+    NewEmail,
+    Page,
+    Sighting,
+    StoredActivity,
+    TimelineEntry,
+)
+from shared.domain.errors import ItemError
+from shared.domain.ids import ActivityId, MailboxId, OwnerId, ProfileId
+from shared.domain.ledger import ItemKey, LedgerCommit, LedgerHead, LedgerItem
+from shared.domain.operations import Alert, QuarantinedItem, Run
+
+LEDGER_COMMIT_ROWS = 99
+"""Rows that one ledger commit may write beside the state row (a Table transaction holds 100)."""
+
+PAGE_ITEMS = 512
+"""Items of a page at most; Exchange allows no more."""
+
+type Clock = Callable[[], datetime]
+"""Now, aware UTC."""
+
+
+@dataclass(frozen=True, slots=True)
+class Slice[T]:
+    """Part of a list, and where the next part starts; None at the end."""
+
+    items: Sequence[T]
+    continuation: str | None = None
+
+
+# ---- mail servers
+
+
+class IncomingEmail(Protocol):
+    """A mailbox that mail is read from."""
+
+    @property
+    def source(self) -> str:
+        """Identifies endpoint and mailbox; a watermark is only good for the source it came from."""
+        ...
+
+    def folders(self) -> Sequence[Folder]:
+        """The folders that are always watched. Asks the server nothing that it answered before."""
+        ...
+
+    def changes(self, folder: Folder, watermark: str | None, limit: int = PAGE_ITEMS) -> Page:
+        """Changes after `watermark`, all there is if None. Raises WatermarkExpired, FolderNotFound, MailboxError."""
+        ...
+
+    def fetch(self, refs: Sequence[ItemRef]) -> Iterator[tuple[ItemRef, IncomingMessage | ItemError]]:
+        """The messages, in the order of `refs`, each or the error it has. ItemGone where it is not there any more."""
+        ...
+
+    def raw(self, ref: ItemRef) -> Iterator[bytes]:
+        """The MIME form, streamed. Raises ItemError."""
+        ...
+
+    def discard(self, ref: ItemRef) -> None:
+        """Deletes the item; one that is gone already is success."""
+        ...
+
+
+class OpenMailbox(Protocol):
+    """Chooses the connector for a mailbox and opens it. Raises MailboxError, TransientError."""
+
+    def __call__(self, profile: EmailServerProfile, mailbox: Mailbox) -> AbstractContextManager[IncomingEmail]: ...
+
+
+# ---- configuration
+
+
+class Profiles(Protocol):
+    def get(self, profile_id: ProfileId) -> StoredProfile | None: ...
+
+    def list(self) -> Sequence[StoredProfile]: ...
+
+    def create(self, profile: EmailServerProfile) -> StoredProfile:
+        """Raises AlreadyExists."""
+        ...
+
+    def replace(self, profile: EmailServerProfile, etag: str) -> StoredProfile:
+        """Raises Changed."""
+        ...
+
+    def set_breaker(self, profile_id: ProfileId, breaker: Breaker | None) -> None:
+        """Stands beside the record: never changes its ETag."""
+        ...
+
+
+class Owners(Protocol):
+    def get(self, kind: OwnerKind, owner_id: OwnerId) -> StoredOwner | None: ...
+
+    def list(self, kind: OwnerKind, continuation: str | None = None, limit: int = 100) -> Slice[StoredOwner]: ...
+
+    def create(self, owner: Owner) -> StoredOwner:
+        """Raises AlreadyExists. The address index is kept in step: `Addresses.find` sees the owner once this returns."""
+        ...
+
+    def replace(self, owner: Owner, etag: str) -> StoredOwner:
+        """Raises Changed. Keeps the address index in step."""
+        ...
+
+
+class Addresses(Protocol):
+    def find(self, addresses: Collection[str]) -> Mapping[str, Sequence[AddressMatch]]:
+        """Which records have these (normalised) addresses now. Every address asked for is a key of the answer."""
+        ...
+
+
+class Mailboxes(Protocol):
+    def get(self, mailbox_id: MailboxId) -> StoredMailbox | None:
+        """The record and its schedule, in one read."""
+        ...
+
+    def list(self, continuation: str | None = None, limit: int = 100) -> Slice[StoredMailbox]: ...
+
+    def create(self, mailbox: Mailbox, schedule: Schedule) -> StoredMailbox:
+        """Raises AlreadyExists."""
+        ...
+
+    def replace(self, mailbox: Mailbox, etag: str, schedule: Schedule) -> StoredMailbox:
+        """Record and the workloads named in `schedule` in one transaction. Raises Changed."""
+        ...
+
+    def reschedule(self, mailbox_id: MailboxId, workload: Workload, schedule: WorkloadSchedule) -> None:
+        """One write; leaves the record's ETag and the other workloads alone."""
+        ...
+
+    def due(self, workload: Workload, now: datetime, first_shard: int, last_shard: int) -> Iterator[Sequence[DueMailbox]]:
+        """Mailboxes due at `now`, in groups of one shard, in order of shards. Filtered by the store."""
+        ...
+
+    def mark_queued(self, due: Sequence[DueMailbox], until: datetime) -> Sequence[DueMailbox]:
+        """Marks mailboxes of one shard as queued; returns those that nobody else marked or rescheduled meanwhile."""
+        ...
+
+
+# ---- mail
+
+
+class Activities(Protocol):
+    def create(self, emails: Sequence[NewEmail]) -> Sequence[StoredActivity]:
+        """Activity, content and sighting in one transaction each, in the order given; where the activity exists already
+        nothing of that email is written and the stored row is returned. The same id may stand in `emails` twice: the
+        first one counts."""
+        ...
+
+    def get(self, activity_id: ActivityId) -> StoredActivity | None: ...
+
+    def content(self, activity_id: ActivityId) -> EmailContent | None: ...
+
+    def sightings(self, activity_id: ActivityId) -> Sequence[Sighting]: ...
+
+    def sight(self, sightings: Sequence[Sighting]) -> None:
+        """Adds sightings; one of the same email and mailbox that is there already stays as it is."""
+        ...
+
+    def mark_variants(self, activity_ids: Collection[ActivityId]) -> None:
+        """Sets `has_variants` on rows that exist. Idempotent."""
+        ...
+
+
+class Timeline(Protocol):
+    def put(self, entries: Sequence[TimelineEntry]) -> None:
+        """Upserts."""
+        ...
+
+    def list(self, list_of: ListOf, whose: str, continuation: str | None = None, limit: int = 50) -> Slice[TimelineEntry]:
+        """Newest first."""
+        ...
+
+
+class Ledger(Protocol):
+    def head(self, mailbox_id: MailboxId, workload: Workload, now: datetime) -> LedgerHead:
+        """State, marks and the todos due at `now`: one query."""
+        ...
+
+    def commit(self, mailbox_id: MailboxId, workload: Workload, etag: str | None, commit: LedgerCommit) -> str:
+        """One transaction, guarded by the state's `etag` (None: there is no state yet); returns the new one.
+        Raises LeaseLost when the ETag differs. A TransientError leaves open whether it happened: see `RunState.nonce`."""
+        ...
+
+    def items(self, mailbox_id: MailboxId, workload: Workload) -> Iterator[LedgerItem]:
+        """Every item row, by range."""
+        ...
+
+    def find(self, mailbox_id: MailboxId, workload: Workload, identity: str) -> Sequence[LedgerItem]:
+        """The item rows with this identity hash (`ItemKey.identity`)."""
+        ...
+
+    def get(self, mailbox_id: MailboxId, workload: Workload, key: ItemKey) -> LedgerItem | None: ...
+
+
+# ---- operations
+
+
+class Quarantine(Protocol):
+    def put(self, item: QuarantinedItem) -> None:
+        """Upserts by mailbox and item."""
+        ...
+
+    def list(self, mailbox_id: MailboxId, continuation: str | None = None, limit: int = 50) -> Slice[QuarantinedItem]: ...
+
+
+class Alerts(Protocol):
+    def put(self, alert: Alert) -> None:
+        """Upserts by what it is about, code and parameters; keeps the time it was raised first."""
+        ...
+
+    def list(self, about: str | None = None, continuation: str | None = None, limit: int = 50) -> Slice[Alert]: ...
+
+
+class Runs(Protocol):
+    def put(self, run: Run) -> None: ...
+
+    def list(self, mailbox_id: MailboxId, continuation: str | None = None, limit: int = 50) -> Slice[Run]:
+        """Newest first."""
+        ...
+
+
+class Blobs(Protocol):
+    def put(self, name: str, content: BinaryIO | bytes) -> None:
+        """Written once: a name that is there already is left as it is."""
+        ...
+
+    def write(self, name: str, chunks: Iterable[bytes]) -> int:
+        """Streams content of unknown length to a name, replacing what is there; returns its bytes."""
+        ...
+
+    def read(self, name: str) -> Iterator[bytes]:
+        """Chunks of at most 1 MiB. Raises KeyError."""
+        ...
+
+    def delete(self, name: str) -> None:
+        """What is not there counts as deleted."""
+        ...
+
+
+class WorkQueues(Protocol):
+    def send(self, queue: str, text: str, delay: timedelta = timedelta()) -> None: ...
+
+    def send_many(self, queue: str, texts: Sequence[str]) -> None:
+        """Several in flight at once; when it raises, some may have been sent."""
+        ...
+
+
+class Secrets(Protocol):
+    def get(self, ref: SecretRef) -> str:
+        """Raises KeyError."""
+        ...
+
+    def set(self, name: str, value: str) -> SecretRef:
+        """A new version; the version is opaque and reveals nothing of the value."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Stores:
+    """The stores of one organisation."""
+
+    profiles: Profiles
+    owners: Owners
+    addresses: Addresses
+    mailboxes: Mailboxes
+    activities: Activities
+    timeline: Timeline
+    ledger: Ledger
+    quarantine: Quarantine
+    alerts: Alerts
+    runs: Runs
+    blobs: Blobs
+    queues: WorkQueues
+    secrets: Secrets
