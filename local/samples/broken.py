@@ -50,7 +50,8 @@ def _messages(date: str) -> Iterator[tuple[str, bytes, str | None]]:
     yield (
         "base64 that is none",
         f"{head('bad-base64', 'Content-Type: multipart/mixed; boundary=x')}\n{part}"
-        "--x\nContent-Type: application/pdf; name=a.pdf\nContent-Transfer-Encoding: base64\n\n!!!! this is no base64 $$$$\n--x--\n".encode(),
+        "--x\nContent-Type: application/pdf; name=a.pdf\n"
+        "Content-Transfer-Encoding: base64\n\n!!!! this is no base64 $$$$\n--x--\n".encode(),
         "visible text",
     )
     yield (
