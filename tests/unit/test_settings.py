@@ -1,0 +1,59 @@
+"""Settings: read once from the environment; what is missing or malformed is named, with what to write."""
+
+import json
+import re
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+
+from shared.settings import MissingSetting, StorageAccount, read_settings
+
+ROOT = Path(__file__).parents[2]
+COMPLETE = {"AzureWebJobsStorage": "UseDevelopmentStorage=true", "SIDESYNC_SECRETS_KEY": "k" * 43 + "="}
+
+
+def test_a_connection_string_and_a_key_are_enough() -> None:
+    settings = read_settings(COMPLETE)
+
+    assert settings.storage == StorageAccount(connection_string="UseDevelopmentStorage=true")
+    assert settings.run_budget == timedelta(minutes=4)
+    assert not settings.allow_local_servers
+
+
+def test_an_account_name_stands_for_a_managed_identity() -> None:
+    environment = {
+        "AzureWebJobsStorage__accountName": "contosomail",
+        "AzureWebJobsStorage__clientId": "1f2e",
+        "SIDESYNC_SECRETS_KEY": "key",
+    }
+
+    assert read_settings(environment).storage == StorageAccount(account_name="contosomail", client_id="1f2e")
+
+
+@pytest.mark.parametrize("name", ["AzureWebJobsStorage", "SIDESYNC_SECRETS_KEY"])
+def test_a_missing_setting_is_named(name: str) -> None:
+    with pytest.raises(MissingSetting, match=name):
+        read_settings({key: value for key, value in COMPLETE.items() if key != name})
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("SIDESYNC_ALLOW_LOCAL_SERVERS", "yes"),
+        ("SIDESYNC_RUN_SECONDS", "soon"),
+        ("SIDESYNC_RUN_SECONDS", "5"),
+        ("SIDESYNC_RUN_PAGES", "-1"),
+    ],
+)
+def test_a_malformed_setting_is_named_with_its_value(name: str, value: str) -> None:
+    with pytest.raises(MissingSetting, match=f"{name} is '{value}'"):
+        read_settings({**COMPLETE, name: value})
+
+
+def test_the_sample_explains_every_setting_that_is_read() -> None:
+    read = set(re.findall(r'"((?:SIDESYNC|AzureWebJobs)_?\w*)"', (ROOT / "shared" / "settings.py").read_text()))
+    sample = (ROOT / "local.settings.sample.json").read_text()
+
+    assert json.loads(sample)["IsEncrypted"] is False
+    assert {name for name in read if name not in sample} == set()
