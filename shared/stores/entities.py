@@ -1,0 +1,191 @@
+"""Every key rule of the tables.
+
+Ids stand in keys as they are, once they are checked; free text (addresses, ids of servers, names) is hashed. Shards and
+buckets are taken from a hash of what follows them, so that the rows of a page touch dozens of partitions, not hundreds.
+"""
+
+import hashlib
+import json
+from datetime import UTC, datetime, timedelta
+
+from shared.domain.choices import OwnerKind, Workload
+from shared.domain.email import ListOf
+from shared.domain.ids import ActivityId, MailboxId, OwnerId, ProfileId, RunId, normalised_address, short_hash
+from shared.domain.ledger import ItemKey, Todo
+from shared.domain.operations import Alert
+from shared.stores.limits import checked_id
+
+SHARDS = 256
+
+PROFILES = "profile"
+
+STATE = "state"
+
+_FIRST = datetime(1, 1, 1, tzinfo=UTC)
+_MICROSECOND = timedelta(microseconds=1)
+_INVERT = 10**18
+"""More than the microseconds of 9,999 years."""
+
+
+# ---- order
+
+
+def sortable_time(time: datetime) -> str:
+    """Sorts as the time does: 18 digits of microseconds since year 1."""
+    return f"{_microseconds(time):018d}"
+
+
+def inverted_time(time: datetime) -> str:
+    """Sorts newest first."""
+    return f"{_INVERT - 1 - _microseconds(time):018d}"
+
+
+def _microseconds(time: datetime) -> int:
+    return max(0, (time - _FIRST) // _MICROSECOND)
+
+
+def after(prefix: str) -> str:
+    """The first key behind all that start with `prefix`, which ends in a colon."""
+    return prefix[:-1] + ";"
+
+
+# ---- shards and buckets
+
+
+def shard(text: str) -> str:
+    """`00` to `ff`."""
+    return hashlib.sha256(text.encode()).hexdigest()[:2]
+
+
+def bucket(text: str) -> str:
+    """`0` to `f`."""
+    return hashlib.sha256(text.encode()).hexdigest()[:1]
+
+
+def shard_name(number: int) -> str:
+    return f"{number:02x}"
+
+
+# ---- configuration
+
+
+def breaker_row(profile_id: ProfileId) -> str:
+    return f"{profile_id}:breaker"
+
+
+def owner_key(kind: OwnerKind, owner_id: OwnerId) -> tuple[str, str]:
+    row_key = f"{kind}:{checked_id(owner_id)}"
+    return shard(row_key), row_key
+
+
+def mailbox_partition(mailbox_id: MailboxId) -> str:
+    return shard(mailbox_id)
+
+
+def schedule_row(mailbox_id: MailboxId) -> str:
+    return f"{mailbox_id}:schedule"
+
+
+def shard_number_of_mailbox(mailbox_id: MailboxId) -> int:
+    return int(mailbox_partition(mailbox_id), 16)
+
+
+def address_key(address: str) -> tuple[str, str]:
+    """The partition of an address, and what the row keys of the records that have it start with."""
+    digest = short_hash(normalised_address(address))
+    return digest[:2], f"{digest}:"
+
+
+def address_row(address: str, kind: OwnerKind, owner_id: OwnerId) -> tuple[str, str]:
+    partition, prefix = address_key(address)
+    return partition, f"{prefix}{kind}:{checked_id(owner_id)}"
+
+
+# ---- mail
+
+
+def activity_partition(activity_id: ActivityId) -> str:
+    return bucket(checked_id(activity_id))
+
+
+def content_row(activity_id: ActivityId) -> str:
+    return f"{activity_id}:content"
+
+
+def sightings_prefix(activity_id: ActivityId) -> str:
+    return f"{activity_id}:seen:"
+
+
+def sighting_row(activity_id: ActivityId, mailbox_id: MailboxId) -> str:
+    return f"{sightings_prefix(activity_id)}{checked_id(mailbox_id, 'mailbox_id')}"
+
+
+def timeline_key(list_of: ListOf, whose: str) -> tuple[str, str]:
+    """The partition of a list, and what its row keys start with. `whose` may be an address, so it is hashed."""
+    digest = short_hash(whose)
+    return f"{list_of}:{bucket(digest)}", f"{digest}:"
+
+
+# ---- the ledger
+
+
+def ledger_partition(mailbox_id: MailboxId, workload: Workload) -> str:
+    return f"{checked_id(mailbox_id)}:{workload}"
+
+
+def item_row(key: ItemKey) -> str:
+    return f"item:{checked_id(key.identity)}:{checked_id(key.server)}"
+
+
+def mark_row(folder: str) -> str:
+    return f"mark:{short_hash(folder)}"
+
+
+def todo_row(todo: Todo) -> str:
+    return f"todo:{sortable_time(todo.due)}:{todo.item.key}"
+
+
+def todos_due(now: datetime) -> str:
+    """The key behind all todos that are due."""
+    return f"todo:{sortable_time(now)}~"
+
+
+def watermark_blob(mailbox_id: MailboxId, workload: Workload, folder: str, watermark: str) -> str:
+    return f"watermarks/{mailbox_id}/{workload}/{short_hash(folder)}/{_sha256(watermark)}"
+
+
+def content_blob(content_id: ActivityId, column: str, text: str) -> str:
+    """Named after its hash: another rendering of the same message must not appear under a row that did not name it."""
+    return f"emails/{checked_id(content_id)}/{_sha256(text)}{_SUFFIXES.get(column, '.json')}"
+
+
+_SUFFIXES = {"body_html": ".html", "body_text": ".txt", "subject": ".txt"}
+
+
+def _sha256(text: str) -> str:
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+# ---- operations
+
+
+def alert_row(alert: Alert) -> str:
+    parameters = json.dumps(sorted(alert.parameters.items()))
+    return f"{checked_id(alert.code)}:{short_hash(parameters)}"
+
+
+def quarantine_row(key: ItemKey) -> str:
+    """Where the item's listed row is found again."""
+    return f"item:{key}"
+
+
+def quarantine_listed_row(quarantined_on: datetime, key: ItemKey) -> str:
+    return f"time:{inverted_time(quarantined_on)}:{key}"
+
+
+def run_row(started_on: datetime, run_id: RunId) -> str:
+    return f"{inverted_time(started_on)}:{short_hash(run_id)}"
+
+
+def secret_partition(name: str) -> str:
+    return short_hash(name)

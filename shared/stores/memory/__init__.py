@@ -1,0 +1,67 @@
+"""The stores in memory: the reference implementation of every store port, for tests and for reading how a port behaves.
+
+Safe for several threads. Same errors and limits as the stores on Azure; the contract suites run over both.
+"""
+
+from typing import Protocol, cast
+
+from shared.ports import Stores
+from shared.stores.codec import Plain
+from shared.stores.memory.configuration import (
+    MemoryAddresses,
+    MemoryMailboxes,
+    MemoryOwners,
+    MemoryProfiles,
+)
+from shared.stores.memory.ledger import MemoryLedger
+from shared.stores.memory.mail import MemoryActivities, MemoryTimeline
+from shared.stores.memory.operations import MemoryAlerts, MemoryQuarantine, MemoryRuns
+from shared.stores.memory.work import MemoryBlobs, MemoryQueues, MemorySecrets
+
+__all__ = ["memory_stores", "snapshot"]
+
+
+class _HasContent(Protocol):
+    def snapshot(self) -> dict[str, Plain]: ...
+
+
+def memory_stores() -> Stores:
+    owners = MemoryOwners()
+    return Stores(
+        profiles=MemoryProfiles(),
+        owners=owners,
+        addresses=MemoryAddresses(owners),
+        mailboxes=MemoryMailboxes(),
+        activities=MemoryActivities(),
+        timeline=MemoryTimeline(),
+        ledger=MemoryLedger(),
+        quarantine=MemoryQuarantine(),
+        alerts=MemoryAlerts(),
+        runs=MemoryRuns(),
+        blobs=MemoryBlobs(),
+        queues=MemoryQueues(),
+        secrets=MemorySecrets(),
+    )
+
+
+def snapshot(stores: Stores) -> dict[str, Plain]:
+    """Everything that memory stores hold, as plain nested dicts, sorted, without ETags. Stores are equal if these are."""
+    parts = {
+        "profiles": stores.profiles,
+        "owners": stores.owners,
+        "mailboxes": stores.mailboxes,
+        "activities": stores.activities,
+        "timeline": stores.timeline,
+        "ledger": stores.ledger,
+        "quarantine": stores.quarantine,
+        "alerts": stores.alerts,
+        "runs": stores.runs,
+        "blobs": stores.blobs,
+        "queues": stores.queues,
+        "secrets": stores.secrets,
+    }
+    return {name: _sorted(cast(_HasContent, part).snapshot()) for name, part in parts.items()}
+
+
+def _sorted(plain: dict[str, Plain]) -> dict[str, Plain]:
+    return {name: _sorted(value) if isinstance(value, dict) else value for name, value in sorted(plain.items())}

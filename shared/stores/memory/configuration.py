@@ -1,0 +1,222 @@
+"""Profiles, owners, addresses and mailboxes in memory."""
+
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import replace
+from datetime import datetime
+from itertools import groupby
+from threading import RLock
+
+from shared.domain.choices import OwnerKind, Workload
+from shared.domain.configuration import (
+    AddressMatch,
+    Breaker,
+    DueMailbox,
+    EmailServerProfile,
+    Mailbox,
+    Owner,
+    Schedule,
+    StoredMailbox,
+    StoredOwner,
+    StoredProfile,
+    WorkloadSchedule,
+)
+from shared.domain.errors import AlreadyExists, Changed
+from shared.domain.ids import MailboxId, OwnerId, ProfileId, normalised_address
+from shared.ports import Slice
+from shared.stores.codec import Plain, codec_of
+from shared.stores.entities import shard_number_of_mailbox
+from shared.stores.limits import checked_id
+from shared.stores.memory.rows import Row, row, slice_of
+
+
+class MemoryProfiles:
+    def __init__(self) -> None:
+        self._lock = RLock()
+        self._rows: dict[ProfileId, Row[EmailServerProfile]] = {}
+        self._breakers: dict[ProfileId, Breaker] = {}
+
+    def get(self, profile_id: ProfileId) -> StoredProfile | None:
+        with self._lock:
+            found = self._rows.get(profile_id)
+            return None if found is None else self._stored(found)
+
+    def list(self) -> Sequence[StoredProfile]:
+        with self._lock:
+            return [self._stored(found) for _, found in sorted(self._rows.items())]
+
+    def create(self, profile: EmailServerProfile) -> StoredProfile:
+        with self._lock:
+            if checked_id(profile.id) in self._rows:
+                raise AlreadyExists(f"profile {profile.id}")
+            self._rows[profile.id] = row(profile)
+            return self._stored(self._rows[profile.id])
+
+    def replace(self, profile: EmailServerProfile, etag: str) -> StoredProfile:
+        with self._lock:
+            _check_etag(self._rows.get(profile.id), etag, f"profile {profile.id}")
+            self._rows[profile.id] = row(profile)
+            return self._stored(self._rows[profile.id])
+
+    def set_breaker(self, profile_id: ProfileId, breaker: Breaker | None) -> None:
+        with self._lock:
+            if breaker is None:
+                self._breakers.pop(profile_id, None)
+            else:
+                self._breakers[profile_id] = breaker
+
+    def _stored(self, found: Row[EmailServerProfile]) -> StoredProfile:
+        return StoredProfile(found.record, found.etag, self._breakers.get(found.record.id))
+
+    def snapshot(self) -> dict[str, Plain]:
+        with self._lock:
+            return {
+                "records": {key: codec_of(EmailServerProfile).plain(found.record) for key, found in self._rows.items()},
+                "breakers": {key: codec_of(Breaker).plain(breaker) for key, breaker in self._breakers.items()},
+            }
+
+
+class MemoryOwners:
+    def __init__(self) -> None:
+        self._lock = RLock()
+        self._rows: dict[tuple[OwnerKind, OwnerId], Row[Owner]] = {}
+
+    def get(self, kind: OwnerKind, owner_id: OwnerId) -> StoredOwner | None:
+        with self._lock:
+            found = self._rows.get((kind, owner_id))
+            return None if found is None else StoredOwner(found.record, found.etag)
+
+    def list(self, kind: OwnerKind, continuation: str | None = None, limit: int = 100) -> Slice[StoredOwner]:
+        with self._lock:
+            ours = [
+                ((owner_id,), StoredOwner(found.record, found.etag))
+                for (of_kind, owner_id), found in self._rows.items()
+                if of_kind is kind
+            ]
+        return slice_of(ours, continuation, limit)
+
+    def create(self, owner: Owner) -> StoredOwner:
+        with self._lock:
+            checked_id(owner.id)
+            if (owner.kind, owner.id) in self._rows:
+                raise AlreadyExists(f"{owner.kind} {owner.id}")
+            return self._put(owner)
+
+    def replace(self, owner: Owner, etag: str) -> StoredOwner:
+        with self._lock:
+            _check_etag(self._rows.get((owner.kind, owner.id)), etag, f"{owner.kind} {owner.id}")
+            return self._put(owner)
+
+    def having(self, address: str) -> Sequence[AddressMatch]:
+        with self._lock:
+            owners = [found.record for _, found in sorted(self._rows.items())]
+        return [
+            AddressMatch(owner.kind, owner.id, owner.name, owner.active)
+            for owner in owners
+            if normalised_address(owner.address) == address
+        ]
+
+    def _put(self, owner: Owner) -> StoredOwner:
+        found = self._rows[owner.kind, owner.id] = row(owner)
+        return StoredOwner(found.record, found.etag)
+
+    def snapshot(self) -> dict[str, Plain]:
+        with self._lock:
+            return {f"{kind}:{key}": codec_of(Owner).plain(found.record) for (kind, key), found in self._rows.items()}
+
+
+class MemoryAddresses:
+    def __init__(self, owners: MemoryOwners) -> None:
+        self._owners = owners
+
+    def find(self, addresses: Collection[str]) -> Mapping[str, Sequence[AddressMatch]]:
+        return {address: self._owners.having(address) for address in addresses}
+
+
+class MemoryMailboxes:
+    def __init__(self) -> None:
+        self._lock = RLock()
+        self._rows: dict[MailboxId, Row[Mailbox]] = {}
+        self._schedules: dict[MailboxId, Row[dict[Workload, WorkloadSchedule]]] = {}
+
+    def get(self, mailbox_id: MailboxId) -> StoredMailbox | None:
+        with self._lock:
+            return self._stored(mailbox_id) if mailbox_id in self._rows else None
+
+    def list(self, continuation: str | None = None, limit: int = 100) -> Slice[StoredMailbox]:
+        with self._lock:
+            return slice_of((((key,), self._stored(key)) for key in self._rows), continuation, limit)
+
+    def create(self, mailbox: Mailbox, schedule: Schedule) -> StoredMailbox:
+        with self._lock:
+            if checked_id(mailbox.id) in self._rows:
+                raise AlreadyExists(f"mailbox {mailbox.id}")
+            self._rows[mailbox.id] = row(mailbox)
+            self._schedules[mailbox.id] = row(dict(schedule))
+            return self._stored(mailbox.id)
+
+    def replace(self, mailbox: Mailbox, etag: str, schedule: Schedule) -> StoredMailbox:
+        with self._lock:
+            _check_etag(self._rows.get(mailbox.id), etag, f"mailbox {mailbox.id}")
+            self._rows[mailbox.id] = row(mailbox)
+            self._schedules[mailbox.id] = row({**self._schedules[mailbox.id].record, **schedule})
+            return self._stored(mailbox.id)
+
+    def reschedule(self, mailbox_id: MailboxId, workload: Workload, schedule: WorkloadSchedule) -> None:
+        with self._lock:
+            if mailbox_id not in self._schedules:
+                raise Changed(f"mailbox {mailbox_id} is not there any more")
+            self._schedules[mailbox_id] = row({**self._schedules[mailbox_id].record, workload: schedule})
+
+    def due(self, workload: Workload, now: datetime, first_shard: int, last_shard: int) -> Iterator[Sequence[DueMailbox]]:
+        with self._lock:
+            found = sorted(
+                (shard_number_of_mailbox(mailbox_id), mailbox_id)
+                for mailbox_id in self._rows
+                if self._is_due(mailbox_id, workload, now) and first_shard <= shard_number_of_mailbox(mailbox_id) <= last_shard
+            )
+            shards = [[self._due(key, workload) for _, key in group] for _, group in groupby(found, key=lambda each: each[0])]
+        yield from shards
+
+    def mark_queued(self, due: Sequence[DueMailbox], until: datetime) -> Sequence[DueMailbox]:
+        with self._lock:
+            return [each for each in due if self._mark_queued(each, until)]
+
+    def _mark_queued(self, due: DueMailbox, until: datetime) -> bool:
+        found = self._schedules.get(due.id)
+        if found is None or found.etag != due.etag:
+            return False
+        queued = replace(found.record[due.workload], due=until, queued_until=until)
+        self._schedules[due.id] = row({**found.record, due.workload: queued})
+        return True
+
+    def _is_due(self, mailbox_id: MailboxId, workload: Workload, now: datetime) -> bool:
+        schedule = self._schedules[mailbox_id].record.get(workload)
+        return schedule is not None and schedule.due is not None and schedule.due <= now
+
+    def _due(self, mailbox_id: MailboxId, workload: Workload) -> DueMailbox:
+        schedule = self._schedules[mailbox_id]
+        due = schedule.record[workload].due
+        assert due is not None, "only called for what is due"  # noqa: S101 - tells mypy what _is_due established
+        return DueMailbox(mailbox_id, self._rows[mailbox_id].record.profile_id, workload, due, schedule.etag)
+
+    def _stored(self, mailbox_id: MailboxId) -> StoredMailbox:
+        found = self._rows[mailbox_id]
+        return StoredMailbox(found.record, found.etag, dict(self._schedules[mailbox_id].record))
+
+    def snapshot(self) -> dict[str, Plain]:
+        with self._lock:
+            return {
+                key: {
+                    "record": codec_of(Mailbox).plain(found.record),
+                    "schedule": {
+                        workload.value: codec_of(WorkloadSchedule).plain(schedule)
+                        for workload, schedule in self._schedules[key].record.items()
+                    },
+                }
+                for key, found in self._rows.items()
+            }
+
+
+def _check_etag(found: Row[EmailServerProfile] | Row[Owner] | Row[Mailbox] | None, etag: str, what: str) -> None:
+    if found is None or found.etag != etag:
+        raise Changed(f"{what} was changed since it was read")

@@ -1,0 +1,112 @@
+"""Activities and their timelines in memory."""
+
+from collections.abc import Collection, Sequence
+from dataclasses import replace
+from threading import RLock
+
+from shared.domain.email import (
+    EmailActivity,
+    EmailContent,
+    ListOf,
+    NewEmail,
+    Sighting,
+    StoredActivity,
+    TimelineEntry,
+)
+from shared.domain.ids import ActivityId, MailboxId
+from shared.ports import Slice
+from shared.stores.codec import Plain, codec_of
+from shared.stores.entities import inverted_time
+from shared.stores.limits import checked_id, storable_activity, storable_content, storable_entry, storable_sighting
+from shared.stores.memory.rows import Row, row, slice_of
+
+
+class MemoryActivities:
+    def __init__(self) -> None:
+        self._lock = RLock()
+        self._rows: dict[ActivityId, Row[EmailActivity]] = {}
+        self._contents: dict[ActivityId, EmailContent] = {}
+        self._sightings: dict[ActivityId, dict[MailboxId, Sighting]] = {}
+
+    def create(self, emails: Sequence[NewEmail]) -> Sequence[StoredActivity]:
+        for email in emails:
+            checked_id(email.activity.id)
+            checked_id(email.sighting.mailbox_id, "mailbox_id")
+        with self._lock:
+            return [self._create(email) for email in emails]
+
+    def _create(self, email: NewEmail) -> StoredActivity:
+        activity_id = email.activity.id
+        created = activity_id not in self._rows
+        if created:
+            self._rows[activity_id] = row(storable_activity(email.activity))
+            self._contents[activity_id] = storable_content(email.content)
+            self._sight(email.sighting)
+        return self._stored(activity_id, created=created)
+
+    def get(self, activity_id: ActivityId) -> StoredActivity | None:
+        with self._lock:
+            return self._stored(activity_id, created=False) if activity_id in self._rows else None
+
+    def content(self, activity_id: ActivityId) -> EmailContent | None:
+        with self._lock:
+            return self._contents.get(activity_id)
+
+    def sightings(self, activity_id: ActivityId) -> Sequence[Sighting]:
+        with self._lock:
+            return [sighting for _, sighting in sorted(self._sightings.get(activity_id, {}).items())]
+
+    def sight(self, sightings: Sequence[Sighting]) -> None:
+        with self._lock:
+            for sighting in sightings:
+                self._sight(sighting)
+
+    def _sight(self, sighting: Sighting) -> None:
+        checked_id(sighting.mailbox_id, "mailbox_id")
+        self._sightings.setdefault(checked_id(sighting.activity_id), {}).setdefault(
+            sighting.mailbox_id, storable_sighting(sighting)
+        )
+
+    def mark_variants(self, activity_ids: Collection[ActivityId]) -> None:
+        with self._lock:
+            for activity_id in activity_ids:
+                if found := self._rows.get(activity_id):
+                    self._rows[activity_id] = row(replace(found.record, has_variants=True))
+
+    def _stored(self, activity_id: ActivityId, *, created: bool) -> StoredActivity:
+        found = self._rows[activity_id]
+        return StoredActivity(found.record, found.etag, created)
+
+    def snapshot(self) -> dict[str, Plain]:
+        with self._lock:
+            return {
+                "activities": {key: codec_of(EmailActivity).plain(found.record) for key, found in self._rows.items()},
+                "contents": {key: codec_of(EmailContent).plain(content) for key, content in self._contents.items()},
+                "sightings": {
+                    key: {mailbox_id: codec_of(Sighting).plain(sighting) for mailbox_id, sighting in seen.items()}
+                    for key, seen in self._sightings.items()
+                },
+            }
+
+
+class MemoryTimeline:
+    def __init__(self) -> None:
+        self._lock = RLock()
+        self._rows: dict[tuple[ListOf, str], dict[tuple[str, str], TimelineEntry]] = {}
+
+    def put(self, entries: Sequence[TimelineEntry]) -> None:
+        with self._lock:
+            for entry in entries:
+                key = (inverted_time(entry.time), checked_id(entry.activity_id))
+                self._rows.setdefault((entry.list_of, entry.whose), {})[key] = storable_entry(entry)
+
+    def list(self, list_of: ListOf, whose: str, continuation: str | None = None, limit: int = 50) -> Slice[TimelineEntry]:
+        with self._lock:
+            return slice_of(self._rows.get((list_of, whose), {}).items(), continuation, limit)
+
+    def snapshot(self) -> dict[str, Plain]:
+        with self._lock:
+            return {
+                f"{list_of}:{whose}": [codec_of(TimelineEntry).plain(entry) for _, entry in sorted(entries.items())]
+                for (list_of, whose), entries in self._rows.items()
+            }

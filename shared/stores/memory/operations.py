@@ -1,0 +1,83 @@
+"""Quarantine, alerts and runs in memory."""
+
+from dataclasses import replace
+from threading import RLock
+
+from shared.domain.ids import MailboxId
+from shared.domain.ledger import ItemKey
+from shared.domain.operations import Alert, QuarantinedItem, Run
+from shared.ports import Slice
+from shared.stores.codec import Plain, codec_of
+from shared.stores.entities import alert_row, inverted_time
+from shared.stores.limits import checked_id, storable_alert, storable_quarantined, storable_run
+from shared.stores.memory.rows import slice_of
+
+
+class MemoryQuarantine:
+    def __init__(self) -> None:
+        self._lock = RLock()
+        self._rows: dict[MailboxId, dict[ItemKey, QuarantinedItem]] = {}
+
+    def put(self, item: QuarantinedItem) -> None:
+        with self._lock:
+            self._rows.setdefault(checked_id(item.mailbox_id), {})[item.key] = storable_quarantined(item)
+
+    def list(self, mailbox_id: MailboxId, continuation: str | None = None, limit: int = 50) -> Slice[QuarantinedItem]:
+        with self._lock:
+            found = self._rows.get(mailbox_id, {}).items()
+            return slice_of(
+                (((inverted_time(item.quarantined_on), str(key)), item) for key, item in found), continuation, limit
+            )
+
+    def snapshot(self) -> dict[str, Plain]:
+        with self._lock:
+            return {
+                mailbox_id: {str(key): codec_of(QuarantinedItem).plain(item) for key, item in items.items()}
+                for mailbox_id, items in self._rows.items()
+            }
+
+
+class MemoryAlerts:
+    def __init__(self) -> None:
+        self._lock = RLock()
+        self._rows: dict[tuple[str, str], Alert] = {}
+
+    def put(self, alert: Alert) -> None:
+        key = (checked_id(alert.about, "about"), alert_row(alert))
+        with self._lock:
+            before = self._rows.get(key)
+            first = alert.first_raised_on or alert.raised_on
+            if before is not None and before.first_raised_on is not None:
+                first = before.first_raised_on
+            self._rows[key] = replace(storable_alert(alert), first_raised_on=first)
+
+    def list(self, about: str | None = None, continuation: str | None = None, limit: int = 50) -> Slice[Alert]:
+        with self._lock:
+            ours = [(key, alert) for key, alert in self._rows.items() if about is None or key[0] == about]
+        return slice_of(ours, continuation, limit)
+
+    def snapshot(self) -> dict[str, Plain]:
+        with self._lock:
+            return {":".join(key): codec_of(Alert).plain(alert) for key, alert in self._rows.items()}
+
+
+class MemoryRuns:
+    def __init__(self) -> None:
+        self._lock = RLock()
+        self._rows: dict[MailboxId, dict[tuple[str, str], Run]] = {}
+
+    def put(self, run: Run) -> None:
+        with self._lock:
+            key = (inverted_time(run.started_on), run.id)
+            self._rows.setdefault(checked_id(run.mailbox_id), {})[key] = storable_run(run)
+
+    def list(self, mailbox_id: MailboxId, continuation: str | None = None, limit: int = 50) -> Slice[Run]:
+        with self._lock:
+            return slice_of(self._rows.get(mailbox_id, {}).items(), continuation, limit)
+
+    def snapshot(self) -> dict[str, Plain]:
+        with self._lock:
+            return {
+                mailbox_id: [codec_of(Run).plain(run) for _, run in sorted(runs.items())]
+                for mailbox_id, runs in self._rows.items()
+            }

@@ -1,0 +1,42 @@
+"""What the stores in memory have in common: ETags that change on every write, and slices of sorted lists."""
+
+from bisect import bisect_right
+from collections.abc import Iterable
+from itertools import count
+from typing import NamedTuple
+
+from shared.domain.errors import InvalidRecord
+from shared.ports import Slice
+from shared.stores.limits import continuation, position
+
+_writes = count(1)
+
+
+def next_etag() -> str:
+    return f'W/"{next(_writes)}"'
+
+
+class Row[T](NamedTuple):
+    """A stored record and the ETag of its last write."""
+
+    record: T
+    etag: str
+
+
+def row[T](record: T) -> Row[T]:
+    return Row(record, next_etag())
+
+
+def slice_of[T](keyed: Iterable[tuple[tuple[str, ...], T]], after: str | None, limit: int) -> Slice[T]:
+    """Up to `limit` of the items in the order of their keys, from after the continuation. Raises InvalidRecord."""
+    if limit < 1:
+        raise InvalidRecord("limit", f"a list of {limit} items", "Ask for at least one item.")
+    pairs = sorted(keyed, key=lambda pair: pair[0])
+    keys = [key for key, _ in pairs]
+    start = 0
+    if after is not None:
+        found = position(after)
+        start = bisect_right(keys, found)
+    end = start + limit
+    more = continuation(*keys[end - 1]) if end < len(pairs) else None
+    return Slice([item for _, item in pairs[start:end]], more)
