@@ -1,87 +1,83 @@
-"""Whether a mailbox may be synchronized: first by its own record, then by its profile and their breakers.
+"""Whether a workload of a mailbox may run: what its own record says, what its profile says, and from when mail is read.
 
-Pure: records, breakers and the time come in as arguments. The mailbox's own part is applied when its record is written
-(its schedule is due or it is not); the profile's part when mailboxes are enumerated and again when a run begins.
+Pure: records and the time come in as arguments. The mailbox's own part is applied when its record is written (its schedule
+is due or it is not); the profile's part when mailboxes are enumerated and again when a run begins.
 """
 
 from datetime import datetime
 from enum import StrEnum
 
 from shared.domain.choices import ActDeliveryMethod, Approval, EmailDeliveryMethod, Workload
-from shared.domain.configuration import Breaker, Credentials, EmailServerProfile, Mailbox
+from shared.domain.configuration import EmailServerProfile, Mailbox, StoredProfile
 from shared.domain.ids import short_hash
 
 
-class IneligibleReason(StrEnum):
-    """Why a workload of a mailbox is not synchronized."""
+class Ineligible(StrEnum):
+    """Why a workload of a mailbox is not run."""
 
     MAILBOX_INACTIVE = "mailbox_inactive"
-    NO_PROFILE = "no_profile"
-    METHOD_NOT_SERVER_SIDE = "method_not_server_side"
+    METHOD_NONE = "method_none"
     NOT_APPROVED = "not_approved"
-    MAILBOX_BREAKER_OPEN = "mailbox_breaker_open"
-    PROFILE_MISSING = "profile_missing"
+    NO_PROFILE = "no_profile"
+    UNKNOWN_PROFILE = "unknown_profile"
     PROFILE_INACTIVE = "profile_inactive"
     PROFILE_BREAKER_OPEN = "profile_breaker_open"
+    BREAKER_OPEN = "breaker_open"
 
 
-def ineligibility(mailbox: Mailbox, workload: Workload) -> IneligibleReason | None:
-    """Why the mailbox's own record keeps the workload from running; None: it does not."""
+def own_ineligibility(mailbox: Mailbox, workload: Workload) -> Ineligible | None:
+    """Why the mailbox's own record excludes the workload; None where it does not."""
     if not mailbox.active:
-        return IneligibleReason.MAILBOX_INACTIVE
+        return Ineligible.MAILBOX_INACTIVE
     if not _server_side(mailbox, workload):
-        return IneligibleReason.METHOD_NOT_SERVER_SIDE
+        return Ineligible.METHOD_NONE
+    if mailbox.approval != Approval.APPROVED:
+        return Ineligible.NOT_APPROVED
     if mailbox.profile_id is None:
-        return IneligibleReason.NO_PROFILE
-    if mailbox.approval is not Approval.APPROVED:
-        return IneligibleReason.NOT_APPROVED
+        return Ineligible.NO_PROFILE
     return None
 
 
-def profile_ineligibility(
-    profile: EmailServerProfile | None, breaker: Breaker | None, now: datetime
-) -> IneligibleReason | None:
-    """Why the profile keeps every mailbox on it from running; None: it does not.
-
-    A breaker that was opened over one credential says nothing about another: it counts as closed once that changed.
-    """
+def profile_ineligibility(profile: StoredProfile | None, now: datetime, *, probing: bool = False) -> Ineligible | None:
+    """Why the profile excludes every mailbox on it; None where it does not. `probing`: this run was sent to probe."""
     if profile is None:
-        return IneligibleReason.PROFILE_MISSING
-    if not profile.active:
-        return IneligibleReason.PROFILE_INACTIVE
-    if breaker_is_open(breaker, now) and not _about_another_credential(breaker, profile.credentials):
-        return IneligibleReason.PROFILE_BREAKER_OPEN
+        return Ineligible.UNKNOWN_PROFILE
+    if not profile.record.active:
+        return Ineligible.PROFILE_INACTIVE
+    if not probing and breaker_applies(profile) and not at_probe(profile, now):
+        return Ineligible.PROFILE_BREAKER_OPEN
     return None
 
 
-def breaker_is_open(breaker: Breaker | None, now: datetime) -> bool:
-    """Open until `probe_after`; from then on one run may probe."""
-    return breaker is not None and now < breaker.probe_after
+def breaker_applies(profile: StoredProfile) -> bool:
+    """The profile's credential failed and is still the same one: a breaker says nothing about another credential."""
+    breaker = profile.breaker
+    return breaker is not None and breaker.credential in (None, credential_version(profile.record))
 
 
-def credential_version(credentials: Credentials) -> str:
-    """Names this very credential without revealing it: `Breaker.credential` of the profile that it failed for."""
-    secret = credentials.secret
-    parts = (
-        credentials.username,
-        credentials.tenant_id,
-        credentials.client_id,
-        credentials.authority,
-        secret.name if secret else None,
-        secret.version if secret else None,
-    )
-    return short_hash("\n".join(part or "" for part in parts))
+def at_probe(profile: StoredProfile, now: datetime) -> bool:
+    """The profile's breaker is half open: one mailbox may try."""
+    return breaker_applies(profile) and profile.breaker is not None and now >= profile.breaker.probe_after
 
 
-def _about_another_credential(breaker: Breaker | None, credentials: Credentials) -> bool:
-    return breaker is not None and breaker.credential is not None and breaker.credential != credential_version(credentials)
+def credential_version(profile: EmailServerProfile) -> str:
+    """Changes with anything that another sign-in could depend on; reveals nothing of it."""
+    own = profile.credentials
+    secret = (own.secret.name, own.secret.version) if own.secret else ()
+    return short_hash(repr((own.username, own.tenant_id, own.client_id, own.authority, secret, profile.credential_source)))
+
+
+def start_date(profile: EmailServerProfile, mailbox: Mailbox) -> datetime | None:
+    """The later of the profile's and the mailbox's date; without either, the moment the mailbox was enabled."""
+    dates = [date for date in (profile.process_emails_received_after, mailbox.process_email_received_after) if date]
+    return max(dates) if dates else mailbox.enabled_on
 
 
 def _server_side(mailbox: Mailbox, workload: Workload) -> bool:
     match workload:
         case Workload.INCOMING:
-            return mailbox.incoming_method is EmailDeliveryMethod.SERVER_SIDE
+            return mailbox.incoming_method == EmailDeliveryMethod.SERVER_SIDE
         case Workload.OUTGOING:
-            return mailbox.outgoing_method is EmailDeliveryMethod.SERVER_SIDE
+            return mailbox.outgoing_method == EmailDeliveryMethod.SERVER_SIDE
         case Workload.ACT:
-            return mailbox.act_method is ActDeliveryMethod.SERVER_SIDE
+            return mailbox.act_method == ActDeliveryMethod.SERVER_SIDE
