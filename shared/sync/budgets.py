@@ -1,0 +1,51 @@
+"""How much one invocation may do, and where limits lie. Plain numbers; the composition root may replace any of them."""
+
+from dataclasses import dataclass
+from datetime import timedelta
+
+
+@dataclass(frozen=True, slots=True)
+class RunBudget:
+    """What one run may spend before it hands over to its continuation."""
+
+    time: timedelta = timedelta(minutes=4)
+    pages: int = 20
+    pages_before_backfill: int = 1
+    """Pages of a first listing that are read at once; the rest goes through the backfill queue, behind new mail."""
+    longest_call: timedelta = timedelta(seconds=120)
+    """The longest that one call of a connector or store can take (a profile allows 100 seconds at most)."""
+    queued_for: timedelta = timedelta(minutes=15)
+    """After this a queue message counts as lost, and another is sent."""
+    batch_items: int = 100
+    batch_bytes: int = 16 * 1024 * 1024
+    """Emails are written in batches of at most so many items, and about so many bytes."""
+    profile_life: timedelta = timedelta(seconds=30)
+    """How long a profile that was read counts as fresh."""
+
+    @property
+    def lease(self) -> timedelta:
+        return self.time + self.longest_call
+
+
+@dataclass(frozen=True, slots=True)
+class ItemLimits:
+    """What an item may be, and how often it may fail."""
+
+    message_bytes: int = 150 * 1024 * 1024
+    """Exchange Online's own limit for a message."""
+    attempts: int = 5
+    retry_after: timedelta = timedelta(minutes=15)
+    takeovers_before_care: int = 2
+    """Leases lost in a row from which items are read one by one."""
+    failures_before_care: int = 3
+    """Failed runs in a row from which items are read one by one, so that one of them cannot block the mailbox."""
+
+
+@dataclass(frozen=True, slots=True)
+class EnumerationBudget:
+    """What one enumeration may do before it hands the remaining shards to the queue."""
+
+    mailboxes: int = 2000
+    time: timedelta = timedelta(seconds=20)
+    shards_at_once: int = 16
+    queued_for: timedelta = timedelta(minutes=15)

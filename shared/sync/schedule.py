@@ -1,0 +1,178 @@
+"""When a workload of a mailbox runs next, and whether it may run now. Pure: now and records come in, a record comes out.
+
+Implements the error table of the design: transient failures back off and open a breaker after ten in a row; an error of
+the mailbox switches its workload off for an hour; a credential of a profile has one breaker for all mailboxes on it. A run
+at or after a breaker's probe time is the half-open probe; its success closes the breaker.
+"""
+
+from dataclasses import replace
+from datetime import datetime, timedelta
+
+from shared.domain.choices import Workload, WorkloadStatus
+from shared.domain.configuration import Breaker, EmailServerProfile, StoredMailbox, StoredProfile, WorkloadSchedule
+from shared.domain.eligibility import Ineligible, own_ineligibility
+from shared.domain.ids import short_hash
+
+LONGEST_POLL = timedelta(minutes=15)
+FAILURES_TO_OPEN = 10
+PROBE_EVERY = timedelta(hours=1)
+"""Between probes of what only a change of configuration repairs."""
+
+_STEP = timedelta(minutes=1)
+_POLLS_PER_STEP = 5
+_FIRST_PROBE = timedelta(minutes=15)
+_LONGEST_PROBE = timedelta(hours=4)
+_LONGEST_RETRY_AFTER = timedelta(hours=24)
+"""A server that asks for more is not believed."""
+
+OWN_REASONS = frozenset({Ineligible.MAILBOX_INACTIVE, Ineligible.METHOD_NONE, Ineligible.NOT_APPROVED, Ineligible.NO_PROFILE})
+"""Reasons that the mailbox's own record gives: only a change of that record removes them."""
+
+
+# ---- may it run?
+
+
+def ineligibility(
+    mailbox: StoredMailbox, profile: StoredProfile | None, workload: Workload, now: datetime, *, probing: bool = False
+) -> Ineligible | None:
+    """Why this workload may not run now, None if it may. `probing`: this run was sent to probe the profile's credential."""
+    if own := own_ineligibility(mailbox.record, workload):
+        return own
+    if reason := profile_ineligibility(profile, now, probing=probing):
+        return reason
+    breaker = mailbox.schedule.get(workload, WorkloadSchedule()).breaker
+    if breaker is not None and now < breaker.probe_after:
+        return Ineligible.BREAKER_OPEN
+    return None
+
+
+def profile_ineligibility(profile: StoredProfile | None, now: datetime, *, probing: bool = False) -> Ineligible | None:
+    if profile is None:
+        return Ineligible.UNKNOWN_PROFILE
+    if not profile.record.active:
+        return Ineligible.PROFILE_INACTIVE
+    if not probing and breaker_applies(profile) and not at_probe(profile, now):
+        return Ineligible.PROFILE_BREAKER_OPEN
+    return None
+
+
+def breaker_applies(profile: StoredProfile) -> bool:
+    """The profile's credential failed and is still the same one."""
+    breaker = profile.breaker
+    return breaker is not None and breaker.credential in (None, credential_version(profile.record))
+
+
+def at_probe(profile: StoredProfile, now: datetime) -> bool:
+    """The profile's breaker is half open: one mailbox may try."""
+    return breaker_applies(profile) and profile.breaker is not None and now >= profile.breaker.probe_after
+
+
+def credential_version(profile: EmailServerProfile) -> str:
+    """Changes with anything that another sign-in could depend on; reveals nothing of it."""
+    own = profile.credentials
+    secret = (own.secret.name, own.secret.version) if own.secret else ()
+    return short_hash(repr((own.username, own.tenant_id, own.client_id, own.authority, secret, profile.credential_source)))
+
+
+# ---- when next?
+
+
+def after_busy(schedule: WorkloadSchedule, now: datetime, minimum: timedelta) -> WorkloadSchedule:
+    """A run that found something: next at the profile's minimum interval."""
+    return replace(_succeeded(schedule, now), due=now + minimum, idle_polls=0)
+
+
+def after_idle(schedule: WorkloadSchedule, now: datetime, minimum: timedelta) -> WorkloadSchedule:
+    """A poll that found nothing: the interval grows from the profile's minimum to 15 minutes."""
+    idle_polls = schedule.idle_polls + 1
+    return replace(_succeeded(schedule, now), due=now + idle_interval(idle_polls, minimum), idle_polls=idle_polls)
+
+
+def idle_interval(idle_polls: int, minimum: timedelta) -> timedelta:
+    steps = min(idle_polls // _POLLS_PER_STEP, 8)
+    if steps == 0:
+        return minimum
+    return max(minimum, min(LONGEST_POLL, max(minimum, _STEP) * (1 << steps)))
+
+
+def continued(schedule: WorkloadSchedule, now: datetime, queued_for: timedelta) -> WorkloadSchedule:
+    """A run whose continuation is queued."""
+    until = now + queued_for
+    return replace(_succeeded(schedule, now), due=until, queued_until=until, idle_polls=0)
+
+
+def not_after(schedule: WorkloadSchedule, latest: datetime | None) -> WorkloadSchedule:
+    """Due no later than `latest`: work on an item waits for then."""
+    if latest is None or schedule.due is None or schedule.due <= latest:
+        return schedule
+    return replace(schedule, due=latest)
+
+
+def after_transient(
+    schedule: WorkloadSchedule, now: datetime, minimum: timedelta, code: str, retry_after: timedelta | None = None
+) -> WorkloadSchedule:
+    """A transient failure: never before `retry_after`; ten in a row open the breaker, whose probes grow apart."""
+    failures = schedule.failures + 1
+    failed = replace(_failed(schedule, now, code), failures=failures)
+    wait = max(minimum, min(retry_after or timedelta(), _LONGEST_RETRY_AFTER))
+    if failures < FAILURES_TO_OPEN and schedule.breaker is None:
+        return replace(failed, due=now + max(wait, _back_off(failures, retry_after)))
+    openings = schedule.breaker.openings + 1 if schedule.breaker else 1
+    probe_after = now + max(wait, min(_LONGEST_PROBE, _FIRST_PROBE * (1 << min(openings - 1, 8))))
+    return replace(failed, due=probe_after, breaker=Breaker(code, _opened_on(schedule, now), probe_after, openings))
+
+
+def after_mailbox_error(schedule: WorkloadSchedule, now: datetime, code: str) -> WorkloadSchedule:
+    """An error that only a change of the mailbox repairs: off, and probed in an hour."""
+    openings = schedule.breaker.openings + 1 if schedule.breaker else 1
+    breaker = Breaker(code, _opened_on(schedule, now), now + PROBE_EVERY, openings)
+    return replace(_failed(schedule, now, code), due=breaker.probe_after, breaker=breaker)
+
+
+def after_profile_error(schedule: WorkloadSchedule, now: datetime, minimum: timedelta, code: str) -> WorkloadSchedule:
+    """An error of the profile's credential: the profile's breaker holds the mailbox back, and lets it go at once."""
+    return replace(_failed(schedule, now, code), due=now + minimum)
+
+
+def profile_breaker(profile: StoredProfile, now: datetime, code: str) -> Breaker:
+    """The breaker that a refused credential of the profile opens, for an hour or until the credential changes."""
+    former = profile.breaker if breaker_applies(profile) else None
+    openings, opened_on = (former.openings + 1, former.opened_on) if former else (1, now)
+    return Breaker(code, opened_on, now + PROBE_EVERY, openings, credential_version(profile.record))
+
+
+def after_refusal(schedule: WorkloadSchedule, now: datetime, reason: Ineligible) -> WorkloadSchedule:
+    """A message slipped through to a mailbox that may not run. The run did not happen, so its status stays."""
+    refused = replace(schedule, queued_until=None, last_error=reason.value)
+    if reason in OWN_REASONS:
+        return replace(refused, due=None)
+    if reason is Ineligible.BREAKER_OPEN and schedule.breaker is not None:
+        return replace(refused, due=schedule.breaker.probe_after, last_error=schedule.breaker.code)
+    return replace(refused, due=now)
+
+
+def _succeeded(schedule: WorkloadSchedule, now: datetime) -> WorkloadSchedule:
+    return replace(
+        schedule,
+        queued_until=None,
+        failures=0,
+        breaker=None,
+        status=WorkloadStatus.SUCCESS,
+        last_run_on=now,
+        last_error=None,
+    )
+
+
+def _failed(schedule: WorkloadSchedule, now: datetime, code: str) -> WorkloadSchedule:
+    return replace(schedule, queued_until=None, status=WorkloadStatus.FAILURE, last_run_on=now, last_error=code)
+
+
+def _back_off(failures: int, retry_after: timedelta | None) -> timedelta:
+    """Where the server named a time, that time; else one minute, doubling up to 15."""
+    if retry_after is not None:
+        return timedelta()
+    return min(LONGEST_POLL, _STEP * (1 << min(failures - 1, 8)))
+
+
+def _opened_on(schedule: WorkloadSchedule, now: datetime) -> datetime:
+    return schedule.breaker.opened_on if schedule.breaker else now
