@@ -6,9 +6,35 @@ from datetime import datetime, timedelta
 from email.utils import format_datetime
 
 _WORDS = (
-    "delivery order invoice quotation meeting machine customer pallet drawing contract warranty spare part service Prüfstand"
-    " größer Maßnahme réunion déjà voilà confirm attached regards please thursday number price page line signed office"
-).split()
+    *(
+        "delivery",
+        "order",
+        "invoice",
+        "quotation",
+        "meeting",
+        "machine",
+        "customer",
+        "pallet",
+        "drawing",
+        "contract",
+        "warranty",
+    ),
+    *(
+        "spare",
+        "part",
+        "service",
+        "Prüfstand",
+        "größer",
+        "Maßnahme",
+        "réunion",
+        "déjà",
+        "voilà",
+        "confirm",
+        "attached",
+        "regards",
+    ),
+    *("please", "thursday", "number", "price", "page", "line", "signed", "office"),
+)
 
 
 def messages(count: int, size: int, to: str, now: datetime, seed: int = 1) -> Iterator[tuple[bytes, datetime]]:
@@ -22,14 +48,15 @@ def messages(count: int, size: int, to: str, now: datetime, seed: int = 1) -> It
 def _message(chance: random.Random, number: int, size: int, to: str, received: datetime, seed: int) -> bytes:
     sender = f"customer{number % 40}@northwind.example"
     text = _words(chance, size // 4)
-    html = "".join(f"<p style='margin:0'>{_words(chance, 400)}</p>\r\n" for _ in range(size * 3 // 4 // 440))
+    html = "".join(f"<p style='margin:0'>{_words(chance, 400)}</p>\r\n" for _ in range(size * 3 // 4 // 480))
     return (
         f"From: Customer {number % 40} <{sender}>\r\nTo: <{to}>\r\nCc: <colleague{number % 7}@northwind.example>\r\n"
         f"Subject: Order {number}: {_words(chance, 40)[:40]!a}\r\nDate: {format_datetime(received)}\r\n"
         f"Message-ID: <bench.{seed}.{number}@northwind.example>\r\nMIME-Version: 1.0\r\n"
         "Content-Type: multipart/alternative; boundary=b\r\n\r\n"
         f"--b\r\nContent-Type: text/plain; charset=utf-8\r\nContent-Transfer-Encoding: 8bit\r\n\r\n{text}\r\n"
-        f"--b\r\nContent-Type: text/html; charset=utf-8\r\nContent-Transfer-Encoding: 8bit\r\n\r\n<html><body>{html}</body></html>\r\n"
+        f"--b\r\nContent-Type: text/html; charset=utf-8\r\nContent-Transfer-Encoding: 8bit\r\n\r\n"
+        f"<html><body>{html}</body></html>\r\n"
         "--b--\r\n"
     ).encode()
 
