@@ -1,0 +1,82 @@
+"""`python -m local.host`: runs a function app on this machine until Ctrl-C or SIGTERM."""
+
+import argparse
+import json
+import logging
+import os
+import signal
+import sys
+import threading
+from collections.abc import Sequence
+from datetime import timedelta
+from pathlib import Path
+
+from local.host.errors import HostError
+from local.host.host import FunctionsHost
+from local.host.logs import log_to_terminal
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    options = _parser().parse_args(arguments)
+    log_to_terminal(options.log_level)
+    stop = _stop_on_signals()
+    host = FunctionsHost(options.app, port=options.port, grace=timedelta(seconds=options.grace))
+    try:
+        host.__enter__()
+    except HostError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 1
+    _announce(host, as_json=options.json)
+    stop.wait()
+    print("Stopping; running functions are given time to finish. Once more stops at once.", file=sys.stderr)
+    if not host.stop():
+        _leave_at_once(0)
+    return 0
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="python -m local.host", description=__doc__)
+    parser.add_argument("--app", type=Path, default=Path.cwd(), help="directory of the function app (default: this one)")
+    parser.add_argument("--port", type=int, help="HTTP port; 0 is any free one (default: local.settings.json's, else 7071)")
+    parser.add_argument(
+        "--grace", type=float, default=30, help="seconds that running functions may take to finish (default: 30)"
+    )
+    parser.add_argument("--json", action="store_true", help="announce URL, keys and functions as one line of JSON")
+    parser.add_argument("--log-level", default="info", choices=["debug", "info", "warning", "error"])
+    return parser
+
+
+def _stop_on_signals() -> threading.Event:
+    stop = threading.Event()
+
+    def on_signal(number: int, _frame: object) -> None:
+        if stop.is_set():
+            _leave_at_once(128 + number)
+        stop.set()
+
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, on_signal)
+    return stop
+
+
+def _leave_at_once(status: int) -> None:
+    """Ends the process although threads of functions still run; their messages become visible again."""
+    logging.shutdown()
+    sys.stdout.flush()
+    os._exit(status)
+
+
+def _announce(host: FunctionsHost, *, as_json: bool) -> None:
+    names = [function.name for function in host.functions]
+    if as_json:
+        content = {"base_url": host.base_url, "key": host.key, "master_key": host.master_key, "functions": names}
+        print(json.dumps(content), flush=True)
+        return
+    print(f"Functions of {host.app_dir}:")
+    for function in host.functions:
+        print(f"  {function.name:22} {host.urls.get(function.name, function.trigger.type)}")
+    print(f"Function key: {host.key}\nMaster key:   {host.master_key}\nCtrl-C stops.", flush=True)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
