@@ -1,0 +1,92 @@
+"""Where a mail server may be: the rules for server locations and token authorities, as far as their text tells.
+
+The connector checks the address that a name resolves to when it connects; this module resolves nothing.
+"""
+
+import ipaddress
+from urllib.parse import SplitResult, urlsplit
+
+from shared.administration.rules import Rules, is_host_name
+from shared.domain.errors import InvalidRecord
+
+LONGEST_LOCATION = 2084
+"""emailserverprofile.incomingserverlocation."""
+
+
+def server_location(field: str, value: str, rules: Rules) -> str:
+    """The URL of a mail server."""
+    trimmed = value.strip()
+    if not 0 < len(trimmed) <= LONGEST_LOCATION or not trimmed.isprintable() or " " in trimmed or "\\" in trimmed:
+        raise InvalidRecord(field, f"{field} is not a URL", _EXAMPLE)
+    url = _parsed(field, trimmed)
+    _check_scheme(field, url, rules)
+    if url.username is not None or url.password is not None:
+        raise InvalidRecord(
+            field,
+            f"{field} contains a user name or password",
+            "Remove what stands before the @; credentials have their own fields.",
+        )
+    if "#" in trimmed or "?" in trimmed:
+        raise InvalidRecord(field, f"{field} has a query or a fragment", "Remove the part from the ? or # on.")
+    _check_host(field, url.hostname or "", rules)
+    return trimmed
+
+
+def authority(field: str, value: str, rules: Rules) -> str:
+    """The host that issues tokens: a host name, with a port if it needs one, or its URL."""
+    if "://" in value:
+        return server_location(field, value, rules).rstrip("/")
+    server_location(field, f"https://{value.strip()}", rules)
+    if "/" in value:
+        raise InvalidRecord(field, f"{field} has a path", "Write the host alone, such as login.microsoftonline.us.")
+    return value.strip()
+
+
+def host_of(location: str) -> str:
+    """The host that a stored location names, in lower case; empty where it names none."""
+    url = urlsplit(location if "://" in location else f"https://{location}")
+    return (url.hostname or "").lower()
+
+
+_EXAMPLE = "Write the full URL, such as https://mail.contoso.com/EWS/Exchange.asmx."
+
+
+def _parsed(field: str, value: str) -> SplitResult:
+    try:
+        url = urlsplit(value)
+        _ = url.port
+    except ValueError as error:
+        raise InvalidRecord(field, f"{field} is not a URL", _EXAMPLE) from error
+    if not url.hostname or url.port == 0:
+        raise InvalidRecord(field, f"{field} names no server", _EXAMPLE)
+    return url
+
+
+def _check_scheme(field: str, url: SplitResult, rules: Rules) -> None:
+    if url.scheme == "https" or (url.scheme == "http" and rules.allow_local_servers):
+        return
+    raise InvalidRecord(
+        field, f"{field} does not use TLS", "Begin it with https://. Mail and credentials never travel unencrypted."
+    )
+
+
+def _check_host(field: str, host: str, rules: Rules) -> None:
+    try:
+        address = ipaddress.ip_address(host)
+    except ValueError:
+        _check_name(field, host, rules)
+        return
+    embedded = getattr(address, "ipv4_mapped", None) or address
+    local = embedded.is_loopback or embedded.is_link_local or embedded.is_unspecified or embedded.is_multicast
+    if local and not rules.allow_local_servers:
+        raise InvalidRecord(field, f"{field} is an address of this machine or network link", _NOT_LOCAL)
+
+
+def _check_name(field: str, host: str, rules: Rules) -> None:
+    if not is_host_name(host):
+        raise InvalidRecord(field, f"{field} names no server", _EXAMPLE)
+    if (host == "localhost" or host.endswith(".localhost")) and not rules.allow_local_servers:
+        raise InvalidRecord(field, f"{field} is an address of this machine or network link", _NOT_LOCAL)
+
+
+_NOT_LOCAL = "Write the name of the mail server. Local servers are allowed by the setting SIDESYNC_ALLOW_LOCAL_SERVERS."

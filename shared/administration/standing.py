@@ -1,0 +1,47 @@
+"""Why a workload of a mailbox does not run now, from its record, its profile and the breakers; and what to do about it."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+
+from shared.domain.choices import Workload
+from shared.domain.configuration import StoredMailbox, StoredProfile
+from shared.domain.eligibility import Ineligible, own_ineligibility, profile_ineligibility
+
+
+@dataclass(frozen=True, slots=True)
+class MailboxStanding:
+    """A mailbox, and why each of its workloads does not run now; None where it does."""
+
+    stored: StoredMailbox
+    held_back: Mapping[Workload, Ineligible | None]
+
+
+def standing(stored: StoredMailbox, profile: StoredProfile | None, now: datetime) -> MailboxStanding:
+    """`profile` is the one that the mailbox names, None where it names none or it is not there."""
+    return MailboxStanding(stored, {workload: _held_back(stored, profile, workload, now) for workload in Workload})
+
+
+def remedy(reason: Ineligible) -> str:
+    """What an administrator does about it; `words.INELIGIBLE` says what it is."""
+    return _REMEDIES[reason]
+
+
+def _held_back(stored: StoredMailbox, profile: StoredProfile | None, workload: Workload, now: datetime) -> Ineligible | None:
+    if reason := own_ineligibility(stored.record, workload) or profile_ineligibility(profile, now):
+        return reason
+    schedule = stored.schedule.get(workload)
+    breaker = schedule.breaker if schedule else None
+    return Ineligible.BREAKER_OPEN if breaker is not None and now < breaker.probe_after else None
+
+
+_REMEDIES = {
+    Ineligible.MAILBOX_INACTIVE: "Activate the mailbox (and its user).",
+    Ineligible.METHOD_NONE: "Set the method to server_side.",
+    Ineligible.NOT_APPROVED: "Approve the mailbox.",
+    Ineligible.NO_PROFILE: "Set the mailbox's profile_id.",
+    Ineligible.UNKNOWN_PROFILE: "Create the profile, or choose another one for the mailbox.",
+    Ineligible.PROFILE_INACTIVE: "Activate the profile.",
+    Ineligible.PROFILE_BREAKER_OPEN: "Correct the credentials of the profile; they are also tried again by themselves.",
+    Ineligible.BREAKER_OPEN: "Look at its last error. A change of its configuration, or asking for a run, tries it at once.",
+}
