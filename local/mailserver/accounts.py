@@ -1,0 +1,92 @@
+"""Who may sign in, with what, and whose mailboxes they may open. Knows no protocol."""
+
+import secrets
+import threading
+import time
+from dataclasses import dataclass, field
+
+
+@dataclass(slots=True)
+class Account:
+    """Somebody who signs in: a person or service with a password, or an application with a client secret."""
+
+    username: str
+    password: str
+    mailbox: str | None = None
+    """Address of the mailbox that is this account's own."""
+    may_impersonate: bool = False
+    impersonates: frozenset[str] = frozenset()
+    """Addresses it may impersonate; empty: all, if it may at all."""
+    full_access: frozenset[str] = frozenset()
+    """Addresses of mailboxes that it may open as a delegate; "*" is all."""
+    enabled: bool = True
+    is_application: bool = False
+
+    def can_impersonate(self, address: str) -> bool:
+        return self.may_impersonate and (not self.impersonates or address.lower() in self.impersonates)
+
+    def can_open(self, address: str) -> bool:
+        own = self.mailbox is not None and self.mailbox.lower() == address.lower()
+        return own or "*" in self.full_access or address.lower() in self.full_access
+
+
+@dataclass(slots=True)
+class Accounts:
+    """All accounts, and the tokens issued to applications."""
+
+    token_lifetime: float = 3599.0
+    """Seconds."""
+    _accounts: dict[str, Account] = field(default_factory=dict)
+    _tokens: dict[str, tuple[Account, float]] = field(default_factory=dict)
+    _lock: threading.Lock = field(default_factory=threading.Lock)
+
+    def add(self, account: Account) -> Account:
+        with self._lock:
+            self._accounts[account.username.lower()] = account
+        return account
+
+    def find(self, username: str) -> Account | None:
+        """By name; DOMAIN\\name and name@domain both mean the account of that name."""
+        wanted = username.strip().lower()
+        for name in (wanted, wanted.rpartition("\\")[2]):
+            if name in self._accounts:
+                return self._accounts[name]
+        return None
+
+    def sign_in(self, username: str, password: str) -> Account | None:
+        account = self.find(username)
+        if (
+            account is None
+            or account.is_application
+            or not secrets.compare_digest(account.password.encode(), password.encode())
+        ):
+            return None
+        return account
+
+    def application(self, client_id: str, secret: str | None) -> Account | None:
+        account = self.find(client_id)
+        if account is None or not account.is_application:
+            return None
+        if secret is not None and not secrets.compare_digest(account.password.encode(), secret.encode()):
+            return None
+        return account
+
+    def issue_token(self, account: Account) -> tuple[str, float]:
+        """A bearer token and its lifetime in seconds."""
+        token = secrets.token_urlsafe(48)
+        with self._lock:
+            self._tokens[token] = (account, time.monotonic() + self.token_lifetime)
+        return token, self.token_lifetime
+
+    def bearer(self, token: str) -> Account | None:
+        account, expires = self._tokens.get(token, (None, 0.0))
+        return account if time.monotonic() < expires else None
+
+    def revoke_tokens(self) -> None:
+        with self._lock:
+            self._tokens.clear()
+
+    def clear(self) -> None:
+        with self._lock:
+            self._accounts.clear()
+            self._tokens.clear()

@@ -1,0 +1,98 @@
+"""One call: who asks for what, and what of the store they may see. Turns the ids of a request into items and folders."""
+
+from dataclasses import dataclass, field
+
+from lxml import etree
+
+from local.mailserver.accounts import Account
+from local.mailserver.ews.envelope import NAMES, Envelope
+from local.mailserver.ews.errors import ResponseError, SoapFault
+from local.mailserver.faults import FaultKind, Faults
+from local.mailserver.model import Folder, Item, Mailbox, MailStore, NoSuchFolder, NoSuchItem, NoSuchMailbox
+
+
+@dataclass(slots=True)
+class Call:
+    """A request that is signed in. `codes` collects the outcome of each response message."""
+
+    envelope: Envelope
+    account: Account
+    store: MailStore
+    faults: Faults
+    acting_as: Mailbox | None
+    """The mailbox impersonated, else the account's own."""
+    target: str | None
+    """Address of the mailbox that the request is about."""
+    codes: list[str] = field(default_factory=list)
+
+    @property
+    def operation(self) -> str:
+        return self.envelope.operation
+
+    @property
+    def element(self) -> etree._Element:
+        return self.envelope.element
+
+    def find(self, path: str) -> etree._Element | None:
+        return self.element.find(path, NAMES)
+
+    def required(self, path: str) -> etree._Element:
+        found = self.find(path)
+        if found is None or not len(found):
+            raise SoapFault("ErrorSchemaValidation", f"The element {path.partition(':')[2]} is missing or empty.")
+        return found
+
+    def open(self, mailbox: Mailbox) -> Mailbox:
+        """The mailbox, if the caller may open it. Raises ResponseError."""
+        impersonating = self.envelope.impersonated is not None
+        allowed = mailbox is self.acting_as if impersonating else self.account.can_open(mailbox.address)
+        if not allowed:
+            raise ResponseError("ErrorAccessDenied")
+        if not mailbox.enabled:
+            raise ResponseError("ErrorAccountDisabled")
+        return mailbox
+
+    def item(self, item_id: str) -> Item:
+        """Raises ResponseError."""
+        mailbox = self._mailbox_of(item_id)
+        try:
+            item = mailbox.item(item_id)
+        except NoSuchItem:
+            raise ResponseError("ErrorItemNotFound") from None
+        unreadable = self.faults.hit(FaultKind.UNREADABLE_ITEM, mailbox.address, self.operation, item_id)
+        if unreadable is not None and self.operation != "DeleteItem":
+            raise ResponseError(unreadable.code or "ErrorCorruptData")
+        return item
+
+    def folder(self, element: etree._Element) -> Folder:
+        """The folder that a FolderId or DistinguishedFolderId element means. Raises ResponseError."""
+        identity = element.get("Id", "")
+        if etree.QName(element).localname == "FolderId":
+            mailbox, name = self._mailbox_of(identity), identity
+        else:
+            mailbox, name = self._named_mailbox(element), identity
+        if self.faults.hit(FaultKind.FOLDER_GONE, mailbox.address, self.operation) is not None:
+            raise ResponseError("ErrorFolderNotFound")
+        try:
+            return mailbox.folder(name)
+        except NoSuchFolder:
+            raise ResponseError("ErrorFolderNotFound") from None
+
+    def _mailbox_of(self, opaque_id: str) -> Mailbox:
+        try:
+            return self.open(self.store.mailbox_of_id(opaque_id))
+        except ValueError:
+            raise ResponseError("ErrorInvalidIdMalformed") from None
+        except NoSuchMailbox:
+            raise ResponseError("ErrorItemNotFound") from None
+
+    def _named_mailbox(self, element: etree._Element) -> Mailbox:
+        address = element.findtext("t:Mailbox/t:EmailAddress", None, NAMES)
+        if address is None:
+            if self.acting_as is None:
+                raise ResponseError("ErrorNonExistentMailbox", "No mailbox with such guid.")
+            return self.open(self.acting_as)
+        try:
+            return self.open(self.store.mailbox(address))
+        except NoSuchMailbox:
+            raise ResponseError("ErrorNonExistentMailbox") from None

@@ -1,0 +1,190 @@
+"""The HTTP endpoint of EWS: from a POST to the reply. Sign-in, impersonation, faults, then the operation."""
+
+import gzip
+import threading
+from collections.abc import Callable, Collection
+
+from local.mailserver.accounts import Account, Accounts
+from local.mailserver.ews import attachments, convert, envelope, folders, items, sync
+from local.mailserver.ews.authentication import Challenge, authenticate, unauthorized
+from local.mailserver.ews.call import Call
+from local.mailserver.ews.envelope import NAMES, Envelope
+from local.mailserver.ews.errors import SoapFault
+from local.mailserver.faults import FaultKind, Faults
+from local.mailserver.journal import Asked, Journal
+from local.mailserver.model import Mailbox, MailStore, NoSuchMailbox
+from local.mailserver.web import Body, Disconnect, Reply, Request, Stream
+
+OPERATIONS: dict[str, Callable[[Call], list[bytes | Stream]]] = {
+    "ConvertId": convert.convert_id,
+    "DeleteItem": items.delete_item,
+    "FindFolder": folders.find_folder,
+    "GetAttachment": attachments.get_attachment,
+    "GetFolder": folders.get_folder,
+    "GetItem": items.get_item,
+    "SyncFolderHierarchy": sync.sync_folder_hierarchy,
+    "SyncFolderItems": sync.sync_folder_items,
+}
+_XML = "text/xml; charset=utf-8"
+_NONSENSE = "<!DOCTYPE html><html><head><title>Outlook</title></head><body><form>Please sign in<br></form></body></html>"
+_COMPRESSED_FROM = 1024
+"""Bytes; smaller replies are not worth it."""
+
+
+class EwsEndpoint:
+    def __init__(
+        self,
+        store: MailStore,
+        accounts: Accounts,
+        faults: Faults,
+        journal: Journal,
+        schemes: Collection[str],
+        *,
+        compress: bool,
+    ) -> None:
+        self._store = store
+        self._accounts = accounts
+        self._faults = faults
+        self._journal = journal
+        self._schemes = schemes
+        self._compress = compress
+        self._stopping = threading.Event()
+
+    def stop(self) -> None:
+        """Ends the waits of slow replies."""
+        self._stopping.set()
+
+    def handle(self, request: Request) -> Reply:
+        asked: Envelope | SoapFault
+        try:
+            asked = envelope.read_envelope(request.body)
+        except SoapFault as fault:
+            asked = fault
+        operation = asked.operation if isinstance(asked, Envelope) else ""
+        target = self._target(asked) if isinstance(asked, Envelope) else request.headers.get("x-anchormailbox")
+        account: Account | None = None
+        code = ""
+        try:
+            reply = self._broken(target, operation)
+            if reply is None:
+                signed_in = authenticate(request, self._accounts, self._schemes)
+                if isinstance(signed_in, Challenge):
+                    reply = signed_in.reply
+                else:
+                    account = signed_in
+                    target = target or account.mailbox
+                    reply, code = self._answer(asked, account, target)
+                    reply = self._spoiled(reply, target, operation)
+        except Disconnect:
+            self._journal.record(
+                Asked("ews", operation, target, 0, code or "Disconnect", account.username if account else None)
+            )
+            raise
+        self._journal.record(Asked("ews", operation, target, reply.status, code, account.username if account else None))
+        return self._finished(reply, request)
+
+    def _answer(self, asked: Envelope | SoapFault, account: Account, target: str | None) -> tuple[Reply, str]:
+        try:
+            if isinstance(asked, SoapFault):
+                raise asked
+            return self._carried_out(asked, account, target)
+        except SoapFault as fault:
+            return Reply(500, [envelope.fault(fault)], _XML), fault.code
+
+    def _carried_out(self, asked: Envelope, account: Account, target: str | None) -> tuple[Reply, str]:
+        self._refuse_if_busy(target, asked.operation)
+        if not account.enabled:
+            raise SoapFault("ErrorAccountDisabled")
+        operation = OPERATIONS.get(asked.operation)
+        if operation is None:
+            raise SoapFault("ErrorInvalidRequest", f"The operation {asked.operation} is not served.")
+        call = Call(asked, account, self._store, self._faults, self._acting_as(asked, account), target)
+        body = envelope.reply(asked.operation, operation(call))
+        return Reply(200, body, _XML), next((code for code in call.codes if code != "NoError"), "NoError")
+
+    def _refuse_if_busy(self, target: str | None, operation: str) -> None:
+        busy = self._faults.hit(FaultKind.SERVER_BUSY, target, operation)
+        if busy is not None:
+            back_off = (("BackOffMilliseconds", str(int(busy.seconds * 1000))),) if busy.seconds else ()
+            raise SoapFault("ErrorServerBusy", values=back_off)
+        error = self._faults.hit(FaultKind.ERROR, target, operation)
+        if error is not None:
+            raise SoapFault(error.code or "ErrorInternalServerError", error.text)
+
+    def _acting_as(self, asked: Envelope, account: Account) -> Mailbox | None:
+        if asked.impersonated is None:
+            return self._mailbox(account.mailbox) if account.mailbox else None
+        kind, value = asked.impersonated
+        mailbox = self._mailbox(value) if kind != "SID" else None
+        if mailbox is None:
+            raise SoapFault("ErrorNonExistentMailbox")
+        if not account.can_impersonate(mailbox.address):
+            raise SoapFault("ErrorImpersonateUserDenied")
+        if not mailbox.enabled:
+            raise SoapFault("ErrorAccountDisabled")
+        return mailbox
+
+    def _mailbox(self, address: str) -> Mailbox | None:
+        try:
+            return self._store.mailbox(address)
+        except NoSuchMailbox:
+            return None
+
+    def _target(self, asked: Envelope) -> str | None:
+        """Whose mailbox a request is about: impersonated, named, or told by its ids."""
+        if asked.impersonated is not None:
+            return asked.impersonated[1]
+        named = asked.element.findtext(".//t:Mailbox/t:EmailAddress", None, NAMES)
+        if named:
+            return named
+        for element in asked.element.iterfind(".//*[@Id]", NAMES):
+            try:
+                return self._store.mailbox_of_id(element.get("Id", "")).address
+            except (ValueError, NoSuchMailbox):
+                continue
+        return None
+
+    def _broken(self, target: str | None, operation: str) -> Reply | None:
+        """What happens instead of an answer, while such a fault is on."""
+        faults = self._faults
+        if faults.hit(FaultKind.CONNECTION_RESET, target, operation) is not None:
+            raise Disconnect
+        for kind, status in ((FaultKind.UNAVAILABLE, 503), (FaultKind.TOO_MANY_REQUESTS, 429)):
+            fault = faults.hit(kind, target, operation)
+            if fault is not None:
+                headers = [("Retry-After", str(int(fault.seconds)))] if fault.seconds else []
+                return Reply(status, [b"The service is unavailable."], "text/html", headers)
+        if faults.hit(FaultKind.UNAUTHORIZED, target, operation) is not None:
+            return unauthorized(self._schemes)
+        if faults.hit(FaultKind.FORBIDDEN, target, operation) is not None:
+            return Reply(403, [b"EWS is not enabled for this mailbox."], "text/plain")
+        return None
+
+    def _spoiled(self, reply: Reply, target: str | None, operation: str) -> Reply:
+        """The answer as it reaches the client, while a fault of the way back is on."""
+        faults = self._faults
+        slow = faults.hit(FaultKind.SLOW_REPLY, target, operation)
+        if slow is not None:
+            self._stopping.wait(slow.seconds)
+        if faults.hit(FaultKind.REPLY_LOST, target, operation) is not None:
+            raise Disconnect
+        nonsense = faults.hit(FaultKind.NONSENSE_REPLY, target, operation)
+        if nonsense is not None:
+            return Reply(200, [(nonsense.text or _NONSENSE).encode()], "text/html; charset=utf-8")
+        if faults.hit(FaultKind.TRUNCATED_REPLY, target, operation) is not None:
+            reply.cut_after = sum(map(len, reply.body)) // 2
+        return reply
+
+    def _finished(self, reply: Reply, request: Request) -> Reply:
+        reply.headers.append(("X-FEServer", "MAIL01"))
+        if self._compress and "gzip" in request.headers.get("accept-encoding", ""):
+            reply.body = _compressed(reply)
+        return reply
+
+
+def _compressed(reply: Reply) -> Body:
+    if reply.cut_after is not None or sum(map(len, reply.body)) < _COMPRESSED_FROM:
+        return reply.body
+    reply.headers.append(("Content-Encoding", "gzip"))
+    plain = b"".join(piece if isinstance(piece, bytes) else b"".join(piece) for piece in reply.body)
+    return [gzip.compress(plain, compresslevel=1, mtime=0)]

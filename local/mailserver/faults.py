@@ -1,0 +1,124 @@
+"""Switches that make the server misbehave on purpose, for a mailbox, an operation, a number of times. Knows no protocol."""
+
+import threading
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from enum import StrEnum
+from itertools import count
+
+
+class FaultKind(StrEnum):
+    SERVER_BUSY = "server_busy"
+    """Refused for now; `back_off` says how long (0: the server does not say)."""
+    UNAVAILABLE = "unavailable"
+    """503 with Retry-After (0: without)."""
+    TOO_MANY_REQUESTS = "too_many_requests"
+    """429 with Retry-After."""
+    UNAUTHORIZED = "unauthorized"
+    FORBIDDEN = "forbidden"
+    CONNECTION_RESET = "connection_reset"
+    """The request is not carried out, the connection breaks."""
+    REPLY_LOST = "reply_lost"
+    """The request is carried out, the reply is lost."""
+    TRUNCATED_REPLY = "truncated_reply"
+    SLOW_REPLY = "slow_reply"
+    """The answer comes after `seconds`."""
+    NONSENSE_REPLY = "nonsense_reply"
+    """200 with something that is no answer of this protocol (`text`)."""
+    ERROR = "error"
+    """Every answer of the operation is the error `code`."""
+    UNREADABLE_ITEM = "unreadable_item"
+    """The item `item` cannot be rendered: `code`."""
+    UNREADABLE_ATTACHMENT = "unreadable_attachment"
+    """Attachments of the item `item` cannot be read: `code`."""
+    INVALID_SYNC_STATE = "invalid_sync_state"
+    ERROR_WITHOUT_SYNC_STATE = "error_without_sync_state"
+    """As `invalid_sync_state`, in the form without an element for the state."""
+    FOLDER_GONE = "folder_gone"
+
+
+@dataclass(slots=True)
+class Fault:
+    """One switch. Without `mailbox` or `operation` it holds for all; without `count` until it is cleared."""
+
+    kind: FaultKind
+    mailbox: str | None = None
+    operation: str | None = None
+    count: int | None = None
+    after: int = 0
+    """Requests that pass unharmed before the first that does not."""
+    seconds: float = 0.0
+    """Length of a back-off, a Retry-After, or a delay."""
+    code: str = ""
+    item: str | None = None
+    text: str = ""
+    id: int = 0
+    hits: int = field(default=0)
+
+    def matches(self, kind: FaultKind, mailbox: str | None, operation: str | None, item: str | None) -> bool:
+        return (
+            kind is self.kind
+            and (self.mailbox is None or (mailbox is not None and self.mailbox.lower() == mailbox.lower()))
+            and (self.operation is None or self.operation == operation)
+            and (self.item is None or self.item == item)
+        )
+
+
+class Faults:
+    """The switches that are on."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._on: list[Fault] = []
+        self._numbers = count(1)
+
+    def add(
+        self,
+        kind: FaultKind | str,
+        mailbox: str | None = None,
+        *,
+        operation: str | None = None,
+        count: int | None = None,
+        after: int = 0,
+        seconds: float = 0.0,
+        code: str = "",
+        item: str | None = None,
+        text: str = "",
+    ) -> int:
+        """Turns a fault on; the number returned turns it off again. `operation` is a name such as GetItem or Token."""
+        with self._lock:
+            number = next(self._numbers)
+            self._on.append(Fault(FaultKind(kind), mailbox, operation, count, after, seconds, code, item, text, number))
+            return number
+
+    def clear(self, number: int | None = None, mailbox: str | None = None) -> None:
+        """Turns off one fault, those of a mailbox, or all."""
+        with self._lock:
+            self._on = [
+                fault
+                for fault in self._on
+                if (number is not None and fault.id != number) or (mailbox is not None and fault.mailbox != mailbox)
+            ]
+
+    def hit(self, kind: FaultKind, mailbox: str | None, operation: str | None, item: str | None = None) -> Fault | None:
+        """The fault of this kind that strikes now, if one does; it is used up by one."""
+        if not self._on:
+            return None
+        with self._lock:
+            for fault in self._on:
+                if not fault.matches(kind, mailbox, operation, item):
+                    continue
+                if fault.after > 0:
+                    fault.after -= 1
+                    continue
+                fault.hits += 1
+                if fault.count is not None:
+                    fault.count -= 1
+                    if fault.count <= 0:
+                        self._on.remove(fault)
+                return fault
+            return None
+
+    def __iter__(self) -> Iterator[Fault]:
+        with self._lock:
+            return iter(list(self._on))
