@@ -30,6 +30,8 @@ class SyncReason(StrEnum):
     DUE = "due"
     CONTINUATION = "continuation"
     REQUESTED = "requested"
+    PROBE = "probe"
+    """The one mailbox that tries a profile's credential again; its breaker does not stop it."""
 
 
 class MalformedMessage(SyncError):

@@ -108,6 +108,11 @@ def not_after(schedule: WorkloadSchedule, latest: datetime | None) -> WorkloadSc
     return replace(schedule, due=latest)
 
 
+def with_missing_folder(schedule: WorkloadSchedule, code: str) -> WorkloadSchedule:
+    """A run that could not read all its folders says so, though it ended well."""
+    return replace(schedule, status=WorkloadStatus.FAILURE, last_error=code)
+
+
 def after_transient(
     schedule: WorkloadSchedule, now: datetime, minimum: timedelta, code: str, retry_after: timedelta | None = None
 ) -> WorkloadSchedule:

@@ -1,0 +1,85 @@
+"""What verdicts, reasons and error codes mean, in plain words for administrators.
+
+Every `Verdict`, `Reason` and `Ineligible` has its words; a code that is not known here is shown as it is.
+"""
+
+from collections.abc import Mapping
+
+from shared.domain.choices import Reason, Verdict
+from shared.domain.eligibility import Ineligible
+
+VERDICTS: Mapping[Verdict, str] = {
+    Verdict.PROMOTED: "The message was stored as an email activity.",
+    Verdict.SKIPPED: "The message was left in the mailbox only.",
+    Verdict.FAILING: "The message could not be stored yet; it is tried again.",
+    Verdict.QUARANTINED: "The message was given up after repeated attempts and is kept in quarantine.",
+    Verdict.GONE: "The message was no longer in the folder when it was to be read.",
+}
+
+REASONS: Mapping[Reason, str] = {
+    Reason.RELEVANT: "It is incoming mail from outside.",
+    Reason.SENDER_CLAIMS_OWN_ADDRESS: (
+        "Its sender has an address of this organisation, but the server does not confirm that a user of it sent it."
+    ),
+    Reason.DRAFT: "It is a draft that was not sent yet.",
+    Reason.OWN_COPY: "It is this mailbox's own copy of a message that it sent.",
+    Reason.INTERNAL_SENDER: "It was sent by another user of this organisation.",
+    Reason.MEETING_MESSAGE: "It is a meeting request or an answer to one.",
+    Reason.BEFORE_START_DATE: "It was received before the date from which mail of this mailbox is read.",
+    Reason.TOO_LARGE: "It is larger than what is read from a mailbox.",
+    Reason.NOT_A_MESSAGE: "It is an item of another kind, not a mail message.",
+    Reason.REMOVED_BEFORE_READ: "It was moved or deleted before it could be read.",
+    Reason.UNREADABLE: "The server cannot give it, or gives it in a form that cannot be read.",
+    Reason.REJECTED: "The store does not accept it.",
+    Reason.STOPPED_THE_PROCESS: "Reading it stopped the process that read it, several times.",
+}
+
+INELIGIBLE: Mapping[Ineligible, str] = {
+    Ineligible.MAILBOX_INACTIVE: "The mailbox is inactive.",
+    Ineligible.METHOD_NONE: "The mailbox is not set to server-side synchronization for this.",
+    Ineligible.NOT_APPROVED: "The email address of the mailbox is not approved.",
+    Ineligible.NO_PROFILE: "The mailbox has no email server profile.",
+    Ineligible.UNKNOWN_PROFILE: "The email server profile of the mailbox does not exist.",
+    Ineligible.PROFILE_INACTIVE: "The email server profile of the mailbox is inactive.",
+    Ineligible.PROFILE_BREAKER_OPEN: "The server refused the profile's credentials; they are tried again within the hour.",
+    Ineligible.BREAKER_OPEN: "The mailbox failed before; it is probed again at the time shown.",
+}
+
+_ERRORS: Mapping[str, str] = {
+    "transient": "The mail server or the store failed for the moment.",
+    "throttled": "The mail server asks for fewer requests.",
+    "unreachable": "The mail server does not answer, or not as a mail server does.",
+    "busy": "The mail server or the store cannot do this at the moment.",
+    "mailbox_error": "The mailbox cannot be opened.",
+    "authentication_failed": "The mail server refused the user name, password or client secret.",
+    "access_denied": "The profile's identity may not open this mailbox.",
+    "mailbox_not_found": "The mail server has no mailbox with this address.",
+    "not_approved": "The email address of the mailbox is not approved.",
+    "disabled": "The mailbox, its profile or its account on the server is disabled.",
+    "item_error": "The message cannot be processed.",
+    "item_gone": "The message is no longer there.",
+    "item_too_large": "The message is too large.",
+    "item_unreadable": "The message cannot be read.",
+    "item_rejected": "The store does not accept the message.",
+    "stopped_the_process": "Reading the message stopped the process that read it.",
+    "watermark_expired": "The mail server forgot how far the folder was read; it is listed again.",
+    "folder_not_found": "The folder does not exist on the mail server.",
+    "suspicious_change": "Too much would have been lost at once, so nothing was changed.",
+    "lease_lost": "Another worker has the mailbox now.",
+    "malformed_message": "A queue message was not one of Sidesync's.",
+    "poison_message": "A queue message failed repeatedly.",
+    "item_quarantined": "A message is in quarantine.",
+    "unexpected": "Something failed that Sidesync does not know; the log has the details.",
+}
+
+
+def cause_of(code: str) -> str:
+    """A sentence for an error code or a reason why a mailbox is not run."""
+    if code in Ineligible:
+        return INELIGIBLE[Ineligible(code)]
+    return _ERRORS.get(code, f"Error {code}.")
+
+
+def explain(verdict: Verdict, reason: Reason) -> str:
+    """Two sentences: what became of a message, and why."""
+    return f"{VERDICTS[verdict]} {REASONS[reason]}"

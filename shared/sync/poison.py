@@ -1,0 +1,71 @@
+"""What becomes of a queue message that failed for good: an alert, and a mailbox that is due again.
+
+A run that died holds a lease until it expires. The message that started it is known to be dead, so its lease, and no
+other's, is expired at once.
+"""
+
+import logging
+from uuid import uuid4
+
+from shared.domain.choices import AlertLevel, Workload
+from shared.domain.configuration import StoredMailbox, WorkloadSchedule
+from shared.domain.errors import LeaseLost
+from shared.domain.operations import Alert
+from shared.domain.words import cause_of
+from shared.messages import MalformedMessage, SyncMailbox, parse
+from shared.ports import Clock, Stores
+from shared.sync.lease import expire
+from shared.sync.schedule import after_transient
+
+log = logging.getLogger(__name__)
+
+POISON = "poison_message"
+_REMEDY = "Nothing to do for now: the mailbox is tried again by itself. If this comes again, look at the log of the run."
+
+
+class Poison:
+    """Takes what the poison queues hold."""
+
+    def __init__(self, stores: Stores, clock: Clock) -> None:
+        self._stores = stores
+        self._clock = clock
+
+    def handle(self, queue: str, text: str) -> None:
+        """`queue` is the name of the queue that the message failed on. Raises TransientError."""
+        log.warning("poison_message", extra={"queue": queue})
+        try:
+            message = parse(text)
+        except MalformedMessage as error:
+            self._alert(f"queue:{queue}", error.code, str(error), error.remedy)
+            return
+        if isinstance(message, SyncMailbox):
+            self._restart(message)
+        else:
+            self._alert(f"queue:{queue}", POISON, "", "Nothing to do: the mailboxes are enumerated again within a minute.")
+
+    def _restart(self, message: SyncMailbox) -> None:
+        """Lets the mailbox go on. Counted as a failure, so that one that always fails is tried less and less often."""
+        now = self._clock()
+        mailbox = self._stores.mailboxes.get(message.mailbox_id)
+        if mailbox is None:
+            log.warning("unknown_mailbox", extra={"mailbox_id": message.mailbox_id, "message_id": message.id})
+            return
+        self._alert(f"mailbox:{message.mailbox_id}", POISON, "", _REMEDY)
+        try:
+            expire(self._stores.ledger, message.mailbox_id, message.workload, message.id, now, uuid4().hex)
+        except LeaseLost:
+            log.info("lease_moved_on", extra={"mailbox_id": message.mailbox_id})
+        self._make_due(mailbox, message.workload)
+
+    def _make_due(self, mailbox: StoredMailbox, workload: Workload) -> None:
+        schedule = mailbox.schedule.get(workload, WorkloadSchedule())
+        profile_id = mailbox.record.profile_id
+        profile = self._stores.profiles.get(profile_id) if profile_id is not None else None
+        if schedule.due is None or profile is None:
+            return
+        after = after_transient(schedule, self._clock(), profile.record.min_polling_interval, POISON)
+        self._stores.mailboxes.reschedule(mailbox.record.id, workload, after)
+
+    def _alert(self, about: str, code: str, detail: str, remedy: str) -> None:
+        cause = f"{cause_of(code)} {detail}".strip()
+        self._stores.alerts.put(Alert(about, code, AlertLevel.ERROR, cause, remedy, self._clock()))
