@@ -1,0 +1,59 @@
+"""Chooses the connector for a mailbox and opens it. Importing this stays cheap: a connector's libraries load on first use."""
+
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, contextmanager
+from threading import Lock
+from typing import TYPE_CHECKING
+
+from shared.domain.choices import ServerType
+from shared.domain.configuration import EmailServerProfile, Mailbox
+from shared.domain.errors import MailboxError
+from shared.ports import IncomingEmail, Secrets
+
+if TYPE_CHECKING:
+    from shared.connectors.exchange.session import Pools
+
+_OVER_EWS = frozenset({ServerType.EXCHANGE_SERVER, ServerType.EXCHANGE_ONLINE})
+
+
+class ServerTypeUnsupported(MailboxError):
+    """No connector speaks to this type of server."""
+
+    code = "server_type_unsupported"
+    remedy = "Choose Exchange Server or Exchange Online as the server type of the profile."
+
+
+class Connect:
+    """`ports.OpenMailbox`. One instance lives as long as the worker: it holds the connections."""
+
+    def __init__(self, secrets: Secrets, *, allow_local_servers: bool) -> None:
+        self._secrets = secrets
+        self._allow_local_servers = allow_local_servers
+        self._lock = Lock()
+        self._exchange: Pools | None = None
+
+    def __call__(self, profile: EmailServerProfile, mailbox: Mailbox) -> AbstractContextManager[IncomingEmail]:
+        if profile.server_type not in _OVER_EWS:
+            raise ServerTypeUnsupported(f"There is no connector for the server type {profile.server_type.name}.")
+        return self._open_exchange(profile, mailbox)
+
+    @contextmanager
+    def _open_exchange(self, profile: EmailServerProfile, mailbox: Mailbox) -> Iterator[IncomingEmail]:
+        from shared.connectors.exchange.mail import ExchangeMail
+
+        yield ExchangeMail(self._pools().session(profile, mailbox))
+
+    def _pools(self) -> "Pools":
+        from shared.connectors.exchange.session import Pools
+
+        with self._lock:
+            if self._exchange is None:
+                self._exchange = Pools(self._secrets, self._allow_local_servers)
+            return self._exchange
+
+    def close(self) -> None:
+        """Closes the connections that are idle."""
+        with self._lock:
+            if self._exchange is not None:
+                self._exchange.close()
+                self._exchange = None

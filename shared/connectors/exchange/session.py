@@ -1,0 +1,271 @@
+"""Connections to EWS: one pool per (endpoint, identity) for the life of the process, shared by every mailbox on it.
+
+exchangelib's own cache of protocols never lets go, hashes credentials by their token and keeps the first pool size it
+saw, so the pools are kept here instead. Nothing is discovered: endpoint, authentication and version are given.
+Failures are raised at once and typed; nobody sleeps here.
+"""
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field
+from queue import Empty
+from threading import Lock
+from time import monotonic
+
+import requests
+from exchangelib.configuration import Configuration
+from exchangelib.credentials import DELEGATE, IMPERSONATION
+from exchangelib.errors import SessionPoolMaxSizeReached
+from exchangelib import Identity
+from exchangelib.protocol import BaseProtocol, FailFast
+from exchangelib.transport import DEFAULT_HEADERS, NOAUTH
+from exchangelib.version import EXCHANGE_2016, Version
+
+from shared.connectors.exchange.batches import BatchSize
+from shared.connectors.exchange.destination import checked_url, guarded_session
+from shared.connectors.exchange.errors import mapped, retry_after
+from shared.connectors.exchange.gate import Gate
+from shared.connectors.exchange.sign_in import MakeAuth, SignIn, make_auth, sign_in_of
+from shared.domain.choices import AuthenticationProtocol
+from shared.domain.configuration import EmailServerProfile, Mailbox
+from shared.domain.errors import (
+    AccessDenied,
+    AuthenticationFailed,
+    Busy,
+    ItemTooLarge,
+    Throttled,
+    TransientError,
+    Unreachable,
+)
+from shared.domain.ids import normalised_address
+from shared.ports import Secrets
+
+CHUNK = 1 << 16
+LARGEST_REPLY = 64 << 20
+"""Bytes of a reply that is read whole. What is larger is one item, and too large."""
+
+
+class Answers(FailFast):  # type: ignore[misc] # exchangelib has no types
+    """What an HTTP status means. exchangelib gives 403, 429 and 456 no type and drops Retry-After."""
+
+    def __init__(self, *, profile_wide: bool) -> None:
+        self._profile_wide = profile_wide
+
+    def raise_response_errors(self, response: requests.Response) -> None:
+        status = response.status_code
+        wait = retry_after(response.headers.get("Retry-After"))
+        if status == 200 or (status == 500 and "xml" in response.headers.get("Content-Type", "")):
+            return  # Exchange sends SOAP faults as 500
+        if status == 401:
+            raise AuthenticationFailed("The server refused the credentials (HTTP 401).", profile_wide=self._profile_wide)
+        if status in (456, 457):
+            raise AuthenticationFailed(
+                f"The server has blocked the account or its password (HTTP {status}).", profile_wide=self._profile_wide
+            )
+        if status == 403:
+            raise AccessDenied("The server does not allow EWS here (HTTP 403).")
+        if status == 429 or (status == 503 and wait):
+            raise Throttled(f"The server asks to slow down (HTTP {status}).", wait)
+        if status >= 500:
+            raise Busy(f"The server cannot answer now (HTTP {status}).", wait)
+        if 300 <= status < 400:
+            raise Unreachable(f"The server redirects elsewhere (HTTP {status}), and credentials do not follow.")
+        if status in (404, 405, 410):
+            raise Unreachable(f"There is no EWS at this location (HTTP {status}).")
+        raise TransientError(f"The server answered HTTP {status}.", wait)
+
+
+class Pool(BaseProtocol):  # type: ignore[misc]
+    """The connections of one identity to one endpoint, and what is learnt about both: thread-safe."""
+
+    USERAGENT = "Sidesync"
+
+    def __init__(self, endpoint: str, auth: MakeAuth, gate: Gate, profile_wide: bool, allow_local_servers: bool) -> None:
+        super().__init__(
+            Configuration(
+                service_endpoint=endpoint,
+                auth_type=NOAUTH,  # each session carries its own, see create_session
+                version=Version(build=EXCHANGE_2016),
+                retry_policy=Answers(profile_wide=profile_wide),
+                max_connections=1,
+            )
+        )
+        self.batch_size = BatchSize()
+        self._auth = auth
+        self._gate = gate
+        self._allow_local_servers = allow_local_servers
+        self._retired = False
+
+    def create_session(self) -> requests.Session:
+        session = guarded_session(allow_local_servers=self._allow_local_servers)
+        session.headers.update(DEFAULT_HEADERS)
+        session.headers["User-Agent"] = self.USERAGENT
+        session.auth = self._auth()
+        return session
+
+    def get_session(self, patience: float = 60.0) -> requests.Session:
+        """A free connection, a new one while there may be more. Raises Busy after `patience` seconds."""
+        if self._session_pool.empty():
+            with suppress(SessionPoolMaxSizeReached):
+                self.increase_poolsize()
+        try:
+            session: requests.Session = self._session_pool.get(timeout=patience)
+        except Empty:
+            raise Busy("Every connection of this identity is in use.") from None
+        return session
+
+    def release_session(self, session: requests.Session) -> None:
+        if self._retired:
+            session.close()
+        else:
+            self._session_pool.put(session, block=False)
+
+    def retire(self) -> None:
+        """Closes what is idle now, and what is in use when it comes back."""
+        self._retired = True
+        self.close()
+
+    @contextmanager
+    def posted(self, body: bytes, headers: Mapping[str, str | bytes], timeout: float) -> Iterator[requests.Response]:
+        """The reply to one request, its headers checked and its body unread. Raises SyncError, or what requests raises."""
+        with self._gate.attempt(timeout):
+            session = self.get_session(timeout)
+            response = None
+            try:
+                response = session.post(
+                    self.service_endpoint, data=body, headers=headers, timeout=timeout, allow_redirects=False, stream=True
+                )
+                self.retry_policy.raise_response_errors(response)
+                self._gate.passed()
+            except BaseException:
+                if response is not None:
+                    response.close()
+                self.retire_session(session)
+                raise
+        try:
+            yield response
+        finally:
+            response.close()
+            self.release_session(session)
+
+
+@dataclass(slots=True)
+class Session:
+    """One mailbox on a pool. exchangelib's services take it for an account, hence the names."""
+
+    protocol: Pool
+    primary_smtp_address: str
+    access_type: str
+    timeout: float
+    version: Version
+    identity: Identity = None
+    default_timezone: None = None
+    """No TimeZoneContext: every time is asked for and given in UTC."""
+    affinity_cookie: None = None
+
+    @property
+    def acts_as_mailbox(self) -> bool:
+        return bool(self.access_type == IMPERSONATION)
+
+    def reply(self, body: bytes, headers: Mapping[str, str | bytes]) -> bytes:
+        """The whole reply. Raises ItemTooLarge, Unreachable when it takes longer than the time for one call."""
+        deadline = monotonic() + self.timeout
+        parts, size = [], 0
+        with self.protocol.posted(body, headers, self.timeout) as response:
+            for chunk in response.iter_content(CHUNK):
+                parts.append(chunk)
+                size += len(chunk)
+                if size > LARGEST_REPLY:
+                    raise ItemTooLarge(f"The reply is larger than {LARGEST_REPLY >> 20} MiB.")
+                if monotonic() > deadline:
+                    raise Unreachable("The reply took longer than the time allowed for one call.")
+        return b"".join(parts)
+
+    def chunks(self, body: bytes, headers: Mapping[str, str | bytes]) -> Iterator[bytes]:
+        """The reply as it comes; each wait for more is bounded, the whole is not."""
+        with self.protocol.posted(body, headers, self.timeout) as response:
+            yield from response.iter_content(CHUNK)
+
+
+type _Identity = tuple[object, ...]
+
+
+@dataclass(slots=True)
+class Pools:
+    """Every pool of the process. One instance lives as long as the worker."""
+
+    secrets: Secrets
+    allow_local_servers: bool
+    _pools: dict[_Identity, tuple[str, Pool]] = field(default_factory=dict)
+    _gates: dict[tuple[_Identity, str], Gate] = field(default_factory=dict)
+    _detected: dict[str, AuthenticationProtocol] = field(default_factory=dict)
+    _lock: Lock = field(default_factory=Lock)
+
+    def session(self, profile: EmailServerProfile, mailbox: Mailbox) -> Session:
+        """Raises LocationRefused, AuthenticationFailed; TransientError while the kind of authentication is detected."""
+        endpoint = checked_url(profile.incoming_location, allow_local_servers=self.allow_local_servers)
+        sign_in = sign_in_of(profile, mailbox)
+        pool = self._pool(endpoint, sign_in, self._protocol_of(endpoint, sign_in, profile.timeout.total_seconds()))
+        pool.max_connections = profile.max_connections
+        address = normalised_address(mailbox.address)
+        acts_as_mailbox = sign_in.is_application or (profile.use_impersonation and sign_in.profile_wide)
+        return Session(
+            pool,
+            address,
+            IMPERSONATION if acts_as_mailbox else DELEGATE,
+            profile.timeout.total_seconds(),
+            pool.config.version,
+            Identity(primary_smtp_address=address) if acts_as_mailbox else None,
+        )
+
+    def close(self) -> None:
+        with self._lock:
+            for _, pool in self._pools.values():
+                pool.retire()
+            self._pools.clear()
+
+    def _pool(self, endpoint: str, sign_in: SignIn, protocol: AuthenticationProtocol) -> Pool:
+        identity, version = _identity(endpoint, sign_in, protocol)
+        with self._lock:
+            known = self._pools.get(identity)
+            if known and known[0] == version:
+                return known[1]
+            auth = make_auth(sign_in, protocol, self.secrets, endpoint, allow_local_servers=self.allow_local_servers)
+            gate = self._gates.setdefault((identity, version), Gate(profile_wide=sign_in.profile_wide))
+            pool = Pool(endpoint, auth, gate, sign_in.profile_wide, self.allow_local_servers)
+            self._pools[identity] = (version, pool)
+            if known:
+                known[1].retire()
+            return pool
+
+    def _protocol_of(self, endpoint: str, sign_in: SignIn, timeout: float) -> AuthenticationProtocol:
+        if sign_in.protocol is not AuthenticationProtocol.AUTO_DETECT:
+            return sign_in.protocol
+        if endpoint not in self._detected:
+            self._detected[endpoint] = _detected(endpoint, timeout, allow_local_servers=self.allow_local_servers)
+        return self._detected[endpoint]
+
+
+def _identity(endpoint: str, sign_in: SignIn, protocol: AuthenticationProtocol) -> tuple[_Identity, str]:
+    """Who signs in where, and with which version of the secret."""
+    who = sign_in.credentials
+    name, version = (who.secret.name, who.secret.version) if who.secret and not sign_in.managed else ("", "")
+    identity = (endpoint, protocol, sign_in.managed, who.username, who.client_id, who.tenant_id, who.authority, name)
+    return (*identity, sign_in.profile_wide), version
+
+
+def _detected(endpoint: str, timeout: float, *, allow_local_servers: bool) -> AuthenticationProtocol:
+    """The best of what the server offers to one who does not say who he is. Raises TransientError, AuthenticationFailed."""
+    try:
+        with guarded_session(allow_local_servers=allow_local_servers) as session:
+            response = session.post(endpoint, data=b"", headers=DEFAULT_HEADERS, timeout=timeout, allow_redirects=False)
+    except requests.RequestException as error:
+        raise mapped(error, "detecting the kind of authentication") from error
+    if response.status_code != 401:
+        Answers(profile_wide=True).raise_response_errors(response)
+    offered = response.headers.get("WWW-Authenticate", "").lower()
+    if "ntlm" in offered or "negotiate" in offered:
+        return AuthenticationProtocol.NTLM
+    if "basic" in offered:
+        return AuthenticationProtocol.BASIC
+    raise AuthenticationFailed("The server offers neither NTLM nor Basic authentication.", profile_wide=True)

@@ -1,0 +1,215 @@
+"""Who signs in for a mailbox, and how: Basic, NTLM, or a token that Microsoft Entra issues (through msal).
+
+Knows nothing of EWS. A token is asked for when a request needs one; msal keeps it until it is about to expire.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import timedelta
+from threading import Lock
+from typing import Any
+from urllib.parse import urlsplit
+
+import requests
+from requests.auth import AuthBase, HTTPBasicAuth
+
+from shared.connectors.exchange.destination import checked_url, guarded_session
+from shared.domain.choices import AuthenticationProtocol, CredentialSource
+from shared.domain.configuration import Credentials, EmailServerProfile, Mailbox
+from shared.domain.errors import AuthenticationFailed, Busy
+from shared.ports import Secrets
+
+PUBLIC_CLOUD = "login.microsoftonline.com"
+TOKEN_SECONDS = 30
+"""Time allowed for one call to the issuer of tokens."""
+
+MSAL_REMEMBERS = timedelta(seconds=60)
+"""msal answers from its memory of a failed call for so long; asking earlier asks nobody (msal's throttled_http_client)."""
+
+_PASSING = frozenset({"temporarily_unavailable", "server_error", "slow_down", "service_unavailable"})
+"""Errors of the token endpoint (RFC 6749) that say nothing about the credentials."""
+
+
+@dataclass(frozen=True, slots=True)
+class SignIn:
+    """The identity that opens connections for a mailbox; equal ones share a connection pool."""
+
+    protocol: AuthenticationProtocol
+    credentials: Credentials
+    profile_wide: bool
+    managed: bool = False
+
+    @property
+    def is_application(self) -> bool:
+        """An application, which has no mailbox of its own: it always acts as the mailbox."""
+        return self.protocol is AuthenticationProtocol.OAUTH
+
+
+def sign_in_of(profile: EmailServerProfile, mailbox: Mailbox) -> SignIn:
+    """Who signs in for `mailbox`. Raises AuthenticationFailed where the record names nobody."""
+    source = profile.credential_source
+    if source is CredentialSource.MANAGED_IDENTITY:
+        return SignIn(AuthenticationProtocol.OAUTH, profile.credentials, profile_wide=True, managed=True)
+    if source is CredentialSource.ANONYMOUS:
+        raise AuthenticationFailed("Exchange lets nobody in without credentials.", profile_wide=True)
+    profile_wide = source is not CredentialSource.MAILBOX
+    credentials = profile.credentials if profile_wide else mailbox.credentials
+    protocol = profile.authentication
+    if source is CredentialSource.APPLICATION or (protocol is AuthenticationProtocol.AUTO_DETECT and credentials.client_id):
+        protocol = AuthenticationProtocol.OAUTH
+    named = credentials.client_id if protocol is AuthenticationProtocol.OAUTH else credentials.username
+    if not named or credentials.secret is None:
+        raise AuthenticationFailed("The credentials lack a user name or client id, or a secret.", profile_wide=profile_wide)
+    return SignIn(protocol, credentials, profile_wide)
+
+
+type MakeAuth = Callable[[], AuthBase]
+"""One per connection: NTLM signs in a connection, not a request."""
+
+
+def make_auth(
+    sign_in: SignIn, protocol: AuthenticationProtocol, secrets: Secrets, endpoint: str, *, allow_local_servers: bool
+) -> MakeAuth:
+    """How connections to `endpoint` sign in; `protocol` is the one that was configured or detected.
+
+    Raises AuthenticationFailed where the secret is not there."""
+    if sign_in.managed:
+        return _always(BearerAuth(_managed_identity(sign_in.credentials.client_id, endpoint)))
+    secret = _secret(sign_in, secrets)
+    if protocol is AuthenticationProtocol.OAUTH:
+        return _always(BearerAuth(_application(sign_in, secret, endpoint, allow_local_servers=allow_local_servers)))
+    username = sign_in.credentials.username or ""
+    if protocol is AuthenticationProtocol.BASIC:
+        return _always(HTTPBasicAuth(username.encode(), secret.encode()))  # RFC 7617: UTF-8
+    return lambda: _ntlm(username, secret, over_tls=endpoint.startswith("https:"))
+
+
+def _always(auth: AuthBase) -> MakeAuth:
+    return lambda: auth
+
+
+def _secret(sign_in: SignIn, secrets: Secrets) -> str:
+    ref = sign_in.credentials.secret
+    if ref is None:
+        raise AuthenticationFailed("The credentials have no secret.", profile_wide=sign_in.profile_wide)
+    try:
+        return secrets.get(ref)
+    except KeyError as error:
+        raise AuthenticationFailed("The secret of the credentials is not stored.", profile_wide=sign_in.profile_wide) from error
+
+
+def _ntlm(username: str, password: str, *, over_tls: bool) -> AuthBase:
+    from requests_ntlm import HttpNtlmAuth
+
+    # As exchangelib does: a user name that is an address needs an empty domain before it.
+    named = f"\\{username}" if "@" in username else username
+    auth: AuthBase = HttpNtlmAuth(named, password, send_cbt=over_tls)
+    return auth
+
+
+# ---- tokens
+
+type Token = Callable[[], str]
+
+
+class BearerAuth(AuthBase):
+    """Puts a token that is valid now on every request."""
+
+    def __init__(self, token: Token) -> None:
+        self._token = token
+
+    def __call__(self, request: requests.PreparedRequest) -> requests.PreparedRequest:
+        request.headers["Authorization"] = f"Bearer {self._token()}"
+        return request
+
+
+def _application(sign_in: SignIn, secret: str, endpoint: str, *, allow_local_servers: bool) -> Token:
+    credentials = sign_in.credentials
+    authority = _authority(credentials, profile_wide=sign_in.profile_wide, allow_local_servers=allow_local_servers)
+    lock = Lock()
+    made: list[Any] = []
+
+    def token() -> str:
+        with lock:  # msal would ask once for each thread that waits
+            if not made:
+                made.append(_confidential_client(sign_in, secret, authority, allow_local_servers=allow_local_servers))
+            return _access_token(made[0].acquire_token_for_client([f"{_resource(endpoint)}/.default"]), sign_in)
+
+    return token
+
+
+def _confidential_client(sign_in: SignIn, secret: str, authority: str, *, allow_local_servers: bool) -> Any:  # noqa: ANN401 (msal has no types)
+    import msal
+
+    try:
+        return msal.ConfidentialClientApplication(
+            sign_in.credentials.client_id,
+            client_credential=secret,
+            authority=authority,
+            instance_discovery=False,  # it would ask the public cloud about hosts that it does not know
+            http_client=_TokenSession(allow_local_servers=allow_local_servers),
+        )
+    except ValueError as error:  # msal's word for a tenant that the issuer does not know
+        raise AuthenticationFailed(
+            "The issuer of tokens does not know the tenant.", profile_wide=sign_in.profile_wide
+        ) from error
+
+
+def _managed_identity(client_id: str | None, endpoint: str) -> Token:
+    lock = Lock()
+    made: list[Any] = []
+    sign_in = SignIn(AuthenticationProtocol.OAUTH, Credentials(client_id=client_id), profile_wide=True, managed=True)
+
+    def token() -> str:
+        import msal
+
+        with lock:
+            if not made:
+                identity = (
+                    msal.UserAssignedManagedIdentity(client_id=client_id) if client_id else msal.SystemAssignedManagedIdentity()
+                )
+                # The platform answers on this machine, so local destinations are right here, and only here.
+                made.append(msal.ManagedIdentityClient(identity, http_client=_TokenSession(allow_local_servers=True)))
+            return _access_token(made[0].acquire_token_for_client(resource=_resource(endpoint)), sign_in)
+
+    return token
+
+
+def _access_token(result: Any, sign_in: SignIn) -> str:  # noqa: ANN401 (a JSON object)
+    """The token of msal's answer, which carries errors as fields. Raises AuthenticationFailed, Busy."""
+    if token := result.get("access_token"):
+        return str(token)
+    error = str(result.get("error", "no token"))
+    if error in _PASSING:
+        raise Busy(f"The issuer of tokens: {error}", MSAL_REMEMBERS)
+    codes = " ".join(f"AADSTS{code}" for code in result.get("error_codes", ()))
+    raise AuthenticationFailed(f"The issuer of tokens refused: {error} {codes}".strip(), profile_wide=sign_in.profile_wide)
+
+
+def _resource(endpoint: str) -> str:
+    """Whom the token is for: the server itself, in every cloud (https://outlook.office365.com for the public one)."""
+    return f"https://{urlsplit(endpoint).netloc}"
+
+
+def _authority(credentials: Credentials, *, profile_wide: bool, allow_local_servers: bool) -> str:
+    if not credentials.tenant_id:
+        raise AuthenticationFailed("The credentials lack a tenant id.", profile_wide=profile_wide)
+    host = credentials.authority or PUBLIC_CLOUD
+    base = host if "://" in host else f"https://{host}"
+    return f"{checked_url(base, allow_local_servers=allow_local_servers).rstrip('/')}/{credentials.tenant_id}"
+
+
+class _TokenSession:
+    """What msal sends its requests with: guarded destinations, and a time limit for each call."""
+
+    def __init__(self, *, allow_local_servers: bool) -> None:
+        self._session = guarded_session(allow_local_servers=allow_local_servers)
+
+    def get(self, url: str, **arguments: Any) -> requests.Response:  # noqa: ANN401 (msal's contract)
+        return self._session.get(url, **{"timeout": TOKEN_SECONDS, "allow_redirects": False, **arguments})
+
+    def post(self, url: str, **arguments: Any) -> requests.Response:  # noqa: ANN401
+        return self._session.post(url, **{"timeout": TOKEN_SECONDS, "allow_redirects": False, **arguments})
+
+    def close(self) -> None:
+        self._session.close()
