@@ -14,6 +14,10 @@ from pathlib import Path
 from local.host.errors import HostError
 from local.host.host import FunctionsHost
 from local.host.logs import log_to_terminal
+from local.host.settings import app_environment, read_local_settings
+from shared.settings import MissingSetting, read_settings
+
+ROOT = Path(__file__).parents[2]
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -22,8 +26,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     stop = _stop_on_signals()
     host = FunctionsHost(options.app, port=options.port, grace=timedelta(seconds=options.grace))
     try:
+        _check_own_settings(options.app)
         host.__enter__()
-    except HostError as error:
+    except (HostError, MissingSetting) as error:
         print(f"error: {error}", file=sys.stderr)
         return 1
     _announce(host, as_json=options.json)
@@ -44,6 +49,12 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--json", action="store_true", help="announce URL, keys and functions as one line of JSON")
     parser.add_argument("--log-level", default="info", choices=["debug", "info", "warning", "error"])
     return parser
+
+
+def _check_own_settings(app_dir: Path) -> None:
+    """Sidesync itself would only miss a setting at its first invocation. Raises MissingSetting, HostError."""
+    if app_dir.resolve() == ROOT:
+        read_settings(app_environment(read_local_settings(app_dir), {}))
 
 
 def _stop_on_signals() -> threading.Event:

@@ -19,7 +19,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-from azure.core.exceptions import AzureError, ResourceExistsError, ResourceNotFoundError
+from azure.core.exceptions import AzureError, ResourceExistsError
 
 from local.host import keys as host_keys
 from local.host import queues, timers
@@ -31,8 +31,8 @@ from local.host.frontend import FrontEnd
 from local.host.http import HttpServer
 from local.host.queues import QueueListener
 from local.host.routes import Route, parse_route
-from local.host.settings import read_local_settings, resolve
-from local.host.storage import Storage, open_storage
+from local.host.settings import app_environment, read_local_settings, resolve
+from local.host.storage import Storage, open_storage, send
 from local.host.timers import TimerListener
 from local.host.worker import Worker
 
@@ -82,6 +82,11 @@ class FunctionsHost:
         return self._keys.master
 
     @property
+    def host_id(self) -> str:
+        """Names this host's status blobs, locks and keys in storage."""
+        return self._host_id
+
+    @property
     def functions(self) -> Sequence[LoadedFunction]:
         return self._worker.functions
 
@@ -128,7 +133,7 @@ class FunctionsHost:
 
     def _start(self) -> None:
         settings = read_local_settings(self.app_dir)
-        environment = {**settings.values, **os.environ, **self._given}
+        environment = app_environment(settings, self._given)
         self._options = read_host_json(self.app_dir, environment)
         self._http = HttpServer(self._port(settings.port), lambda request: self._front_end.answer(request))
         self._cleanup.callback(self._http.server_close)
@@ -232,12 +237,7 @@ class FunctionsHost:
             output = function.outputs[name]
             queue = self._storage(output.text("connection")).queue(resolve(output.text("queueName"), self._environment))
             for message in messages:
-                text = self._encoded(message)
-                try:
-                    queue.send_message(text)
-                except ResourceNotFoundError:
-                    queue.create_queue()
-                    queue.send_message(text)
+                send(queue, self._encoded(message))
 
     def _encoded(self, message: str | bytes) -> str:
         if self._options.queues.base64:

@@ -20,6 +20,7 @@ from azure.storage.queue import QueueClient, QueueMessage
 
 from local.host.calls import Outcome, QueueCall
 from local.host.configuration import QueueOptions
+from local.host.storage import send
 
 POISON = "-poison"
 LEASE = timedelta(minutes=10)
@@ -121,9 +122,9 @@ class QueueListener:
             self._process_one(message)
         except AzureError as error:
             # The message becomes visible again by itself when its lease ends.
-            log.warning("queue_message_not_settled", extra={"message": message.id, "error": type(error).__name__})
+            log.warning("queue_message_not_settled", extra={"message_id": message.id, "error": type(error).__name__})
         except Exception:
-            log.exception("queue_listener_failed", extra={"message": message.id})
+            log.exception("queue_listener_failed", extra={"message_id": message.id})
         finally:
             with self._room:
                 self._in_flight -= 1
@@ -132,7 +133,7 @@ class QueueListener:
     def _process_one(self, message: _Message) -> None:
         body = self._decoded(message.content)
         if body is None:
-            log.error("queue_message_not_decoded", extra={"queue": self._queue.queue_name, "message": message.id})
+            log.error("queue_message_not_decoded", extra={"queue": self._queue.queue_name, "message_id": message.id})
             self._to_poison(message)
         elif message.dequeue_count > self._options.max_dequeue_count:
             self._to_poison(message)  # the host died during the last attempt
@@ -163,7 +164,7 @@ class QueueListener:
                 )
                 message.receipt = str(renewed.pop_receipt)
             except AzureError as error:
-                log.warning("queue_message_not_renewed", extra={"message": message.id, "error": type(error).__name__})
+                log.warning("queue_message_not_renewed", extra={"message_id": message.id, "error": type(error).__name__})
 
     def _settle(self, message: _Message, future: Future[Outcome]) -> None:
         try:
@@ -195,12 +196,8 @@ class QueueListener:
 
     def _to_poison(self, message: _Message) -> None:
         if self._poison is not None:
-            try:
-                self._poison.send_message(message.content)
-            except ResourceNotFoundError:
-                self._poison.create_queue()
-                self._poison.send_message(message.content)
-            log.error("queue_message_poisoned", extra={"queue": self._queue.queue_name, "message": message.id})
+            send(self._poison, message.content)
+            log.error("queue_message_poisoned", extra={"queue": self._queue.queue_name, "message_id": message.id})
         self._delete(message)
 
 

@@ -5,6 +5,7 @@ A setting of the environment wins over the same one of the file. Top-level objec
 """
 
 import json
+import os
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -40,6 +41,11 @@ def read_local_settings(app_dir: Path) -> LocalSettings:
     if runtime != "python":
         raise HostError(f"{path}: FUNCTIONS_WORKER_RUNTIME is {runtime!r}; only python apps run here.")
     return LocalSettings({name: str(value) for name, value in values.items()}, _port(path, content))
+
+
+def app_environment(settings: LocalSettings, given: Mapping[str, str]) -> dict[str, str]:
+    """What the app of these settings finds in its environment; `given` wins over everything."""
+    return {**settings.values, **os.environ, **given}
 
 
 def read_json_object(path: Path) -> dict[str, object]:

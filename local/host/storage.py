@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from azure.core.exceptions import AzureError
+from azure.core.exceptions import AzureError, ResourceExistsError, ResourceNotFoundError
 from azure.storage.blob import BlobServiceClient
 from azure.storage.queue import QueueClient, QueueServiceClient
 
@@ -21,7 +21,13 @@ _AZURITE = (
 """The account of the storage emulator. Name and key are public and the same everywhere; the Python SDK does not know
 `UseDevelopmentStorage=true`."""
 
-_FEW_RETRIES: dict[str, Any] = {"retry_total": 2, "retry_connect": 1, "connection_timeout": 5, "read_timeout": 60}
+_FEW_RETRIES: dict[str, Any] = {
+    "retry_total": 2,
+    "initial_backoff": 1,
+    "increment_base": 2,
+    "connection_timeout": 5,
+    "read_timeout": 60,
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,6 +65,22 @@ def open_storage(connection: str, environment: Mapping[str, str]) -> Storage:
             f" or correct the setting {connection}."
         ) from error
     return storage
+
+
+def send(queue: QueueClient, text: str) -> None:
+    """Sends a message as it is, to a queue that need not exist. Raises AzureError."""
+    try:
+        queue.send_message(text)
+    except ResourceNotFoundError:
+        create_queue(queue)
+        queue.send_message(text)
+
+
+def create_queue(queue: QueueClient) -> None:
+    try:
+        queue.create_queue()
+    except ResourceExistsError:
+        return  # somebody else was faster
 
 
 def connection_string(connection: str, environment: Mapping[str, str]) -> str:
