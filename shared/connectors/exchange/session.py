@@ -13,10 +13,10 @@ from threading import Lock
 from time import monotonic
 
 import requests
+from exchangelib import Identity
 from exchangelib.configuration import Configuration
 from exchangelib.credentials import DELEGATE, IMPERSONATION
 from exchangelib.errors import SessionPoolMaxSizeReached
-from exchangelib import Identity
 from exchangelib.protocol import BaseProtocol, FailFast
 from exchangelib.transport import DEFAULT_HEADERS, NOAUTH
 from exchangelib.version import EXCHANGE_2016, Version
