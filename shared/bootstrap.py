@@ -1,0 +1,90 @@
+"""The composition root: the only place that knows everybody. Built once per worker process, on first use.
+
+Nothing here connects: stores and mail servers are reached by the first call that needs them.
+"""
+
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from threading import Lock
+
+from shared.administration import Administration, Rules
+from shared.connectors.connect import Connect
+from shared.ports import Clock, OpenMailbox, Stores
+from shared.settings import Settings, read_settings
+from shared.stores.account import StorageConnection
+from shared.stores.azure import azure_stores
+from shared.sync.budgets import RunBudget
+from shared.sync.enumeration import Enumeration
+from shared.sync.incoming import IncomingSync
+from shared.sync.poison import Poison
+
+VERSION = "0.1.0"
+"""Of Sidesync: quarantined items name the version that gave up on them."""
+
+_STORING_THREADS = 16
+"""Calls of the stores that run beside the fetching, over all runs of a worker."""
+
+
+@dataclass(frozen=True, slots=True)
+class Sidesync:
+    """Everything that a function may call."""
+
+    settings: Settings
+    stores: Stores
+    enumeration: Enumeration
+    incoming: IncomingSync
+    poison: Poison
+    administration: Administration
+
+
+def compose(settings: Settings, stores: Stores, open_mailbox: OpenMailbox, clock: Clock) -> Sidesync:
+    """Puts the parts together; which stores, which mail servers and which clock is the caller's choice."""
+    return Sidesync(
+        settings=settings,
+        stores=stores,
+        enumeration=Enumeration(stores, clock),
+        incoming=IncomingSync(
+            stores,
+            open_mailbox,
+            clock,
+            budget=RunBudget(time=settings.run_budget, pages=settings.page_budget),
+            executor=ThreadPoolExecutor(_STORING_THREADS, thread_name_prefix="storing"),
+            version=VERSION,
+        ),
+        poison=Poison(stores, clock),
+        administration=Administration(stores, clock, Rules(allow_local_servers=settings.allow_local_servers)),
+    )
+
+
+def build(settings: Settings) -> Sidesync:
+    """Sidesync over Azure Storage and real mail servers."""
+    storage = settings.storage
+    connection = StorageConnection(storage.connection_string, storage.account_name, storage.client_id)
+    stores = azure_stores(connection, secrets_key=settings.secrets_key)
+    connect = Connect(stores.secrets, allow_local_servers=settings.allow_local_servers)
+    return compose(settings, stores, connect, utc_now)
+
+
+def utc_now() -> datetime:
+    return datetime.now(UTC)
+
+
+_lock = Lock()
+_instance: Sidesync | None = None
+
+
+def sidesync() -> Sidesync:
+    """The one of this process. Raises MissingSetting."""
+    global _instance
+    with _lock:
+        if _instance is None:
+            _instance = build(read_settings())
+        return _instance
+
+
+def use(instance: Sidesync | None) -> None:
+    """Puts another one in its place, or none, so that the next call builds it afresh."""
+    global _instance
+    with _lock:
+        _instance = instance
