@@ -5,7 +5,8 @@ resolves differently the second time changes nothing. Private networks are allow
 """
 
 import ipaddress
-from functools import partial
+import ssl
+from functools import cache, partial
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -93,6 +94,12 @@ class _TlsPool(HTTPSConnectionPool):
     ConnectionCls = _TlsConnection
 
 
+@cache
+def _tls() -> ssl.SSLContext:
+    """The machine's own trusted authorities as well: requests alone knows only those of certifi, and a company has its own."""
+    return ssl.create_default_context()
+
+
 class OneConnection(HTTPAdapter):
     """One connection at a time, no repetitions, and local destinations only where they are allowed."""
 
@@ -101,7 +108,7 @@ class OneConnection(HTTPAdapter):
         super().__init__(pool_connections=1, pool_maxsize=1, max_retries=0, pool_block=True)
 
     def init_poolmanager(self, *args: Any, **kwargs: Any) -> None:  # noqa: ANN401 (as in requests)
-        super().init_poolmanager(*args, **kwargs)
+        super().init_poolmanager(*args, **kwargs, ssl_context=_tls())
         if not self._allow_local_servers:
             self.poolmanager.pool_classes_by_scheme = {"http": _PlainPool, "https": _TlsPool}
 

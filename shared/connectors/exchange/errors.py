@@ -53,8 +53,7 @@ _CODES: Mapping[type[SyncError], str] = {
         HTTPError HTTPException XMLSyntaxError ExpatError""",
     AuthenticationFailed: """
         UnauthorizedError ErrorPasswordExpired ErrorPasswordChangeRequired ErrorInvalidClientAccessTokenRequest
-        ErrorUnauthorizedClientAccessTokenRequest ErrorInvalidAuthorizationContext ErrorTokenSerializationDenied
-        ManagedIdentityError""",
+        ErrorUnauthorizedClientAccessTokenRequest ErrorInvalidAuthorizationContext ErrorTokenSerializationDenied""",
     AccessDenied: """
         ErrorAccessDenied ErrorImpersonateUserDenied ErrorImpersonationDenied ErrorImpersonationFailed
         ErrorMailboxLogonFailed ErrorNotDelegate ErrorDelegateNoUser ErrorSendAsDenied ErrorLogonAsNetworkServiceFailed
@@ -90,25 +89,23 @@ def kind_of(code: str) -> type[SyncError]:
     return _BY_NAME.get(code, TransientError)
 
 
-def error_of(code: str, operation: str, retry_after: timedelta | None = None) -> SyncError:
-    """The error for an EWS response code; `operation` says what was tried."""
-    return _made(kind_of(code), f"{operation}: {code}", retry_after or _LONG_WAITS.get(code))
+def error_of(code: str, operation: str, retry_after: timedelta | None = None, *, profile_wide: bool = False) -> SyncError:
+    """The error for an EWS response code; `operation` says what was tried, `profile_wide` whose credentials were used."""
+    kind, message = kind_of(code), f"{operation}: {code}"
+    if issubclass(kind, TransientError):
+        return kind(message, retry_after or _LONG_WAITS.get(code))
+    if issubclass(kind, AuthenticationFailed):
+        return kind(message, profile_wide=profile_wide)
+    return kind(message)
 
 
-def mapped(error: Exception, operation: str) -> SyncError:
+def mapped(error: Exception, operation: str, *, profile_wide: bool = False) -> SyncError:
     """The error for a foreign exception, by the nearest of its classes that the table names. Raise it `from` the original."""
     if isinstance(error, SyncError):
         return error
-    name = type(error).__name__
-    known = next((cls.__name__ for cls in type(error).__mro__ if cls.__name__ in _BY_NAME), name)
-    wait = _seconds(getattr(error, "back_off", None))
-    return _made(kind_of(known), f"{operation}: {name}", wait or _LONG_WAITS.get(known))
-
-
-def _made(kind: type[SyncError], message: str, retry_after: timedelta | None) -> SyncError:
-    if issubclass(kind, TransientError):
-        return kind(message, retry_after)
-    return kind(message)
+    classes = (cls.__name__ for cls in type(error).__mro__)
+    named = next((name for name in classes if name in _BY_NAME), type(error).__name__)
+    return error_of(named, operation, _seconds(getattr(error, "back_off", None)), profile_wide=profile_wide)
 
 
 def _seconds(value: object) -> timedelta | None:

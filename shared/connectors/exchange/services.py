@@ -94,17 +94,6 @@ MIME_CONTENT = f"{T}MimeContent"
 FILE_CONTENT = f"{T}Content"
 
 
-@contextmanager
-def _errors_of(operation: str) -> Iterator[None]:
-    """Foreign exceptions end here."""
-    try:
-        yield
-    except SyncError:
-        raise
-    except Exception as error:
-        raise mapped(error, operation) from error
-
-
 class Operation(EWSAccountService):  # type: ignore[misc] # exchangelib has no types
     """One EWS operation for one mailbox. Raises SyncError only."""
 
@@ -113,9 +102,19 @@ class Operation(EWSAccountService):  # type: ignore[misc] # exchangelib has no t
     def __init__(self, session: Session) -> None:
         super().__init__(account=session)
 
+    @contextmanager
+    def errors(self) -> Iterator[None]:
+        """Foreign exceptions end here."""
+        try:
+            yield
+        except SyncError:
+            raise
+        except Exception as error:
+            raise mapped(error, self.SERVICE_NAME, profile_wide=self.protocol.profile_wide) from error
+
     def ask(self, payload: _Element) -> Sequence[_Element]:
         """The response messages, in the server's order."""
-        with _errors_of(self.SERVICE_NAME):
+        with self.errors():
             for api_version in self._api_versions_to_try():
                 try:
                     reply = self.account.reply(self.wrap(payload, api_version), self._extra_headers())
@@ -136,7 +135,7 @@ class Operation(EWSAccountService):  # type: ignore[misc] # exchangelib has no t
 
     def stream(self, payload: _Element, elements: Collection[str]) -> Iterator[bytes]:
         """The decoded content of the first of `elements`; raises ContentAbsent after a success without one."""
-        with _errors_of(self.SERVICE_NAME):
+        with self.errors():
             body = self.wrap(payload, self.account.version.api_version)
             try:
                 yield from content(self.account.chunks(body, self._extra_headers()), elements)
@@ -150,13 +149,13 @@ class Operation(EWSAccountService):  # type: ignore[misc] # exchangelib has no t
     def error(self, message: _Element) -> SyncError | None:
         """The error that a response message stands for; None for a success."""
         code = message.findtext(f"{M}ResponseCode")
-        if message.get("ResponseClass") == "Success" and code == "NoError":
+        if code == "NoError":
             return None
         details = message.find(f"{M}MessageXml")
         wait = _back_off_of(details)
         original = self._get_exception(code, message.findtext(f"{M}MessageText") or "", details)
         named = type(original).__name__ if isinstance(original, ResponseMessageError) else code or "no response code"
-        error = error_of(named, self.SERVICE_NAME, wait)
+        error = error_of(named, self.SERVICE_NAME, wait, profile_wide=self.protocol.profile_wide)
         error.__cause__ = original
         return error
 
@@ -199,16 +198,17 @@ class SyncFolderItems(Operation):
 
     def page(self, folder: Folder, watermark: str | None, limit: int) -> Page:
         """Raises WatermarkExpired, FolderNotFound."""
-        messages = self.ask(self._request(folder, watermark, limit))
-        with _errors_of(self.SERVICE_NAME):
-            return self.read(messages, folder, watermark)
+        try:
+            messages = self.ask(self._request(folder, watermark, limit))
+            with self.errors():
+                return self.read(messages, folder, watermark)
+        except ItemError as error:
+            raise _of_folder(error) from error
 
     def read(self, messages: Sequence[_Element], folder: Folder, watermark: str | None) -> Page:
         """The page that the only response message is."""
         message = _only(messages)
-        # exchangelib looks for SyncState before it looks whether this is an error, which has none.
-        if error := self.error(message):
-            raise _of_folder(error)
+        self.check(message)  # first of all: an error may come without a SyncState, which exchangelib stumbles over
         state = message.findtext(f"{M}SyncState")
         changes = message.find(f"{M}Changes")
         if not state or changes is None:
@@ -243,13 +243,9 @@ class SyncFolderItems(Operation):
         return element
 
 
-def _of_folder(error: SyncError) -> SyncError:
+def _of_folder(error: ItemError) -> SyncError:
     """An item error of a folder: it is gone, or the server cannot list it now."""
-    if not isinstance(error, ItemError):
-        return error
-    of_folder = FolderNotFound(str(error)) if isinstance(error, ItemGone) else Busy(str(error))
-    of_folder.__cause__ = error
-    return of_folder
+    return FolderNotFound(str(error)) if isinstance(error, ItemGone) else Busy(str(error))
 
 
 def _only(messages: Sequence[_Element]) -> _Element:
@@ -268,7 +264,7 @@ class GetItem(Operation):
         return self.read(self.ask(self._payload(deepcopy(FETCHED_SHAPE), _item_ids(refs))), refs)
 
     def read(self, messages: Sequence[_Element], refs: Sequence[ItemRef]) -> Sequence[Fetched | SyncError]:
-        with _errors_of(self.SERVICE_NAME):
+        with self.errors():
             return [self._outcome(message, ref) for message, ref in zip(messages, refs, strict=False)]
 
     def _outcome(self, message: _Element, ref: ItemRef) -> Fetched | SyncError:
@@ -327,7 +323,7 @@ class GetAttachment(Operation):
         """Those of the attached items that the server gives."""
         found: dict[str, AttachedItem] = {}
         for attachment_id, attachment in self._given(ids, _EMBEDDED_MIME_SHAPE if with_mime else _EMBEDDED_SHAPE):
-            with _errors_of(self.SERVICE_NAME):
+            with self.errors():
                 item = attachment[-1]
                 found[attachment_id] = AttachedItem(embedded(item), _decoded(item.findtext(MIME_CONTENT)))
         return found

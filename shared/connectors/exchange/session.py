@@ -90,6 +90,7 @@ class Pool(BaseProtocol):  # type: ignore[misc]
                 max_connections=1,
             )
         )
+        self.profile_wide = profile_wide
         self.batch_size = BatchSize()
         self._auth = auth
         self._gate = gate

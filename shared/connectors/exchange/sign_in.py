@@ -170,7 +170,10 @@ def _managed_identity(client_id: str | None, endpoint: str) -> Token:
                 )
                 # The platform answers on this machine, so local destinations are right here, and only here.
                 made.append(msal.ManagedIdentityClient(identity, http_client=_TokenSession(allow_local_servers=True)))
-            return _access_token(made[0].acquire_token_for_client(resource=_resource(endpoint)), sign_in)
+            try:
+                return _access_token(made[0].acquire_token_for_client(resource=_resource(endpoint)), sign_in)
+            except msal.ManagedIdentityError as error:
+                raise AuthenticationFailed("The platform vouches for no identity here.", profile_wide=True) from error
 
     return token
 
