@@ -1,0 +1,1 @@
+"""The main job on sample mail, start to finish, on one machine: `python -m local.demo`."""

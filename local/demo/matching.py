@@ -1,0 +1,43 @@
+"""Finds the activity that a sample became. Pure: samples and activities come in as they are."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from local.demo.api import Json
+from local.samples import Sample
+from shared.domain.choices import Verdict
+
+
+@dataclass(frozen=True, slots=True)
+class Matched:
+    """A promoted sample and the activity that its mailboxes list for it; None where they list none."""
+
+    sample: Sample
+    activity: Json | None
+
+
+def match(samples: Sequence[Sample], activities: Mapping[str, Mapping[str, Json]]) -> Sequence[Matched]:
+    """`activities` by mailbox address, then by id. Samples that are to be skipped are left out."""
+    return [Matched(sample, _find(sample, activities)) for sample in samples if sample.verdict is Verdict.PROMOTED]
+
+
+def _find(sample: Sample, activities: Mapping[str, Mapping[str, Json]]) -> Json | None:
+    for address in sample.to:
+        found = [one for one in activities.get(address, {}).values() if _is(sample, one)]
+        if len(found) == 1:
+            return found[0]
+    return None
+
+
+def _is(sample: Sample, activity: Json) -> bool:
+    if sample.message_id is None:
+        return activity["message_id"] is None and _says(sample, activity)
+    return bool(activity["message_id"] == sample.message_id) and _says(sample, activity)
+
+
+def _says(sample: Sample, activity: Json) -> bool:
+    return sample.subject is None or activity["subject"] == sample.subject
+
+
+def collapsed(text: str) -> str:
+    return " ".join(text.split())
