@@ -22,6 +22,9 @@ class Account:
     enabled: bool = True
     is_application: bool = False
 
+    def has_password(self, password: str) -> bool:
+        return secrets.compare_digest(self.password.encode(), password.encode())
+
     def can_impersonate(self, address: str) -> bool:
         return self.may_impersonate and (not self.impersonates or address.lower() in self.impersonates)
 
@@ -55,21 +58,11 @@ class Accounts:
 
     def sign_in(self, username: str, password: str) -> Account | None:
         account = self.find(username)
-        if (
-            account is None
-            or account.is_application
-            or not secrets.compare_digest(account.password.encode(), password.encode())
-        ):
-            return None
-        return account
+        return account if account is not None and not account.is_application and account.has_password(password) else None
 
-    def application(self, client_id: str, secret: str | None) -> Account | None:
+    def application(self, client_id: str) -> Account | None:
         account = self.find(client_id)
-        if account is None or not account.is_application:
-            return None
-        if secret is not None and not secrets.compare_digest(account.password.encode(), secret.encode()):
-            return None
-        return account
+        return account if account is not None and account.is_application else None
 
     def issue_token(self, account: Account) -> tuple[str, float]:
         """A bearer token and its lifetime in seconds."""

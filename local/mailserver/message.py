@@ -20,6 +20,8 @@ from local.mailserver.mime import Buffer, Part
 SPOOLED_FROM = 1024 * 1024
 """Larger messages live in an unnamed temporary file that is mapped, not in memory; bytes."""
 
+_NO_FIELD = re.compile(rb"\A(?:>?From [^\n]*\n)?(?:[ \t]+\r?\n)*[ \t]*")
+"""What stands before the first header field of broken mail and would change the meaning of a field put before it."""
 _MEETING_CLASSES = {
     "REQUEST": "IPM.Schedule.Meeting.Request",
     "CANCEL": "IPM.Schedule.Meeting.Canceled",
@@ -125,7 +127,7 @@ class Message:
 
     def addresses(self, name: str) -> list[Address]:
         """The addresses of all fields of that name; what is no address counts as a name."""
-        raw = [mime.readable(str(value)).replace("\n", " ") for value in self.fields.get_all(name, [])]
+        raw = [mime.readable(str(value)) for value in self.fields.get_all(name, [])]
         try:
             pairs = getaddresses(raw, strict=False)
         except (ValueError, IndexError, TypeError):
@@ -207,12 +209,9 @@ def _meeting_class(calendar: Part) -> str:
 def with_headers(raw: bytes, added: list[tuple[str, str]], removed: re.Pattern[bytes] | None = None) -> bytes:
     """The message with fields put in front, as transport does, and those whose name matches taken out."""
     end = mime.parse(raw, depth=mime.MAX_DEPTH).body
-    block = raw[:end]
+    block = _NO_FIELD.sub(b"", raw[:end], count=1)
     if removed is not None:
         block = removed.sub(b"", block)
     stamped = b"".join(f"{name}: {value}\r\n".encode() for name, value in added)
-    return stamped + block + raw[end:] if _starts_with_field(block) else stamped + b"\r\n" + raw
-
-
-def _starts_with_field(block: bytes) -> bool:
-    return re.match(rb"[^\s:][^\n:]*:", block) is not None or block[:1] in (b"\r", b"\n")
+    separator = b"" if block else b"\r\n"
+    return stamped + block + separator + raw[end:]

@@ -26,8 +26,9 @@ CHUNK = 3 * 256 * 1024
 
 _FIELDS = re.compile(
     rb"(?:>?From [^\n]*+\n)?"  # an envelope line of mbox files
+    rb"(?:[ \t][^\n]*+\n)*+"  # continuation lines of nothing
     rb"(?:[^\s:\x00][^\n:]*+:[^\n]*+(?:\n|\Z)"
-    rb"(?:[ \t]++[^\s][^\n]*+(?:\n|\Z))*+)*+"  # continuation lines
+    rb"(?:[ \t][^\n]*+(?:\n|\Z))*+)*+"  # continuation lines, empty ones too: some senders fold so
 )
 _BLANK_LINE = re.compile(rb"[ \t]*+\r?\n")
 _WHITE_SPACE = b" \t\r\n\v\f"
@@ -122,14 +123,15 @@ def _split_fields(block: bytes) -> Iterator[tuple[str, str]]:
     for line in block.decode("ascii", "surrogateescape").split("\n"):
         line = line.removesuffix("\r")
         if line[:1] in (" ", "\t"):
-            lines.append(line)
+            if line.strip():
+                lines.append(line)
             continue
         if name:
-            yield name, "\n".join(lines)
+            yield name, "".join(lines)
         name, _, value = line.partition(":") if not line.startswith(("From ", ">From ")) else ("", "", "")
         name, lines = name.rstrip(), [value.lstrip(" \t")]
     if name:
-        yield name, "\n".join(lines)
+        yield name, "".join(lines)
 
 
 def _content_type(fields: HeaderFields, default: str) -> str:
@@ -237,7 +239,8 @@ def readable(value: str) -> str:
 
 
 def unfolded(value: str) -> str:
-    return " ".join(value.split()) if "\n" in value or "\r" in value else value.strip()
+    """One line of text: white space at folds is one space."""
+    return value.replace("\t", " ").replace("\r", " ").replace("\n", " ").strip()
 
 
 def decoded_words(value: str) -> str:

@@ -1,17 +1,23 @@
 """The mail server as a whole: the store, who may sign in, the faults, and the heads that serve it on free loopback ports."""
 
+import tempfile
 from collections.abc import Iterable, Sequence
 from datetime import datetime
+from pathlib import Path
 from typing import Self
 
 from local.mailserver import delivery
 from local.mailserver.accounts import Account, Accounts
+from local.mailserver.control import CONTROL_PATH, Control
 from local.mailserver.ews.authentication import SCHEMES
 from local.mailserver.ews.endpoint import EwsEndpoint
 from local.mailserver.faults import Faults
 from local.mailserver.journal import Journal
 from local.mailserver.message import Message, spooled
-from local.mailserver.model import MailStore
+from local.mailserver.model import MailStore, NotFound
+from local.mailserver.oauth import IDENTITY_PATH, MANAGED_IDENTITY, TokenEndpoint
+from local.mailserver.smtp import SmtpHead
+from local.mailserver.tls import server_context
 from local.mailserver.web import Reply, Request, WebServer
 
 EWS_PATH = "/EWS/Exchange.asmx"
@@ -23,13 +29,28 @@ class MailServer:
     `schemes` are the ways of signing in that are offered: "ntlm", "basic", "bearer".
     """
 
-    def __init__(self, *, ews_port: int = 0, schemes: Iterable[str] = SCHEMES, compress: bool = False) -> None:
+    def __init__(
+        self,
+        *,
+        ews_port: int = 0,
+        smtp_port: int = 0,
+        schemes: Iterable[str] = SCHEMES,
+        compress: bool = False,
+        tls: bool = False,
+    ) -> None:
         self.store = MailStore()
         self.accounts = Accounts()
         self.faults = Faults()
         self.requests = Journal()
         self._ews = EwsEndpoint(self.store, self.accounts, self.faults, self.requests, tuple(schemes), compress=compress)
+        self._tokens = TokenEndpoint(self.accounts, self.faults, self.requests)
+        self._control = Control(self)
         self._web = WebServer(self._route, ews_port)
+        self._smtp = SmtpHead(self.store, self.accounts, self.requests, self._arrived, smtp_port)
+        self._directory = tempfile.TemporaryDirectory(prefix="sidesync-mailserver-") if tls else None
+        self._secure: WebServer | None = None
+        self.certificate_file: Path | None = None
+        """Of the certificate that a client of `https_url` has to trust."""
 
     def __enter__(self) -> Self:
         self.start()
@@ -39,11 +60,21 @@ class MailServer:
         self.stop()
 
     def start(self) -> None:
+        if self._directory is not None:
+            context, self.certificate_file = server_context(Path(self._directory.name))
+            self._secure = WebServer(self._route_securely, tls=context)
+            self._secure.start()
         self._web.start()
+        self._smtp.start()
 
     def stop(self) -> None:
         self._ews.stop()
+        self._smtp.stop()
         self._web.stop()
+        if self._secure is not None:
+            self._secure.stop()
+        if self._directory is not None:
+            self._directory.cleanup()
 
     @property
     def base_url(self) -> str:
@@ -52,6 +83,48 @@ class MailServer:
     @property
     def ews_url(self) -> str:
         return self.base_url + EWS_PATH
+
+    @property
+    def https_url(self) -> str:
+        """The same server behind TLS. Raises RuntimeError unless it was asked for and is started."""
+        if self._secure is None:
+            raise RuntimeError("the server was not started with tls=True")
+        return f"https://localhost:{self._secure.port}"
+
+    @property
+    def smtp_port(self) -> int:
+        return self._smtp.port
+
+    @property
+    def control_url(self) -> str:
+        return self.base_url + CONTROL_PATH
+
+    @property
+    def identity_endpoint(self) -> str:
+        """What IDENTITY_ENDPOINT names on App Service."""
+        return self.base_url + IDENTITY_PATH
+
+    @property
+    def identity_header(self) -> str:
+        """What IDENTITY_HEADER holds on App Service."""
+        return self._tokens.identity_header
+
+    def token_url(self, tenant: str) -> str:
+        return f"{self.base_url}/{tenant}/oauth2/v2.0/token"
+
+    def addresses(self) -> dict[str, str | int]:
+        """Where everything is, for a process that started this one."""
+        found: dict[str, str | int] = {
+            "ews_url": self.ews_url,
+            "control_url": self.control_url,
+            "smtp_port": self.smtp_port,
+            "ews_port": self._web.port,
+            "identity_endpoint": self.identity_endpoint,
+            "identity_header": self.identity_header,
+        }
+        if self._secure is not None:
+            found |= {"https_url": self.https_url, "certificate_file": str(self.certificate_file)}
+        return found
 
     def add_mailbox(self, address: str, name: str = "", *, password: str | None = None, aliases: Sequence[str] = ()) -> None:
         """A mailbox, and, with a password, the account of its owner, whose name is the address."""
@@ -74,6 +147,27 @@ class MailServer:
     ) -> None:
         """An account with a password. `impersonation`: of all or of these; `full_access`: as a delegate, "*" is all."""
         self.accounts.add(_account(username, password, impersonation, full_access, mailbox, enabled, is_application=False))
+
+    def set_account_enabled(self, username: str, enabled: bool) -> None:
+        self._account(username).enabled = enabled
+
+    def set_password(self, username: str, password: str) -> None:
+        """Of an account, or the secret of an application."""
+        self._account(username).password = password
+
+    def _account(self, username: str) -> Account:
+        account = self.accounts.find(username)
+        if account is None:
+            raise NotFound(username)
+        return account
+
+    def add_managed_identity(self, *, impersonation: bool | Sequence[str] = True, full_access: Sequence[str] = ()) -> None:
+        """The managed identity gets tokens from now on."""
+        self.add_application(MANAGED_IDENTITY, "", impersonation=impersonation, full_access=full_access)
+
+    def revoke_tokens(self) -> None:
+        """Every token issued so far is refused from now on."""
+        self.accounts.revoke_tokens()
 
     def add_application(
         self, client_id: str, secret: str, *, impersonation: bool | Sequence[str] = True, full_access: Sequence[str] = ()
@@ -152,10 +246,23 @@ class MailServer:
         self.faults.clear()
         self.requests.clear()
 
+    def _arrived(self, raw: bytes, to: list[str], internal: bool) -> None:
+        delivery.deliver(self.store, raw, to, internal=internal)
+
     def _route(self, request: Request) -> Reply:
+        return self._reply(request, self.base_url)
+
+    def _route_securely(self, request: Request) -> Reply:
+        return self._reply(request, self.https_url)
+
+    def _reply(self, request: Request, base_url: str) -> Reply:
         path = request.path.partition("?")[0]
         if path.lower() == EWS_PATH.lower():
             return self._ews.handle(request) if request.method == "POST" else Reply(405, headers=[("Allow", "POST")])
+        if path.startswith(CONTROL_PATH + "/"):
+            return self._control.handle(request)
+        if self._tokens.serves(path):
+            return self._tokens.handle(request, base_url)
         return Reply(404)
 
 

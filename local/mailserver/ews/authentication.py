@@ -5,6 +5,7 @@ import binascii
 from collections.abc import Collection
 from dataclasses import dataclass
 
+from local.mailserver import ntlm
 from local.mailserver.accounts import Account, Accounts
 from local.mailserver.web import Reply, Request
 
@@ -23,6 +24,8 @@ def authenticate(request: Request, accounts: Accounts, schemes: Collection[str])
     scheme = scheme.lower()
     if scheme == "basic" and "basic" in schemes:
         account = _basic(credentials, accounts)
+    elif scheme == "ntlm" and "ntlm" in schemes:
+        return _ntlm(request, credentials, accounts, schemes)
     elif scheme == "bearer" and "bearer" in schemes:
         account = accounts.bearer(credentials.strip())
     else:
@@ -37,6 +40,22 @@ def _basic(credentials: str, accounts: Accounts) -> Account | None:
     except (binascii.Error, ValueError):
         return None
     return accounts.sign_in(username, password)
+
+
+def _ntlm(request: Request, credentials: str, accounts: Accounts, schemes: Collection[str]) -> Account | Challenge:
+    """Two requests on one connection, which is signed in from then on."""
+    connection = request.connection
+    try:
+        token = base64.b64decode(credentials, validate=True)
+    except binascii.Error:
+        return Challenge(unauthorized(schemes))
+    if ntlm.is_negotiate(token):
+        connection.handshake, message = ntlm.challenge()
+        return Challenge(Reply(401, headers=[("WWW-Authenticate", f"NTLM {base64.b64encode(message).decode()}")]))
+    handshake, connection.handshake = connection.handshake, None
+    account = ntlm.signed_in(token, handshake, accounts) if isinstance(handshake, ntlm.Handshake) else None
+    connection.signed_in = account
+    return account or Challenge(unauthorized(schemes))
 
 
 def unauthorized(schemes: Collection[str]) -> Reply:
