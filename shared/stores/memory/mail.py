@@ -13,6 +13,7 @@ from shared.domain.email import (
     StoredActivity,
     TimelineEntry,
 )
+from shared.domain.errors import InvalidRecord, ItemRejected
 from shared.domain.ids import ActivityId, MailboxId
 from shared.ports import Slice
 from shared.stores.codec import Plain, codec_of
@@ -30,8 +31,7 @@ class MemoryActivities:
 
     def create(self, emails: Sequence[NewEmail]) -> Sequence[StoredActivity]:
         for email in emails:
-            checked_id(email.activity.id)
-            checked_id(email.sighting.mailbox_id, "mailbox_id")
+            _check(email)
         with self._lock:
             return [self._create(email) for email in emails]
 
@@ -41,7 +41,7 @@ class MemoryActivities:
         if created:
             self._rows[activity_id] = row(storable_activity(email.activity))
             self._contents[activity_id] = storable_content(email.content)
-            self._sight(email.sighting)
+            self._sightings.setdefault(activity_id, {})[email.sighting.mailbox_id] = storable_sighting(email.sighting)
         return self._stored(activity_id, created=created)
 
     def get(self, activity_id: ActivityId) -> StoredActivity | None:
@@ -87,6 +87,14 @@ class MemoryActivities:
                     for key, seen in self._sightings.items()
                 },
             }
+
+
+def _check(email: NewEmail) -> None:
+    try:
+        checked_id(email.activity.id)
+        checked_id(email.sighting.mailbox_id, "mailbox_id")
+    except InvalidRecord as error:
+        raise ItemRejected(f"email {email.activity.id} cannot be stored: {error}") from error
 
 
 class MemoryTimeline:

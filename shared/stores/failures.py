@@ -1,0 +1,37 @@
+"""What the errors of the Azure SDKs mean to a caller. The Table service has its own mapping, beside its gateways."""
+
+from datetime import timedelta
+from typing import TYPE_CHECKING
+
+from shared.domain.errors import Busy, SyncError, Throttled, Unreachable
+
+if TYPE_CHECKING:
+    from azure.core.exceptions import AzureError
+
+
+class StorageRefused(SyncError):
+    """The storage account does not let us in."""
+
+    code = "storage_refused"
+    remedy = (
+        "Check the key of the storage account, or the roles of the identity: Storage Table, Queue and Blob Data Contributor."
+    )
+
+
+def mapped(error: "AzureError", service: str) -> SyncError:
+    """The error to raise `from` it."""
+    status = getattr(error, "status_code", None)
+    if status is None:
+        return Unreachable(f"no reply from the {service} service: {type(error).__name__}")
+    what = f"the {service} service answered {status} {getattr(error, 'error_code', '') or ''}".rstrip()
+    if status in (401, 403):
+        return StorageRefused(what)
+    if status in (429, 503):
+        return Throttled(what, _retry_after(error))
+    return Busy(what)
+
+
+def _retry_after(error: "AzureError") -> timedelta | None:
+    response = getattr(error, "response", None)
+    text = "" if response is None else str(response.headers.get("Retry-After", ""))
+    return timedelta(seconds=int(text)) if text.isdecimal() else None

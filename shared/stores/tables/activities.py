@@ -1,0 +1,176 @@
+"""Activities: the row that may change, its content, and one sighting per mailbox, together in one partition.
+
+An activity is created optimistically, in one transaction with content and sighting. When a transaction fails because some of
+its activities exist already, every activity of it is read once and the rest is sent again.
+"""
+
+from collections.abc import Collection, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+
+from shared.domain.email import EmailActivity, EmailContent, NewEmail, Sighting, StoredActivity
+from shared.domain.errors import AlreadyExists, Busy, Changed, InvalidRecord, ItemRejected
+from shared.domain.ids import ActivityId
+from shared.stores.codec import Column
+from shared.stores.entities import activity_partition, after, content_blob, content_row, sighting_row, sightings_prefix
+from shared.stores.limits import TEXT_UNITS, storable_activity, storable_content, storable_sighting, units
+from shared.stores.parallel import Parallel
+from shared.stores.tables.gateway import Entity, Operation, Verb, cut_transactions, operation, rows_of
+from shared.stores.tables.table import Table, columns_of, record_of
+from shared.stores.text_blobs import TextBlobs
+
+_BLOB = "_blob"
+"""Ends the name of a column that holds the name of the blob in which the text is."""
+
+_ROUNDS = 8
+
+type _Rows = tuple[Operation, Operation, Operation]
+
+
+@dataclass(frozen=True, slots=True)
+class _Encoded:
+    """The rows of an email, and the texts that are too large for them, by the name of their blob."""
+
+    rows: _Rows
+    texts: Mapping[str, str]
+
+
+class TableActivities:
+    def __init__(self, table: Table, texts: TextBlobs, parallel: Parallel) -> None:
+        self._table = table
+        self._texts = texts
+        self._parallel = parallel
+
+    def create(self, emails: Sequence[NewEmail]) -> Sequence[StoredActivity]:
+        first = {email.activity.id: email for email in reversed(emails)}
+        encoded = {key: _encoded(email) for key, email in first.items()}
+        large = [text for each in encoded.values() for text in each.texts.items()]
+        self._parallel.each(lambda text: self._texts.put(*text), large)
+        stored = self._created_or_found(first, {key: each.rows for key, each in encoded.items()})
+        return _in_order([email.activity.id for email in emails], stored)
+
+    def get(self, activity_id: ActivityId) -> StoredActivity | None:
+        found = self._table.get(activity_partition(activity_id), activity_id)
+        return None if found is None else StoredActivity(record_of(EmailActivity, found), found.etag)
+
+    def content(self, activity_id: ActivityId) -> EmailContent | None:
+        found = self._table.get(activity_partition(activity_id), content_row(activity_id))
+        return None if found is None else self._content(found)
+
+    def sightings(self, activity_id: ActivityId) -> Sequence[Sighting]:
+        prefix = sightings_prefix(activity_id)
+        rows = self._table.rows(rows_of(activity_partition(activity_id), prefix, after(prefix)))
+        return [record_of(Sighting, found) for found in rows]
+
+    def sight(self, sightings: Sequence[Sighting]) -> None:
+        unique = {(each.activity_id, each.mailbox_id): each for each in reversed(sightings)}
+        inserts = [_sighting(Verb.INSERT, each) for each in unique.values()]
+        self._parallel.each(self._insert_missing, _transactions([(each,) for each in inserts]))
+
+    def mark_variants(self, activity_ids: Collection[ActivityId]) -> None:
+        self._parallel.each(self._mark_variant, sorted(set(activity_ids)))
+
+    def _created_or_found(
+        self, emails: Mapping[ActivityId, NewEmail], rows: Mapping[ActivityId, _Rows]
+    ) -> dict[ActivityId, StoredActivity]:
+        stored: dict[ActivityId, StoredActivity] = {}
+        for _ in range(_ROUNDS):
+            transactions = _transactions([rows[key] for key in emails if key not in stored])
+            etags = self._parallel.each(self._insert, transactions)
+            for transaction, created in zip(transactions, etags, strict=True):
+                stored |= _created(transaction, created, emails)
+            unknown = [_activity_of(each) for each, created in zip(transactions, etags, strict=True) if created is None]
+            conflicting = [key for keys in unknown for key in keys]
+            found = zip(conflicting, self._parallel.each(self.get, conflicting), strict=True)
+            stored |= {key: activity for key, activity in found if activity is not None}
+            if not conflicting:
+                return stored
+        raise Busy("activities were created by others faster than they could be read")
+
+    def _content(self, found: Entity) -> EmailContent:
+        blobs = {name: str(blob) for name, blob in found.columns.items() if name.endswith(_BLOB)}
+        texts = {name.removesuffix(_BLOB): self._texts.read(blob) for name, blob in blobs.items()}
+        return record_of(EmailContent, Entity(found.partition, found.row, found.etag, {**found.columns, **texts}))
+
+    def _insert(self, transaction: Sequence[Operation]) -> Sequence[str] | None:
+        """The new ETags; None if a row of it is there already."""
+        try:
+            return self._table.transact(transaction)
+        except AlreadyExists:
+            return None
+
+    def _insert_missing(self, transaction: Sequence[Operation]) -> None:
+        if self._insert(transaction) is None:
+            for each in transaction:
+                with suppress(AlreadyExists):
+                    self._table.write(each)
+
+    def _mark_variant(self, activity_id: ActivityId) -> None:
+        with suppress(Changed):
+            self._table.write(operation(Verb.MERGE, activity_partition(activity_id), activity_id, {"has_variants": True}))
+
+
+def _encoded(email: NewEmail) -> _Encoded:
+    """Only the activity is inserted: a conflict means that it exists, whatever else does. Raises ItemRejected."""
+    activity = storable_activity(email.activity)
+    try:
+        partition = activity_partition(activity.id)
+        content, texts = _content_columns(activity, storable_content(email.content))
+        rows = (
+            operation(Verb.INSERT, partition, activity.id, columns_of(activity)),
+            operation(Verb.UPSERT, partition, content_row(activity.id), content),
+            _sighting(Verb.UPSERT, email.sighting),
+        )
+    except InvalidRecord as error:
+        raise ItemRejected(f"email {activity.id} cannot be stored: {error}") from error
+    return _Encoded(rows, texts)
+
+
+def _content_columns(activity: EmailActivity, content: EmailContent) -> tuple[Mapping[str, Column], Mapping[str, str]]:
+    """The columns, large texts replaced by the names of their blobs; and those texts."""
+    columns: dict[str, Column] = {}
+    texts: dict[str, str] = {}
+    for name, value in columns_of(content).items():
+        if isinstance(value, str) and units(value) > TEXT_UNITS:
+            columns[name + _BLOB] = blob = content_blob(activity.content_id, name, value)
+            texts[blob] = value
+        else:
+            columns[name] = value
+    return columns, texts
+
+
+def _transactions(groups: Sequence[Sequence[Operation]]) -> Sequence[Sequence[Operation]]:
+    by_partition: dict[str, list[Sequence[Operation]]] = {}
+    for group in groups:
+        by_partition.setdefault(group[0].partition, []).append(group)
+    return [transaction for found in by_partition.values() for transaction in cut_transactions(found)]
+
+
+def _activity_of(transaction: Sequence[Operation]) -> Sequence[ActivityId]:
+    return [ActivityId(each.row) for each in transaction[::3]]
+
+
+def _created(
+    transaction: Sequence[Operation], etags: Sequence[str] | None, emails: Mapping[ActivityId, NewEmail]
+) -> Mapping[ActivityId, StoredActivity]:
+    if etags is None:
+        return {}
+    keys = zip(_activity_of(transaction), etags[::3], strict=True)
+    return {key: StoredActivity(storable_activity(emails[key].activity), etag, created=True) for key, etag in keys}
+
+
+def _in_order(keys: Sequence[ActivityId], stored: Mapping[ActivityId, StoredActivity]) -> Sequence[StoredActivity]:
+    """An id that comes again was there already, as far as its second email is concerned."""
+    seen: set[ActivityId] = set()
+    answers = []
+    for key in keys:
+        found = stored[key]
+        answers.append(StoredActivity(found.record, found.etag, found.created and key not in seen))
+        seen.add(key)
+    return answers
+
+
+def _sighting(verb: Verb, sighting: Sighting) -> Operation:
+    partition = activity_partition(sighting.activity_id)
+    row = sighting_row(sighting.activity_id, sighting.mailbox_id)
+    return operation(verb, partition, row, columns_of(storable_sighting(sighting)))

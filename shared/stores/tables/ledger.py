@@ -1,0 +1,133 @@
+"""The ledger: one partition per mailbox and workload, one transaction per commit, fenced by the ETag of its state row."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime
+
+from shared.domain.choices import Workload
+from shared.domain.errors import AlreadyExists, Changed, LeaseLost
+from shared.domain.ids import MailboxId
+from shared.domain.ledger import ItemKey, LedgerCommit, LedgerHead, LedgerItem, Mark, RunState, Todo
+from shared.stores.entities import STATE, after, item_row, ledger_partition, mark_row, todo_row, todos_due, watermark_blob
+from shared.stores.limits import TEXT_UNITS, checked_rows, storable_item, units
+from shared.stores.tables.gateway import Entity, Operation, RowMissing, Value, Verb, operation, rows_of
+from shared.stores.tables.table import Table, columns_of, record_of
+from shared.stores.text_blobs import TextBlobs
+
+_ITEMS = "item:"
+_MARKS = "mark:"
+_TODOS = "todo:"
+_BLOB = "watermark_blob"
+
+
+@dataclass(frozen=True, slots=True)
+class _Folder:
+    """A folder of which this process knows in which blob its watermark is."""
+
+    partition: str
+    row: str
+
+
+class TableLedger:
+    def __init__(self, table: Table, texts: TextBlobs) -> None:
+        self._table = table
+        self._texts = texts
+        self._named: dict[_Folder, str] = {}
+        """Blobs of watermarks as last read or committed, to remove them when they are not named any more. A process that
+        does not know leaves a blob too many, never one too few."""
+
+    def head(self, mailbox_id: MailboxId, workload: Workload, now: datetime) -> LedgerHead:
+        partition = ledger_partition(mailbox_id, workload)
+        rows = list(self._table.rows(rows_of(partition, _MARKS, todos_due(now))))
+        state = next((row for row in rows if row.row == STATE), None)
+        marks = sorted((self._mark(row) for row in rows if row.row.startswith(_MARKS)), key=lambda mark: mark.folder)
+        return LedgerHead(
+            state=None if state is None else record_of(RunState, state),
+            etag=None if state is None else state.etag,
+            marks=tuple(marks),
+            todos=tuple(record_of(Todo, row) for row in rows if row.row.startswith(_TODOS)),
+        )
+
+    def commit(self, mailbox_id: MailboxId, workload: Workload, etag: str | None, commit: LedgerCommit) -> str:
+        checked_rows(commit)
+        partition = ledger_partition(mailbox_id, workload)
+        blobs = {mark.folder: _large(mailbox_id, workload, mark) for mark in commit.marks}
+        for mark in commit.marks:
+            if (blob := blobs[mark.folder]) and mark.watermark is not None:
+                self._texts.put(blob, mark.watermark)
+        fresh = self._commit(partition, _writes(partition, etag, commit, blobs))
+        for folder, blob in blobs.items():
+            self._keep_only(_Folder(partition, mark_row(folder)), blob)
+        return fresh
+
+    def items(self, mailbox_id: MailboxId, workload: Workload) -> Iterator[LedgerItem]:
+        query = rows_of(ledger_partition(mailbox_id, workload), _ITEMS, after(_ITEMS))
+        return (record_of(LedgerItem, row) for row in self._table.rows(query))
+
+    def find(self, mailbox_id: MailboxId, workload: Workload, identity: str) -> Sequence[LedgerItem]:
+        prefix = f"{_ITEMS}{identity}:"
+        rows = self._table.rows(rows_of(ledger_partition(mailbox_id, workload), prefix, after(prefix)))
+        return [record_of(LedgerItem, row) for row in rows]
+
+    def get(self, mailbox_id: MailboxId, workload: Workload, key: ItemKey) -> LedgerItem | None:
+        found = self._table.get(ledger_partition(mailbox_id, workload), item_row(key))
+        return None if found is None else record_of(LedgerItem, found)
+
+    def _commit(self, partition: str, writes: list[Operation]) -> str:
+        """A todo that is gone already is done: the commit goes on without it."""
+        while True:
+            try:
+                return self._table.transact(writes)[0]
+            except RowMissing as error:
+                if not error.index:
+                    raise LeaseLost(f"the ledger {partition} has another state") from error
+                del writes[error.index]
+            except (Changed, AlreadyExists) as error:
+                raise LeaseLost(f"the ledger {partition} was committed by another run") from error
+
+    def _mark(self, row: Entity) -> Mark:
+        blob = row.columns.get(_BLOB)
+        mark = record_of(Mark, row)
+        if not isinstance(blob, str):
+            return mark
+        self._named[_Folder(row.partition, row.row)] = blob
+        try:
+            return replace(mark, watermark=self._texts.read(blob))
+        except KeyError:
+            # A later commit has removed it, and the ETag read beside it is not good any more: listing from the start is safe.
+            return mark
+
+    def _keep_only(self, folder: _Folder, blob: str | None) -> None:
+        before = self._named.pop(folder, None)
+        if blob is not None:
+            self._named[folder] = blob
+        if before is not None and before != blob:
+            self._texts.delete(before)
+
+
+def _writes(partition: str, etag: str | None, commit: LedgerCommit, blobs: Mapping[str, str | None]) -> list[Operation]:
+    """The state first: when it is not ours any more, that is what the service says."""
+    verb = Verb.INSERT if etag is None else Verb.REPLACE
+    state = operation(verb, partition, STATE, columns_of(commit.state), etag)
+    upserts: dict[str, Mapping[str, Value]] = {item_row(item.key): columns_of(storable_item(item)) for item in commit.items}
+    upserts |= {mark_row(mark.folder): _mark_columns(mark, blobs[mark.folder]) for mark in commit.marks}
+    upserts |= {todo_row(todo): columns_of(replace(todo, item=storable_item(todo.item))) for todo in commit.todos}
+    done = sorted({todo_row(todo) for todo in commit.done} - upserts.keys())
+    return [
+        state,
+        *(operation(Verb.UPSERT, partition, row, columns) for row, columns in upserts.items()),
+        *(operation(Verb.DELETE, partition, row) for row in done),
+    ]
+
+
+def _mark_columns(mark: Mark, blob: str | None) -> Mapping[str, Value]:
+    if blob is None:
+        return columns_of(mark)
+    return {**columns_of(replace(mark, watermark=None)), _BLOB: blob}
+
+
+def _large(mailbox_id: MailboxId, workload: Workload, mark: Mark) -> str | None:
+    """The blob for a watermark that does not fit into a row."""
+    if mark.watermark is None or units(mark.watermark) <= TEXT_UNITS:
+        return None
+    return watermark_blob(mailbox_id, workload, mark.folder, mark.watermark)

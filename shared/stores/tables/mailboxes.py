@@ -1,0 +1,173 @@
+"""Mailboxes: the configuration record, and beside it in the same partition the schedule that runs change.
+
+The schedule row has three columns for each workload: `incoming_due` and `incoming_queued_until`, which the service compares,
+and `incoming_state`, the rest as JSON. A merge cannot remove a column, so "never" is the last day that the service knows.
+"""
+
+import json
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
+from datetime import UTC, datetime
+from itertools import groupby
+
+from shared.domain.choices import Workload
+from shared.domain.configuration import DueMailbox, Mailbox, Schedule, StoredMailbox, WorkloadSchedule
+from shared.domain.errors import AlreadyExists, Changed
+from shared.domain.ids import MailboxId, ProfileId
+from shared.ports import Slice
+from shared.stores.codec import codec_of, to_json
+from shared.stores.entities import mailbox_partition, schedule_row, shard_name
+from shared.stores.limits import checked_id
+from shared.stores.tables.gateway import (
+    TRANSACTION_ROWS,
+    Entity,
+    Operation,
+    Query,
+    Value,
+    Verb,
+    operation,
+    rows_of,
+)
+from shared.stores.tables.table import SCHEMA_VERSION, Table, columns_of, read_row, record_of
+
+_NEVER = datetime(9999, 12, 31, tzinfo=UTC)
+_SCHEDULE = ":schedule"
+
+
+class TableMailboxes:
+    def __init__(self, table: Table) -> None:
+        self._table = table
+
+    def get(self, mailbox_id: MailboxId) -> StoredMailbox | None:
+        schedule = schedule_row(mailbox_id)
+        rows = self._table.rows(rows_of(mailbox_partition(mailbox_id), mailbox_id, schedule + "~"))
+        found = {row.row: row for row in rows}
+        return _stored(found[mailbox_id], found.get(schedule)) if mailbox_id in found else None
+
+    def list(self, continuation: str | None = None, limit: int = 100) -> Slice[StoredMailbox]:
+        found = self._table.slice(Query(), continuation, 2 * limit)
+        rows = {row.row: row for row in found.items}
+        records = [row for row in found.items if not row.row.endswith(_SCHEDULE)]
+        return Slice([self._with_schedule(row, rows) for row in records], found.continuation)
+
+    def create(self, mailbox: Mailbox, schedule: Schedule) -> StoredMailbox:
+        partition = mailbox_partition(checked_id(mailbox.id))
+        record = operation(Verb.INSERT, partition, mailbox.id, columns_of(mailbox))
+        beside = operation(Verb.INSERT, partition, schedule_row(mailbox.id), _schedule_columns(schedule, mailbox.profile_id))
+        try:
+            etag, _ = self._table.transact([record, beside])
+        except AlreadyExists as error:
+            raise AlreadyExists(f"mailbox {mailbox.id}") from error
+        return StoredMailbox(mailbox, etag, dict(schedule))
+
+    def replace(self, mailbox: Mailbox, etag: str, schedule: Schedule) -> StoredMailbox:
+        partition = mailbox_partition(checked_id(mailbox.id))
+        record = operation(Verb.REPLACE, partition, mailbox.id, columns_of(mailbox), etag)
+        beside = operation(Verb.MERGE, partition, schedule_row(mailbox.id), _schedule_columns(schedule, mailbox.profile_id))
+        try:
+            fresh, _ = self._table.transact([record, beside])
+        except Changed as error:
+            raise Changed(f"mailbox {mailbox.id} was changed since it was read") from error
+        found = self._table.get(partition, schedule_row(mailbox.id))
+        return StoredMailbox(mailbox, fresh, {} if found is None else _schedule(found))
+
+    def reschedule(self, mailbox_id: MailboxId, workload: Workload, schedule: WorkloadSchedule) -> None:
+        row = schedule_row(checked_id(mailbox_id))
+        try:
+            self._table.write(operation(Verb.MERGE, mailbox_partition(mailbox_id), row, _workload_columns(workload, schedule)))
+        except Changed as error:
+            raise Changed(f"mailbox {mailbox_id} is not there any more") from error
+
+    def due(self, workload: Workload, now: datetime, first_shard: int, last_shard: int) -> Iterator[Sequence[DueMailbox]]:
+        query = Query(shard_name(first_shard), shard_name(last_shard), due=(f"{workload}_due", now))
+        for _, rows in groupby(self._table.rows(query), key=lambda row: row.partition):
+            yield [_due(row, workload) for row in rows]
+
+    def mark_queued(self, due: Sequence[DueMailbox], until: datetime) -> Sequence[DueMailbox]:
+        unique = list({each.id: each for each in due}.values())
+        starts = range(0, len(unique), TRANSACTION_ROWS)
+        batches = [unique[start : start + TRANSACTION_ROWS] for start in starts]
+        return [marked for batch in batches for marked in self._mark(batch, until)]
+
+    def _mark(self, due: Sequence[DueMailbox], until: datetime) -> Sequence[DueMailbox]:
+        """All in one transaction; if one of them was changed meanwhile, each for itself."""
+        marks = [_mark(each, until) for each in due]
+        try:
+            self._table.transact(marks)
+        except Changed:
+            return [each for each, mark in zip(due, marks, strict=True) if self._marks(mark)]
+        return due
+
+    def _marks(self, mark: Operation) -> bool:
+        try:
+            self._table.write(mark)
+        except Changed:
+            return False
+        return True
+
+    def _with_schedule(self, record: Entity, rows: Mapping[str, Entity]) -> StoredMailbox:
+        """A slice may end between a record and its schedule."""
+        key = schedule_row(MailboxId(record.row))
+        return _stored(record, rows.get(key) or self._table.get(record.partition, key))
+
+
+def _stored(record: Entity, schedule: Entity | None) -> StoredMailbox:
+    return StoredMailbox(record_of(Mailbox, record), record.etag, {} if schedule is None else _schedule(schedule))
+
+
+def _mark(due: DueMailbox, until: datetime) -> Operation:
+    columns: dict[str, Value] = {f"{due.workload}_due": until, f"{due.workload}_queued_until": until}
+    return operation(Verb.MERGE, mailbox_partition(due.id), schedule_row(due.id), columns, due.etag)
+
+
+def _schedule_columns(schedule: Schedule, profile_id: ProfileId | None) -> Mapping[str, Value]:
+    columns: dict[str, Value] = {"v": SCHEMA_VERSION, "profile_id": profile_id or ""}
+    for workload, of_workload in schedule.items():
+        columns |= _workload_columns(workload, of_workload)
+    return columns
+
+
+def _workload_columns(workload: Workload, schedule: WorkloadSchedule) -> Mapping[str, Value]:
+    rest = replace(schedule, due=None, queued_until=None)
+    return {
+        f"{workload}_due": schedule.due or _NEVER,
+        f"{workload}_queued_until": schedule.queued_until or _NEVER,
+        f"{workload}_state": to_json(codec_of(WorkloadSchedule).plain(rest)),
+    }
+
+
+def _schedule(row: Entity) -> dict[Workload, WorkloadSchedule]:
+    return read_row(row, lambda columns: dict(_workloads(columns)))
+
+
+def _workloads(columns: Mapping[str, object]) -> Iterable[tuple[Workload, WorkloadSchedule]]:
+    for workload in Workload:
+        if state := columns.get(f"{workload}_state"):
+            yield (
+                workload,
+                replace(
+                    codec_of(WorkloadSchedule).from_plain(json.loads(str(state))),
+                    due=_time(columns[f"{workload}_due"]),
+                    queued_until=_time(columns[f"{workload}_queued_until"]),
+                ),
+            )
+
+
+def _due(row: Entity, workload: Workload) -> DueMailbox:
+    def read(columns: Mapping[str, object]) -> DueMailbox:
+        due = datetime.fromisoformat(str(columns[f"{workload}_due"]))
+        profile_id = columns.get("profile_id")
+        return DueMailbox(
+            id=MailboxId(row.row.removesuffix(_SCHEDULE)),
+            profile_id=ProfileId(str(profile_id)) if profile_id else None,
+            workload=workload,
+            due=due,
+            etag=row.etag,
+        )
+
+    return read_row(row, read)
+
+
+def _time(value: object) -> datetime | None:
+    time = datetime.fromisoformat(str(value))
+    return None if time >= _NEVER else time

@@ -1,0 +1,66 @@
+"""Profiles: one partition; the breaker stands in a row of its own, so that opening it never changes a record's ETag."""
+
+from collections.abc import Iterable, Sequence
+
+from shared.domain.configuration import Breaker, EmailServerProfile, StoredProfile
+from shared.domain.errors import AlreadyExists, Changed
+from shared.domain.ids import ProfileId
+from shared.stores.entities import PROFILES, breaker_row
+from shared.stores.limits import checked_id
+from shared.stores.tables.gateway import Entity, RowMissing, Verb, operation, rows_of
+from shared.stores.tables.table import Table, columns_of, record_of
+
+
+class TableProfiles:
+    def __init__(self, table: Table) -> None:
+        self._table = table
+
+    def get(self, profile_id: ProfileId) -> StoredProfile | None:
+        rows = self._table.rows(rows_of(PROFILES, profile_id, breaker_row(profile_id) + "~"))
+        return next((found for found in _profiles(rows) if found.record.id == profile_id), None)
+
+    def list(self) -> Sequence[StoredProfile]:
+        return _profiles(self._table.rows(rows_of(PROFILES)))
+
+    def create(self, profile: EmailServerProfile) -> StoredProfile:
+        insert = operation(Verb.INSERT, PROFILES, checked_id(profile.id), columns_of(profile))
+        try:
+            etag = self._table.write(insert)
+        except AlreadyExists as error:
+            raise AlreadyExists(f"profile {profile.id}") from error
+        return self._with_breaker(profile, etag)
+
+    def replace(self, profile: EmailServerProfile, etag: str) -> StoredProfile:
+        replacement = operation(Verb.REPLACE, PROFILES, checked_id(profile.id), columns_of(profile), etag)
+        try:
+            fresh = self._table.write(replacement)
+        except Changed as error:
+            raise Changed(f"profile {profile.id} was changed since it was read") from error
+        return self._with_breaker(profile, fresh)
+
+    def set_breaker(self, profile_id: ProfileId, breaker: Breaker | None) -> None:
+        row = breaker_row(checked_id(profile_id))
+        if breaker is not None:
+            self._table.write(operation(Verb.UPSERT, PROFILES, row, columns_of(breaker)))
+            return
+        try:
+            self._table.write(operation(Verb.DELETE, PROFILES, row))
+        except RowMissing:
+            return
+
+    def _with_breaker(self, profile: EmailServerProfile, etag: str) -> StoredProfile:
+        found = self._table.get(PROFILES, breaker_row(profile.id))
+        return StoredProfile(profile, etag, None if found is None else record_of(Breaker, found))
+
+
+def _profiles(rows: Iterable[Entity]) -> list[StoredProfile]:
+    by_key = {found.row: found for found in rows}
+    return [
+        StoredProfile(
+            record_of(EmailServerProfile, found),
+            found.etag,
+            record_of(Breaker, breaker) if (breaker := by_key.get(breaker_row(ProfileId(key)))) else None,
+        )
+        for key, found in by_key.items()
+        if not key.endswith(":breaker")
+    ]

@@ -1,0 +1,95 @@
+"""One table: its gateway and name, rows from records and back, and slices of its lists.
+
+Every row carries the schema version it was written with; a row of a later version is refused, never guessed at.
+"""
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+
+from shared.domain.errors import InvalidRecord, SyncError
+from shared.ports import Slice
+from shared.stores.codec import Column, codec_of
+from shared.stores.limits import continuation as continuation_at
+from shared.stores.limits import position
+from shared.stores.tables.gateway import Entity, Gateway, Operation, Query, pages
+
+SCHEMA_VERSION = 1
+_VERSION_COLUMN = "v"
+_PAGE_ROWS = 1_000
+
+
+class UnreadableRow(SyncError):
+    """A stored row is not what this version of Sidesync writes."""
+
+    code = "unreadable_row"
+    remedy = "Run the version of Sidesync that wrote it, or a later one."
+
+
+class Table:
+    def __init__(self, gateway: Gateway, name: str) -> None:
+        self.gateway = gateway
+        self.name = name
+
+    def get(self, partition: str, row: str) -> Entity | None:
+        return self.gateway.get(self.name, partition, row)
+
+    def pages(self, query: Query) -> Iterator[Sequence[Entity]]:
+        return pages(self.gateway, self.name, query)
+
+    def rows(self, query: Query) -> Iterator[Entity]:
+        for page in self.pages(query):
+            yield from page
+
+    def write(self, operation: Operation) -> str:
+        return self.gateway.write(self.name, operation)
+
+    def transact(self, operations: Sequence[Operation]) -> Sequence[str]:
+        return self.gateway.transact(self.name, operations)
+
+    def slice(self, query: Query, continuation: str | None, limit: int) -> Slice[Entity]:
+        """Up to `limit` rows; fewer only at the end. Raises InvalidRecord for a continuation that is none."""
+        if limit < 1:
+            raise InvalidRecord("limit", f"a list of {limit} items", "Ask for at least one item.")
+        after = None if continuation is None else _position(continuation)
+        found: list[Entity] = []
+        while True:
+            try:
+                page, after = self.gateway.page(self.name, query, min(_PAGE_ROWS, limit - len(found)), after)
+            except InvalidRecord as error:
+                raise InvalidRecord(
+                    "continuation", "the store refuses this continuation", "Start the list from its beginning."
+                ) from error
+            found += page
+            if after is None or len(found) >= limit:
+                return Slice(found, None if after is None else continuation_at(*after))
+
+
+def slice_as[T](found: Slice[Entity], read: Callable[[Entity], T]) -> Slice[T]:
+    return Slice([read(each) for each in found.items], found.continuation)
+
+
+def columns_of(record: object) -> dict[str, Column]:
+    """The columns of a record, its schema version among them."""
+    return {_VERSION_COLUMN: SCHEMA_VERSION, **codec_of(type(record)).columns(record)}
+
+
+def record_of[T](record: type[T], entity: Entity) -> T:
+    """Raises UnreadableRow."""
+    return read_row(entity, codec_of(record).from_columns)
+
+
+def read_row[T](entity: Entity, read: Callable[[Mapping[str, object]], T]) -> T:
+    """Raises UnreadableRow."""
+    version = entity.columns.get(_VERSION_COLUMN, SCHEMA_VERSION)
+    if not isinstance(version, int) or version > SCHEMA_VERSION:
+        raise UnreadableRow(f"row {entity.row} has the schema version {version}, this program knows {SCHEMA_VERSION}")
+    try:
+        return read(entity.columns)
+    except (ValueError, KeyError, TypeError) as error:
+        raise UnreadableRow(f"row {entity.row} of partition {entity.partition} cannot be read") from error
+
+
+def _position(text: str) -> tuple[str, str]:
+    parts = position(text)
+    if len(parts) != 2:
+        raise InvalidRecord("continuation", "not a continuation of this list", "Start the list from its beginning.")
+    return parts[0], parts[1]

@@ -1,0 +1,45 @@
+"""The stores under contract: in memory, and on Azurite over each of the two gateways to the Table service."""
+
+import base64
+from collections.abc import Iterator
+from itertools import count
+
+import pytest
+
+from shared.ports import Stores
+from shared.stores.account import StorageConnection
+from shared.stores.azure import azure_stores, fast_gateway
+from shared.stores.memory import memory_stores
+from shared.stores.tables.sdk import SdkGateway
+
+SECRETS_KEY = base64.urlsafe_b64encode(bytes(range(32))).decode()
+
+_numbers = count(1)
+
+
+@pytest.fixture
+def prefix() -> str:
+    """Keeps the tables, queues and blobs of one test apart from those of the others."""
+    return f"t{next(_numbers)}"
+
+
+@pytest.fixture
+def connection(request: pytest.FixtureRequest) -> StorageConnection:
+    return StorageConnection(request.getfixturevalue("azurite").connection_string)
+
+
+@pytest.fixture(params=["memory", "fast", "sdk"])
+def stores(request: pytest.FixtureRequest, prefix: str) -> Iterator[Stores]:
+    """Every table store, over everything that implements it."""
+    if request.param == "memory":
+        yield memory_stores()
+        return
+    connection = request.getfixturevalue("connection")
+    gateway = fast_gateway if request.param == "fast" else SdkGateway
+    yield azure_stores(connection, secrets_key=SECRETS_KEY, prefix=prefix, gateway=gateway)
+
+
+@pytest.fixture
+def on_azurite(connection: StorageConnection, prefix: str) -> Stores:
+    """For what only the stores on Azure Storage have."""
+    return azure_stores(connection, secrets_key=SECRETS_KEY, prefix=prefix)
