@@ -4,7 +4,7 @@ The route prefix stays in the path: the application's own paths start with /api,
 """
 
 import asyncio
-from functools import cache
+from threading import Lock
 from typing import cast
 
 import azure.functions as func
@@ -21,8 +21,17 @@ async def api(request: func.HttpRequest, context: func.Context) -> func.HttpResp
     return cast(func.HttpResponse, await middleware.handle_async(request, context))
 
 
-@cache
-def _middleware() -> func.AsgiMiddleware:
-    from functions.api.application import create_app
+_building = Lock()
+_built: tuple[bootstrap.Sidesync, func.AsgiMiddleware] | None = None
 
-    return func.AsgiMiddleware(create_app(bootstrap.sidesync()))
+
+def _middleware() -> func.AsgiMiddleware:
+    """Built once for the Sidesync of this process."""
+    global _built
+    with _building:
+        sidesync = bootstrap.sidesync()
+        if _built is None or _built[0] is not sidesync:
+            from functions.api.application import create_app
+
+            _built = sidesync, func.AsgiMiddleware(create_app(sidesync))
+        return _built[1]

@@ -13,6 +13,7 @@ from contextlib import nullcontext
 from pathlib import Path
 
 from local.azurite import Azurite, AzuriteMissing
+from local.host.__main__ import leave
 from local.host.__main__ import main as serve
 
 ROOT = Path(__file__).parents[1]
@@ -64,4 +65,4 @@ def main(arguments: list[str]) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))
+    leave(main(sys.argv[1:]))

@@ -10,6 +10,7 @@ import threading
 from collections.abc import Sequence
 from datetime import timedelta
 from pathlib import Path
+from typing import NoReturn
 
 from local.host.errors import HostError
 from local.host.host import FunctionsHost
@@ -21,6 +22,7 @@ ROOT = Path(__file__).parents[2]
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
+    """Runs the host until a signal; returns the exit status. End the process with `leave`."""
     options = _parser().parse_args(arguments)
     log_to_terminal(options.log_level)
     stop = _stop_on_signals()
@@ -28,15 +30,23 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         _check_own_settings(options.app)
         host.__enter__()
+        _announce(host, as_json=options.json)
+        stop.wait()
+        print("Stopping; running functions are given time to finish. Once more stops at once.", file=sys.stderr)
+        host.stop()
     except (HostError, MissingSetting) as error:
         print(f"error: {error}", file=sys.stderr)
         return 1
-    _announce(host, as_json=options.json)
-    stop.wait()
-    print("Stopping; running functions are given time to finish. Once more stops at once.", file=sys.stderr)
-    if not host.stop():
-        _leave_at_once(0)
+    except KeyboardInterrupt:
+        return 130
     return 0
+
+
+def leave(status: int) -> NoReturn:
+    """Ends the process although threads of functions may still run; their messages become visible again."""
+    logging.shutdown()
+    sys.stdout.flush()
+    os._exit(status)
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -60,21 +70,14 @@ def _check_own_settings(app_dir: Path) -> None:
 def _stop_on_signals() -> threading.Event:
     stop = threading.Event()
 
-    def on_signal(number: int, _frame: object) -> None:
+    def on_signal(_number: int, _frame: object) -> None:
         if stop.is_set():
-            _leave_at_once(128 + number)
+            raise KeyboardInterrupt
         stop.set()
 
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, on_signal)
     return stop
-
-
-def _leave_at_once(status: int) -> None:
-    """Ends the process although threads of functions still run; their messages become visible again."""
-    logging.shutdown()
-    sys.stdout.flush()
-    os._exit(status)
 
 
 def _announce(host: FunctionsHost, *, as_json: bool) -> None:
@@ -90,4 +93,4 @@ def _announce(host: FunctionsHost, *, as_json: bool) -> None:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    leave(main())

@@ -294,13 +294,16 @@ def _host_id(environment: Mapping[str, str], app_dir: Path) -> str:
 @contextmanager
 def _environment_of(environment: Mapping[str, str]) -> Iterator[None]:
     """The app's settings as the environment of this process, for as long as the host runs."""
-    before = dict(os.environ)
+    before = {name: os.environ.get(name) for name in environment}
     os.environ.update(environment)
     try:
         yield
     finally:
-        os.environ.clear()
-        os.environ.update(before)
+        for name, value in before.items():
+            if value is None:
+                os.environ.pop(name, None)
+            else:
+                os.environ[name] = value
 
 
 def _log_end(function: LoadedFunction, future: Future[Outcome], seconds: float) -> None:

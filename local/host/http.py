@@ -47,6 +47,7 @@ class HttpServer(ThreadingHTTPServer):
         self._answer = answer
         self._open: set[socket.socket] = set()
         self._answering = 0
+        self._stopping = False
         self._changed = threading.Condition()
         self._serving = threading.Thread(target=self.serve_forever, kwargs={"poll_interval": 0.1}, name="http", daemon=True)
         try:
@@ -62,6 +63,9 @@ class HttpServer(ThreadingHTTPServer):
         self._serving.start()
 
     def stop_accepting(self) -> None:
+        """A request on a connection that is still open is answered with 503."""
+        with self._changed:
+            self._stopping = True
         if self._serving.is_alive():
             self.shutdown()
 
@@ -80,6 +84,8 @@ class HttpServer(ThreadingHTTPServer):
 
     def answer(self, request: Request) -> HttpReply:
         with self._changed:
+            if self._stopping:
+                return HttpReply(HTTPStatus.SERVICE_UNAVAILABLE)
             self._answering += 1
         try:
             return self._answer(request)

@@ -10,6 +10,7 @@ import binascii
 import logging
 import random
 import threading
+import time
 from collections.abc import Callable, Mapping
 from concurrent.futures import CancelledError, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass
@@ -78,8 +79,11 @@ class QueueListener:
 
     def wait_idle(self, seconds: float) -> bool:
         """Whether everything in flight ended within the time."""
+        deadline = time.monotonic() + seconds
+        self._poller.join(seconds)  # what it was fetching is in flight now, and given back
         with self._room:
-            return self._room.wait_for(lambda: self._in_flight == 0, seconds)
+            idle = self._room.wait_for(lambda: self._in_flight == 0, max(0.0, deadline - time.monotonic()))
+        return idle and not self._poller.is_alive()
 
     def close(self) -> None:
         """Ends the threads; call once nothing is in flight or the worker has abandoned it."""
@@ -92,9 +96,12 @@ class QueueListener:
             found = self._fetch()
             for message in found:
                 self._begin(message)
-            self._wait_for_room()
-            delay = _MINIMUM_POLL if found else min(delay * 2, self._options.max_polling_interval)
-            self._stopping.wait(delay.total_seconds() * random.uniform(0.9, 1.1))
+            if found:
+                delay = _MINIMUM_POLL
+                self._wait_until_room()
+            else:
+                self._stopping.wait(delay.total_seconds() * random.uniform(0.9, 1.1))
+                delay = min(delay * 2, self._options.max_polling_interval)
 
     def _fetch(self) -> list[_Message]:
         try:
@@ -107,13 +114,16 @@ class QueueListener:
         except AzureError as error:
             log.warning("queue_unreachable", extra={"queue": self._queue.queue_name, "error": type(error).__name__})
             return []
+        except Exception:
+            log.exception("queue_listener_failed", extra={"queue": self._queue.queue_name})
+            return []
 
     def _begin(self, message: _Message) -> None:
         with self._room:
             self._in_flight += 1
         self._threads.submit(self._process, message)
 
-    def _wait_for_room(self) -> None:
+    def _wait_until_room(self) -> None:
         with self._room:
             self._room.wait_for(lambda: self._in_flight <= self._options.new_batch_threshold or self._stopping.is_set())
 
@@ -132,10 +142,12 @@ class QueueListener:
 
     def _process_one(self, message: _Message) -> None:
         body = self._decoded(message.content)
-        if body is None:
+        if self._stopping.is_set():
+            self._release(message, timedelta())
+        elif body is None:
             log.error("queue_message_not_decoded", extra={"queue": self._queue.queue_name, "message_id": message.id})
             self._to_poison(message)
-        elif message.dequeue_count > self._options.max_dequeue_count:
+        elif message.dequeue_count > self._options.max_dequeue_count and self._poison is not None:
             self._to_poison(message)  # the host died during the last attempt
         else:
             future = self._invoke(QueueCall(body, message.metadata))
@@ -174,11 +186,10 @@ class QueueListener:
             return
         if succeeded:
             self._delete(message)
-        elif message.dequeue_count >= self._options.max_dequeue_count and self._poison is not None:
+        elif message.dequeue_count >= self._options.max_dequeue_count:
             self._to_poison(message)
         elif self._poison is not None:
             self._release(message, self._options.visibility_timeout)
-        # A poison function's message stays invisible until its lease ends: else it would fail in a fast, endless loop.
 
     def _delete(self, message: _Message) -> None:
         try:
@@ -195,9 +206,12 @@ class QueueListener:
                 raise
 
     def _to_poison(self, message: _Message) -> None:
-        if self._poison is not None:
-            send(self._poison, message.content)
-            log.error("queue_message_poisoned", extra={"queue": self._queue.queue_name, "message_id": message.id})
+        """Where there is no poison queue, the message stays invisible until its lease ends: else it would fail in an endless,
+        fast loop."""
+        if self._poison is None:
+            return
+        send(self._poison, message.content)
+        log.error("queue_message_poisoned", extra={"queue": self._queue.queue_name, "message_id": message.id})
         self._delete(message)
 
 

@@ -159,6 +159,8 @@ class TimerListener:
     def _fire(self, lease: BlobLeaseClient, moment: datetime, status: Status, *, past_due: bool) -> Status:
         self._idle.clear()
         try:
+            if self._stopping.is_set():
+                return status
             future = self._invoke(timer_call(status, past_due=past_due))
             self._renew_until_done(lease, future)
             if future.cancelled():
