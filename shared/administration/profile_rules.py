@@ -20,7 +20,7 @@ TIMEOUT = (timedelta(seconds=1), timedelta(seconds=100))
 CONNECTIONS = (1, 300)
 """maxconcurrentconnections."""
 
-PASSWORDS = (AuthenticationProtocol.BASIC, AuthenticationProtocol.NTLM)
+PASSWORDS = (AuthenticationProtocol.BASIC, AuthenticationProtocol.NTLM, AuthenticationProtocol.AUTO_DETECT)
 PROTOCOLS = {
     CredentialSource.MAILBOX: PASSWORDS,
     CredentialSource.PROFILE: PASSWORDS,
@@ -75,12 +75,6 @@ def _check_authentication(profile: EmailServerProfile) -> None:
 
 
 def _check_impersonation(profile: EmailServerProfile) -> None:
-    if profile.credential_source is CredentialSource.MAILBOX and profile.use_impersonation:
-        raise InvalidRecord(
-            "use_impersonation",
-            "a mailbox that signs in with its own credentials impersonates nobody",
-            "Set use_impersonation to false, or choose another credential_source.",
-        )
     if profile.authentication is AuthenticationProtocol.OAUTH and not profile.use_impersonation:
         raise InvalidRecord(
             "use_impersonation",

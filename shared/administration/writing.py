@@ -14,6 +14,9 @@ from shared.ports import Secrets
 
 ATTEMPTS = 8
 
+ANY_STATE = "*"
+"""In place of an ETag: the record must exist, in whatever state."""
+
 
 class Keep(Enum):
     """The secret stays as it is: a caller cannot read it, so it cannot send it back either."""
@@ -48,7 +51,7 @@ def persistently[T](attempt: Callable[[], T], etag: str | None) -> T:
 
     Raises Busy when others keep winning.
     """
-    if etag is not None:
+    if etag not in (None, ANY_STATE):
         return attempt()
     for _ in range(ATTEMPTS):
         try:
@@ -60,7 +63,7 @@ def persistently[T](attempt: Callable[[], T], etag: str | None) -> T:
 
 def check_etag(present: str, etag: str | None) -> None:
     """Raises Changed where the caller has seen another state."""
-    if etag is not None and etag != present:
+    if etag not in (None, ANY_STATE, present):
         raise Changed("the record was changed since it was read")
 
 

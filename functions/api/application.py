@@ -1,0 +1,74 @@
+"""The HTTP API as an ASGI application, put together from one router per resource. The host checks the function key."""
+
+from typing import Any, Protocol
+
+from fastapi import FastAPI
+from fastapi.openapi.utils import get_openapi
+
+from functions.api.guard import Guard
+from functions.api.problems import Problem, answer_with_problems
+from functions.api.routers.activities import activities
+from functions.api.routers.alerts import alerts
+from functions.api.routers.mailboxes import mailboxes
+from functions.api.routers.profiles import profiles
+from functions.api.routers.service import service
+from functions.api.routers.users import users
+from shared.administration import Administration
+
+PREFIX = "/api"
+VERSION = "0.1.0"
+
+
+class Sidesync(Protocol):
+    """What the API needs of the composition root."""
+
+    @property
+    def administration(self) -> Administration: ...
+
+
+class Api(FastAPI):
+    """FastAPI with a description in which every error is a problem."""
+
+    def openapi(self) -> dict[str, Any]:
+        if self.openapi_schema is None:
+            self.openapi_schema = _description(self)
+        return self.openapi_schema
+
+
+def create_app(sidesync: Sidesync) -> FastAPI:
+    app = Api(
+        title="Sidesync",
+        version=VERSION,
+        summary="Server-side synchronization of mailboxes: configuration, activities and operations.",
+        openapi_url=f"{PREFIX}/openapi.json",
+        docs_url=None,
+        redoc_url=None,
+        redirect_slashes=False,
+    )
+    answer_with_problems(app)
+    app.add_middleware(Guard)
+    administration = sidesync.administration
+    for router in (
+        profiles(administration),
+        users(administration),
+        mailboxes(administration),
+        activities(administration),
+        alerts(administration),
+        service(),
+    ):
+        app.include_router(router, prefix=PREFIX)
+    return app
+
+
+def _description(app: FastAPI) -> dict[str, Any]:
+    described = get_openapi(title=app.title, version=app.version, summary=app.summary, routes=app.routes)
+    problem = Problem.model_json_schema(ref_template="#/components/schemas/{model}")
+    components = described["components"]
+    components["schemas"] |= problem.pop("$defs") | {"Problem": problem}
+    for unused in ("HTTPValidationError", "ValidationError"):
+        components["schemas"].pop(unused, None)
+    components["securitySchemes"] = {
+        "function_key": {"type": "apiKey", "in": "header", "name": "x-functions-key", "description": "Checked by the host."}
+    }
+    described["security"] = [{"function_key": []}]
+    return described

@@ -1,0 +1,48 @@
+"""How responses stand in the OpenAPI description: every error is a problem."""
+
+from typing import Any
+
+from functions.api.problems import MEDIA_TYPE
+
+type Responses = dict[int | str, dict[str, Any]]
+
+_EXAMPLE = {
+    "type": "urn:sidesync:problem:invalid_record",
+    "title": "Unprocessable Content",
+    "status": 422,
+    "detail": "incoming_location does not use TLS",
+    "code": "invalid_record",
+    "remedy": "Begin it with https://. Mail and credentials never travel unencrypted.",
+    "errors": [
+        {
+            "pointer": "#/incoming_location",
+            "detail": "incoming_location does not use TLS",
+            "remedy": "Begin it with https://. Mail and credentials never travel unencrypted.",
+        }
+    ],
+}
+
+
+def _problem(description: str, example: dict[str, Any] | None = None) -> dict[str, Any]:
+    content: dict[str, Any] = {"schema": {"$ref": "#/components/schemas/Problem"}}
+    return {"description": description, "content": {MEDIA_TYPE: content | ({"example": example} if example else {})}}
+
+
+READS: Responses = {
+    401: {"description": "The function key is missing or wrong; the host answers, without a body."},
+    404: _problem("There is no such record."),
+    422: _problem("A parameter or field is not valid; `errors` says which, why, and what to do.", _EXAMPLE),
+    503: _problem("The store is busy; repeat after the seconds that Retry-After names."),
+}
+
+CHANGES: Responses = READS | {
+    400: _problem("The body is not JSON."),
+    409: _problem("The state of the record does not allow this."),
+    412: _problem("The record has another ETag by now than If-Match names."),
+    413: _problem("The body is too long."),
+}
+
+
+def binary(media_type: str, description: str) -> Responses:
+    schema = {"type": "string"} if media_type.startswith("text/") else {"type": "string", "format": "binary"}
+    return {200: {"description": description, "content": {media_type: {"schema": schema}}}}

@@ -1,0 +1,53 @@
+"""The outermost layer: bodies have a limit, and an error that nobody foresaw is logged and answered without details."""
+
+import logging
+from http import HTTPStatus
+
+from fastapi import HTTPException
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from functions.api.problems import problem
+
+LONGEST_BODY = 256 * 1024
+"""Bytes; a configuration record is a hundredth of that."""
+
+_log = logging.getLogger("sidesync.api")
+
+
+class Guard:
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        started = False
+        received = 0
+
+        async def counted() -> Message:
+            nonlocal received
+            message = await receive()
+            received += len(message.get("body", b""))
+            if received > LONGEST_BODY:
+                raise HTTPException(HTTPStatus.CONTENT_TOO_LARGE)
+            return message
+
+        async def noted(message: Message) -> None:
+            nonlocal started
+            started = True
+            await send(message)
+
+        try:
+            await self._app(scope, counted, noted)
+        except Exception:
+            _log.exception("api_failed", extra={"code": "unexpected"})
+            if started:
+                raise  # the status is out already; the host cuts the answer
+            response = problem(
+                HTTPStatus.INTERNAL_SERVER_ERROR,
+                "unexpected",
+                "something failed that the API does not know",
+                "Repeat the request; if it fails again, look at the log of the function app.",
+            )
+            await response(scope, receive, send)
