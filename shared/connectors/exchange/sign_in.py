@@ -199,7 +199,7 @@ def _authority(credentials: Credentials, *, profile_wide: bool, allow_local_serv
         raise AuthenticationFailed("The credentials lack a tenant id.", profile_wide=profile_wide)
     host = credentials.authority or PUBLIC_CLOUD
     base = host if "://" in host else f"https://{host}"
-    return f"{checked_url(base, allow_local_servers=allow_local_servers).rstrip('/')}/{credentials.tenant_id}"
+    return f"{checked_url(base, allow_local_servers=False).rstrip('/')}/{credentials.tenant_id}"
 
 
 class _TokenSession:

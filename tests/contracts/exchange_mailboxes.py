@@ -1,0 +1,98 @@
+"""Exchange mailboxes for tests: on the local mail server, or on a live one that environment variables name."""
+
+from dataclasses import dataclass
+from datetime import datetime
+from itertools import count
+
+from local.mailserver import MailServer
+from shared.domain.choices import AuthenticationProtocol, CredentialSource, ServerType
+from shared.domain.configuration import Credentials, EmailServerProfile, Mailbox, SecretRef
+from shared.domain.ids import MailboxId, ProfileId
+from tests.contracts.incoming_email import NOON
+
+SERVICE = "sidesync@contoso.example"
+PASSWORD = "correct horse battery staple"
+
+_numbers = count(1)
+
+
+@dataclass(slots=True)
+class KnownSecrets:
+    """Secrets by value: a reference's name is the secret itself, its version is any."""
+
+    def get(self, ref: SecretRef) -> str:
+        if ref.name == "absent":
+            raise KeyError(ref.name)
+        return ref.name
+
+    def set(self, name: str, value: str) -> SecretRef:
+        raise NotImplementedError((name, value))
+
+
+def a_profile(
+    location: str,
+    *,
+    username: str | None = SERVICE,
+    secret: str = PASSWORD,
+    version: str = "1",
+    authentication: AuthenticationProtocol = AuthenticationProtocol.BASIC,
+    credential_source: CredentialSource = CredentialSource.PROFILE,
+    **others: object,
+) -> EmailServerProfile:
+    credentials = Credentials(username=username, secret=SecretRef(secret, version))
+    return EmailServerProfile(
+        **{
+            "id": ProfileId("profile"),
+            "name": "Exchange",
+            "server_type": ServerType.EXCHANGE_SERVER,
+            "incoming_location": location,
+            "authentication": authentication,
+            "credential_source": credential_source,
+            "credentials": credentials,
+        }
+        | others
+    )
+
+
+def a_mailbox(address: str, credentials: Credentials | None = None) -> Mailbox:
+    return Mailbox(MailboxId(address), address, address, None, credentials=credentials or Credentials())
+
+
+@dataclass(frozen=True, slots=True)
+class ServedByExchange:
+    """One mailbox of the local mail server, as the contract suite wants it."""
+
+    server: MailServer
+    address: str
+
+    def deliver(self, raw: bytes, received: datetime = NOON, *, internal: bool | None = False) -> None:
+        self.server.deliver(raw, [self.address], received, internal=internal)
+
+    def remove(self, message_id: str) -> None:
+        self.server.remove(self.address, self.item(message_id))
+
+    def touch(self, message_id: str) -> None:
+        self.server.touch(self.address, self.item(message_id))
+
+    def mark_read(self, message_id: str) -> None:
+        self.server.mark_read(self.address, self.item(message_id))
+
+    def store_own_copy(self, raw: bytes) -> None:
+        self.server.put(raw, self.address, "inbox", from_me=True)
+
+    def store_draft(self, raw: bytes) -> None:
+        self.server.put(raw, self.address, "inbox", draft=True, from_me=True)
+
+    def forget_watermarks(self) -> None:
+        self.server.invalidate_sync_states(self.address)
+
+    def item(self, message_id: str) -> str:
+        items = self.server.store.mailbox(self.address).folder("inbox").items.values()
+        return next(item.id for item in items if item.message.message_id == f"<{message_id}>")
+
+
+def a_new_mailbox(server: MailServer) -> ServedByExchange:
+    """Empty, with an address that no other test has."""
+    address = f"mailbox{next(_numbers)}@contoso.example"
+    server.add_mailbox(address)
+    return ServedByExchange(server, address)

@@ -1,0 +1,70 @@
+"""`ExchangeMail` fulfils the contract: on the local mail server, and on a live one when variables name it."""
+
+from collections.abc import Iterator
+from os import environ
+
+import pytest
+
+from local.mailserver import MailServer
+from shared.connectors.connect import Connect
+from shared.domain.choices import AuthenticationProtocol
+from shared.ports import IncomingEmail
+from tests.contracts.exchange_mailboxes import (
+    PASSWORD,
+    SERVICE,
+    KnownSecrets,
+    ServedByExchange,
+    a_mailbox,
+    a_new_mailbox,
+    a_profile,
+)
+from tests.contracts.incoming_email import IncomingEmailContract, ReadsAnyMailbox
+
+
+@pytest.fixture(scope="module")
+def server() -> Iterator[MailServer]:
+    with MailServer() as running:
+        running.add_account(SERVICE, PASSWORD, impersonation=True, full_access=["*"])
+        yield running
+
+
+@pytest.fixture(scope="module")
+def connect() -> Iterator[Connect]:
+    connecting = Connect(KnownSecrets(), allow_local_servers=True)
+    yield connecting
+    connecting.close()
+
+
+class TestExchangeImpersonating(IncomingEmailContract):
+    use_impersonation = True
+
+    @pytest.fixture
+    def served(self, server: MailServer) -> ServedByExchange:
+        return a_new_mailbox(server)
+
+    @pytest.fixture
+    def incoming(self, server: MailServer, served: ServedByExchange, connect: Connect) -> Iterator[IncomingEmail]:
+        profile = a_profile(server.ews_url, use_impersonation=self.use_impersonation)
+        with connect(profile, a_mailbox(served.address)) as opened:
+            yield opened
+
+
+class TestExchangeAsDelegate(TestExchangeImpersonating):
+    use_impersonation = False
+
+
+@pytest.mark.skipif("SIDESYNC_LIVE_EWS_URL" not in environ, reason="no live server is named")
+class TestLiveExchange(ReadsAnyMailbox):
+    @pytest.fixture
+    def incoming(self) -> Iterator[IncomingEmail]:
+        connecting = Connect(KnownSecrets(), allow_local_servers=True)
+        profile = a_profile(
+            environ["SIDESYNC_LIVE_EWS_URL"],
+            username=environ["SIDESYNC_LIVE_EWS_USERNAME"],
+            secret=environ["SIDESYNC_LIVE_EWS_PASSWORD"],
+            authentication=AuthenticationProtocol.AUTO_DETECT,
+            use_impersonation=False,
+        )
+        with connecting(profile, a_mailbox(environ["SIDESYNC_LIVE_EWS_MAILBOX"])) as opened:
+            yield opened
+        connecting.close()
