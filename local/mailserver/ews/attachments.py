@@ -46,7 +46,7 @@ def _found(call: Call, attachment_id: str) -> tuple[Item, Attachment]:
         item_id, path = item_and_path(attachment_id)
     except ValueError:
         raise ResponseError("ErrorInvalidAttachmentId") from None
-    item = call.item(item_id)
+    item = call.readable_item(item_id)
     unreadable = call.faults.hit(FaultKind.UNREADABLE_ATTACHMENT, item.folder.mailbox.address, call.operation, item_id)
     if unreadable is not None:
         raise ResponseError(unreadable.code or "ErrorCorruptData")

@@ -23,6 +23,8 @@ class Call:
     """The mailbox impersonated, else the account's own."""
     target: str | None
     """Address of the mailbox that the request is about."""
+    forced_error: ResponseError | None = None
+    """A fault that is on: every response message is this error."""
     codes: list[str] = field(default_factory=list)
 
     @property
@@ -44,6 +46,8 @@ class Call:
 
     def open(self, mailbox: Mailbox) -> Mailbox:
         """The mailbox, if the caller may open it. Raises ResponseError."""
+        if self.forced_error is not None:
+            raise self.forced_error
         impersonating = self.envelope.impersonated is not None
         allowed = mailbox is self.acting_as if impersonating else self.account.can_open(mailbox.address)
         if not allowed:
@@ -56,11 +60,15 @@ class Call:
         """Raises ResponseError."""
         mailbox = self._mailbox_of(item_id)
         try:
-            item = mailbox.item(item_id)
+            return mailbox.item(item_id)
         except NoSuchItem:
             raise ResponseError("ErrorItemNotFound") from None
-        unreadable = self.faults.hit(FaultKind.UNREADABLE_ITEM, mailbox.address, self.operation, item_id)
-        if unreadable is not None and self.operation != "DeleteItem":
+
+    def readable_item(self, item_id: str) -> Item:
+        """An item whose content is wanted. Raises ResponseError."""
+        item = self.item(item_id)
+        unreadable = self.faults.hit(FaultKind.UNREADABLE_ITEM, item.folder.mailbox.address, self.operation, item_id)
+        if unreadable is not None:
             raise ResponseError(unreadable.code or "ErrorCorruptData")
         return item
 
@@ -72,11 +80,15 @@ class Call:
         else:
             mailbox, name = self._named_mailbox(element), identity
         if self.faults.hit(FaultKind.FOLDER_GONE, mailbox.address, self.operation) is not None:
-            raise ResponseError("ErrorFolderNotFound")
+            raise self._no_folder()
         try:
             return mailbox.folder(name)
         except NoSuchFolder:
-            raise ResponseError("ErrorFolderNotFound") from None
+            raise self._no_folder() from None
+
+    def _no_folder(self) -> ResponseError:
+        syncing = self.operation in ("SyncFolderItems", "SyncFolderHierarchy")
+        return ResponseError("ErrorSyncFolderNotFound" if syncing else "ErrorFolderNotFound")
 
     def _mailbox_of(self, opaque_id: str) -> Mailbox:
         try:

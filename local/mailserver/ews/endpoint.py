@@ -5,11 +5,11 @@ import threading
 from collections.abc import Callable, Collection
 
 from local.mailserver.accounts import Account, Accounts
-from local.mailserver.ews import attachments, convert, envelope, folders, items, sync
+from local.mailserver.ews import attachments, convert, envelope, find, folders, items, sync
 from local.mailserver.ews.authentication import Challenge, authenticate, unauthorized
 from local.mailserver.ews.call import Call
 from local.mailserver.ews.envelope import NAMES, Envelope
-from local.mailserver.ews.errors import SoapFault
+from local.mailserver.ews.errors import ResponseError, SoapFault
 from local.mailserver.faults import FaultKind, Faults
 from local.mailserver.journal import Asked, Journal
 from local.mailserver.model import Mailbox, MailStore, NoSuchMailbox
@@ -19,6 +19,7 @@ OPERATIONS: dict[str, Callable[[Call], list[bytes | Stream]]] = {
     "ConvertId": convert.convert_id,
     "DeleteItem": items.delete_item,
     "FindFolder": folders.find_folder,
+    "FindItem": find.find_item,
     "GetAttachment": attachments.get_attachment,
     "GetFolder": folders.get_folder,
     "GetItem": items.get_item,
@@ -98,7 +99,9 @@ class EwsEndpoint:
         operation = OPERATIONS.get(asked.operation)
         if operation is None:
             raise SoapFault("ErrorInvalidRequest", f"The operation {asked.operation} is not served.")
-        call = Call(asked, account, self._store, self._faults, self._acting_as(asked, account), target)
+        error = self._faults.hit(FaultKind.ERROR, target, asked.operation)
+        forced = ResponseError(error.code or "ErrorInternalServerError", error.text) if error is not None else None
+        call = Call(asked, account, self._store, self._faults, self._acting_as(asked, account), target, forced)
         body = envelope.reply(asked.operation, operation(call))
         return Reply(200, body, _XML), next((code for code in call.codes if code != "NoError"), "NoError")
 
@@ -107,9 +110,9 @@ class EwsEndpoint:
         if busy is not None:
             back_off = (("BackOffMilliseconds", str(int(busy.seconds * 1000))),) if busy.seconds else ()
             raise SoapFault("ErrorServerBusy", values=back_off)
-        error = self._faults.hit(FaultKind.ERROR, target, operation)
-        if error is not None:
-            raise SoapFault(error.code or "ErrorInternalServerError", error.text)
+        refused = self._faults.hit(FaultKind.SOAP_FAULT, target, operation)
+        if refused is not None:
+            raise SoapFault(refused.code or "ErrorInternalServerError", refused.text)
 
     def _acting_as(self, asked: Envelope, account: Account) -> Mailbox | None:
         if asked.impersonated is None:

@@ -39,7 +39,7 @@ def get_item(call: Call) -> list[bytes | Stream]:
 
     def show(item_id: str) -> list[bytes | Stream]:
         out: list[bytes | Stream] = [b"<m:Items>"]
-        shape.render(call.item(item_id), out)
+        shape.render(call.readable_item(item_id), out)
         return [*out, b"</m:Items>"]
 
     return _each_item(call, b"<m:Items/>", show)
