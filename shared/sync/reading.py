@@ -83,14 +83,20 @@ class BatchReader:
     def read(self, candidates: Sequence[Candidate], meanwhile: Callable[[], None]) -> Generator[Results]:
         with ExitStack() as open_batches:
             storing: _Batch | None = None
-            for batch in self._batches(candidates, open_batches):
-                self._promote(batch)
-                self._start_blobs(batch)
-                if storing is not None:
+            try:
+                for batch in self._batches(candidates, open_batches):
+                    self._promote(batch)
+                    self._start_blobs(batch)
+                    if storing is not None:
+                        former, storing = storing, None
+                        yield self._finish(former)
+                    self._start_writing(batch)
+                    storing = batch
+                meanwhile()
+            except Exception:
+                if storing is not None:  # what was read before it failed counts
                     yield self._finish(storing)
-                self._start_writing(batch)
-                storing = batch
-            meanwhile()
+                raise
             if storing is not None:
                 yield self._finish(storing)
 

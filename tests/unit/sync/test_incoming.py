@@ -1,10 +1,6 @@
 """What a run does with a mailbox, from one message to the next due time."""
 
-from datetime import timedelta
-
-import pytest
-
-from shared.domain.choices import Reason, Verdict, Workload, WorkloadStatus
+from shared.domain.choices import Verdict, Workload
 from shared.domain.email import ListOf
 from shared.domain.operations import RunOutcome
 from shared.stores.memory import memory_stores

@@ -1,0 +1,329 @@
+"""Schedules in which several workers, deliveries and writers meet. Each ends with nothing lost and nothing twice.
+
+Two workers are interleaved deterministically: at every external call of the one, the other runs from start to end.
+"""
+
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+from datetime import timedelta
+from threading import Barrier
+
+import pytest
+
+from shared.domain.choices import Reason, Verdict, Workload
+from shared.domain.ledger import LedgerCommit, Mark
+from shared.domain.operations import RunOutcome
+from shared.sync.incoming import IncomingSync
+from tests.builders import MONDAY, a_message, a_sync_of
+from tests.unit.sync.faults import Fault, FaultyWorld
+from tests.unit.sync.scene import Scene
+from tests.unit.sync.snapshots import outcome_of
+
+LONGER_THAN_A_LEASE = timedelta(minutes=10)
+
+
+def a_filled_scene(world: FaultyWorld | None = None) -> Scene:
+    scene = Scene(world=world or FaultyWorld())
+    scene.anna.page_items = 2
+    scene.budget = replace(scene.budget, pages_before_backfill=20)
+    shared = a_message("Shared", to=["anna@contoso.example", "ben@contoso.example"], attachments=[b"drawing"])
+    for number in range(3):
+        scene.anna.deliver(a_message(f"Offer {number}", attachments=[bytes([number])]))
+    scene.anna.deliver(shared)
+    scene.ben.deliver(shared)
+    return scene
+
+
+def calls_of_a_run() -> int:
+    scene = a_filled_scene()
+    scene.run()
+    return len(scene.world.calls)
+
+
+CALLS = calls_of_a_run()
+
+
+def interrupting(at: int, other: Callable[[], None]) -> FaultyWorld:
+    """A world in which `other` happens before call `at`, once."""
+    world = FaultyWorld()
+
+    def watch(_: str) -> None:
+        if len(world.calls) == at:
+            other()
+
+    world.watch = watch
+    return world
+
+
+def undisturbed() -> Scene:
+    scene = a_filled_scene()
+    scene.until_idle("anna")
+    return scene
+
+
+# ---- two workers on one mailbox
+
+
+def test_of_two_workers_on_one_mailbox_one_works_and_the_other_finds_it_held() -> None:
+    expected = outcome_of(undisturbed().stores)
+    for at in range(1, CALLS + 1):
+        outcomes: list[RunOutcome] = []
+        scene = a_filled_scene()
+        second = IncomingSync(scene.stores, scene.servers, scene.clock, scene.budget)
+        scene.world = interrupting(at, lambda: outcomes.append(second.run(a_sync_of(scene.mailboxes["anna"]))))  # noqa: B023
+        outcomes.append(scene.run(message_id="first"))
+        scene.until_idle("anna")
+        assert outcome_of(scene.stores) == expected, f"at call {at}: {outcomes}"
+        assert RunOutcome.FAILED not in outcomes
+        assert len(set(outcomes)) == 2, f"at call {at}: both did the same: {outcomes}"
+
+
+def test_a_holder_whose_lease_expired_stops_quietly_when_another_worker_has_taken_over() -> None:
+    expected = outcome_of(undisturbed().stores)
+    lost = 0
+    for at in range(1, CALLS + 1):
+        scene = a_filled_scene()
+        second = IncomingSync(scene.stores, scene.servers, scene.clock, scene.budget)
+
+        def overtake(scene: Scene = scene, second: IncomingSync = second) -> None:
+            scene.clock.advance(LONGER_THAN_A_LEASE)
+            second.run(a_sync_of(scene.mailboxes["anna"]))
+
+        scene.world = interrupting(at, overtake)
+        outcome = scene.run(message_id="first")
+        lost += outcome is RunOutcome.LEASE_LOST
+        assert outcome is not RunOutcome.FAILED
+        scene.until_idle("anna")
+        assert outcome_of(scene.stores) == expected, f"at call {at}: {outcome}"
+    assert lost > 5
+
+
+def test_a_holder_whose_lease_expired_goes_on_where_nobody_took_it() -> None:
+    for at in range(1, CALLS + 1):
+        scene = a_filled_scene()
+        scene.world = interrupting(at, lambda: scene.clock.advance(LONGER_THAN_A_LEASE))  # noqa: B023
+        assert scene.run() in (RunOutcome.COMPLETED, RunOutcome.CONTINUED)
+        scene.until_idle("anna")
+        assert len(scene.subjects()) == 4
+
+
+def test_workers_in_threads_store_every_message_once() -> None:
+    scene = a_filled_scene()
+    barrier = Barrier(4)
+    with ThreadPoolExecutor(2) as storing:
+        sync = IncomingSync(scene.stores, scene.servers, scene.clock, scene.budget, executor=storing)
+
+        def work(place: int) -> RunOutcome:
+            barrier.wait()
+            name = "anna" if place % 2 else "ben"
+            return sync.run(a_sync_of(scene.mailboxes[name], message_id=f"thread-{place}"))
+
+        with ThreadPoolExecutor(4) as workers:
+            outcomes = list(workers.map(work, range(4)))
+    assert RunOutcome.FAILED not in outcomes
+    scene.until_idle()
+    assert scene.subjects("anna") == ["Offer 0", "Offer 1", "Offer 2", "Shared"]
+    assert scene.subjects("ben") == ["Shared"]
+    assert set(scene.activity_ids("ben")) < set(scene.activity_ids("anna"))
+
+
+# ---- two mailboxes and one message
+
+
+def test_two_mailboxes_that_race_on_one_message_share_one_activity() -> None:
+    for at in range(1, CALLS + 1):
+        scene = a_filled_scene()
+        other = IncomingSync(scene.stores, scene.servers, scene.clock, scene.budget)
+        scene.world = interrupting(at, lambda: other.run(a_sync_of(scene.mailboxes["ben"])) and None)  # noqa: B023
+        scene.run("anna")
+        scene.until_idle()
+        [shared] = scene.activity_ids("ben")
+        assert shared in scene.activity_ids("anna")
+        seen_in = {sighting.mailbox_id for sighting in scene.stores.activities.sightings(shared)}
+        assert seen_in == {mailbox.id for mailbox in scene.mailboxes.values()}
+        assert not scene.activity(shared).record.has_variants
+
+
+# ---- deliveries of queue messages
+
+
+def test_a_message_that_is_delivered_twice_or_late_changes_nothing() -> None:
+    scene = undisturbed()
+    before = outcome_of(scene.stores)
+    assert scene.run(message_id="message-1") is RunOutcome.IDLE
+    scene.clock.advance(timedelta(days=3))
+    assert scene.run(message_id="message-1", dequeue_count=2) is RunOutcome.IDLE
+    assert outcome_of(scene.stores) == before
+
+
+def test_five_deliveries_to_a_held_lease_are_five_successes_that_leave_it_alone() -> None:
+    scene = a_filled_scene(FaultyWorld(at=CALLS // 2, fault=Fault.DEATH_BEFORE))
+    assert scene.attempt() is None
+    before = outcome_of(scene.stores), scene.head()
+    assert [scene.run(message_id="again", dequeue_count=count) for count in range(1, 6)] == [RunOutcome.HELD] * 5
+    assert (outcome_of(scene.stores), scene.head()) == before
+    scene.clock.advance(LONGER_THAN_A_LEASE)
+    scene.until_idle("anna")
+    assert outcome_of(scene.stores) == outcome_of(undisturbed().stores)
+
+
+# ---- somebody else writes the ledger
+
+
+def test_a_watermark_that_is_reset_during_a_run_stays_reset() -> None:
+    for at in range(1, CALLS + 1):
+        scene = a_filled_scene()
+
+        def reset(scene: Scene = scene) -> None:
+            """As an administrator would: through the ETag of the state."""
+            head = scene.head()
+            if head.state is None:
+                return
+            marks = tuple(Mark(mark.folder, mark.source, None) for mark in head.marks)
+            commit = LedgerCommit(replace(head.state, nonce="reset", holder=None, expires=None), marks=marks)
+            scene.stores.ledger.commit(scene.mailboxes["anna"].id, Workload.INCOMING, head.etag, commit)
+
+        scene.world = interrupting(at, reset)
+        assert scene.run() is not RunOutcome.FAILED
+        scene.until_idle("anna")
+        assert outcome_of(scene.stores) == outcome_of(undisturbed().stores), f"reset at call {at}"
+
+
+def test_items_that_are_listed_again_are_neither_judged_nor_fetched_again() -> None:
+    scene = undisturbed()
+    scene.anna.fetched.clear()
+    scene.anna.generation += 1
+    scene.anna.deliver(a_message("New"))
+    scene.until_idle("anna")
+    assert scene.anna.fetched == ["item-5"]
+    assert scene.subjects() == ["New", "Offer 0", "Offer 1", "Offer 2", "Shared"]
+
+
+def test_another_endpoint_is_another_source_whose_watermark_is_not_used() -> None:
+    scene = undisturbed()
+    scene.anna.source = "another server/anna"
+    scene.anna.generation += 1
+    scene.until_idle("anna")
+    assert outcome_of(scene.stores)["activities"] == outcome_of(undisturbed().stores)["activities"]
+
+
+# ---- the configuration changes between a crash and the replay
+
+
+@pytest.mark.parametrize("message_id", ["known@fabrikam.example", None])
+@pytest.mark.parametrize("fault", [Fault.DEATH_BEFORE, Fault.FAILURE_BEFORE])
+def test_the_first_decision_stands_when_the_rules_changed_between_crash_and_replay(
+    message_id: str | None, fault: Fault
+) -> None:
+    scene = Scene()
+    scene.anna.deliver(a_message("Offer", message_id=message_id))
+    scene.world.fault = fault
+    scene.world.watch = lambda name: _fail_at_first(scene, name, "timeline.put")
+    scene.attempt()
+
+    mailbox = scene.stored_mailbox()
+    later = replace(mailbox.record, process_email_received_after=MONDAY + timedelta(days=1), owner=None)
+    scene.stores.mailboxes.replace(later, mailbox.etag, {})
+    scene.clock.advance(LONGER_THAN_A_LEASE)
+    scene.until_idle("anna")
+
+    [activity_id] = scene.activity_ids()
+    assert scene.activity(activity_id).record.owner == "user-anna"
+    [item] = scene.ledger().values()
+    assert (item.verdict, item.activity_id) == (Verdict.PROMOTED, activity_id)
+
+
+def _fail_at_first(scene: Scene, name: str, wanted: str) -> None:
+    if name == wanted and not scene.world.at:
+        scene.world.at = len(scene.world.calls)
+
+
+def test_mail_that_nobody_promoted_before_is_judged_by_the_new_rules_after_a_crash() -> None:
+    scene = Scene()
+    scene.anna.deliver(a_message("Offer"))
+    scene.world.fault = Fault.DEATH_BEFORE
+    scene.world.watch = lambda name: _fail_at_first(scene, name, "activities.create")
+    assert scene.attempt() is None
+
+    mailbox = scene.stored_mailbox()
+    later = replace(mailbox.record, process_email_received_after=MONDAY + timedelta(days=1))
+    scene.stores.mailboxes.replace(later, mailbox.etag, {})
+    scene.clock.advance(LONGER_THAN_A_LEASE)
+    scene.until_idle("anna")
+    assert scene.subjects() == []
+    assert scene.ledger() == {}
+
+
+# ---- one Message-ID, different content
+
+
+def test_messages_with_a_constant_message_id_are_kept_apart() -> None:
+    scene = Scene()
+    for number in range(3):
+        scene.anna.deliver(a_message(f"Report {number}", message_id="constant@example"))
+    scene.until_idle("anna")
+    assert scene.subjects() == ["Report 0", "Report 1", "Report 2"]
+    records = [scene.activity(activity_id).record for activity_id in scene.activity_ids()]
+    [original] = [record for record in records if record.variant_of is None]
+    assert {record.variant_of for record in records} == {None, original.id}
+    assert all(record.has_variants for record in records)
+
+
+@pytest.mark.parametrize("forged_first", [True, False])
+def test_a_forged_copy_suppresses_and_replaces_nothing(forged_first: bool) -> None:
+    genuine = a_message("Invoice", message_id="invoice@example", body_text="Pay to account 1", attachments=[b"genuine"])
+    forged = a_message("Invoice", message_id="invoice@example", body_text="Pay to account 2", attachments=[b"forged"])
+    scene = Scene()
+    scene.anna.deliver(forged if forged_first else genuine)
+    scene.until_idle("anna")
+    scene.anna.deliver(genuine if forged_first else forged)
+    scene.until_idle("anna")
+
+    contents = [scene.content(activity_id) for activity_id in scene.activity_ids()]
+    assert {content.body_text for content in contents} == {"Pay to account 1", "Pay to account 2"}
+    for content in contents:
+        expected = b"genuine" if content.body_text.endswith("1") else b"forged"
+        assert b"".join(scene.stores.blobs.read(content.attachments[0].blob)) == expected
+    assert all(scene.activity(activity_id).record.has_variants for activity_id in scene.activity_ids())
+
+
+def test_the_same_message_twice_in_one_mailbox_is_one_activity_and_two_items() -> None:
+    scene = Scene()
+    for _ in range(2):
+        scene.anna.deliver(a_message("Offer"))
+    scene.until_idle("anna")
+    assert scene.subjects() == ["Offer"]
+    assert [(item.verdict, item.reason) for item in scene.ledger().values()] == [(Verdict.PROMOTED, Reason.RELEVANT)] * 2
+    assert len(scene.stores.activities.sightings(scene.activity_ids()[0])) == 1
+
+
+# ---- an item that kills the process
+
+
+def test_an_item_that_kills_the_process_each_time_is_quarantined_and_the_rest_is_stored() -> None:
+    scene = Scene()
+    refs = [scene.anna.deliver(a_message(f"Offer {number}")) for number in range(5)]
+    scene.anna.deadly.add(refs[2].id)
+    deaths = 0
+    while (outcome := scene.attempt()) is not RunOutcome.IDLE:
+        deaths += outcome is None
+        scene.clock.advance(LONGER_THAN_A_LEASE)
+        assert deaths < 5, "the message of the queue would be poison by now"
+    assert deaths == 3
+    assert scene.subjects() == ["Offer 0", "Offer 1", "Offer 3", "Offer 4"]
+    [quarantined] = scene.stores.quarantine.list(scene.mailboxes["anna"].id).items
+    assert (quarantined.ref, quarantined.error, quarantined.raw_blob) == (refs[2], "stopped_the_process", None)
+    [item] = [item for item in scene.ledger().values() if item.verdict is Verdict.QUARANTINED]
+    assert item.reason is Reason.STOPPED_THE_PROCESS
+    assert scene.head().state is not None
+    assert scene.head().state.takeovers == 0  # type: ignore[union-attr]
+
+
+def test_two_deadly_items_do_not_keep_the_others_from_being_stored() -> None:
+    scene = Scene()
+    refs = [scene.anna.deliver(a_message(f"Offer {number}")) for number in range(5)]
+    scene.anna.deadly |= {refs[0].id, refs[4].id}
+    scene.until_idle("anna")
+    assert scene.subjects() == ["Offer 1", "Offer 2", "Offer 3"]
+    assert len(scene.stores.quarantine.list(scene.mailboxes["anna"].id).items) == 2
