@@ -44,6 +44,7 @@ def create_app(sidesync: Sidesync) -> FastAPI:
         docs_url=None,
         redoc_url=None,
         redirect_slashes=False,
+        generate_unique_id_function=lambda route: route.name,
     )
     answer_with_problems(app)
     app.add_middleware(Guard)

@@ -1,7 +1,7 @@
 """Schemas derived from the domain's dataclasses: one definition of each record, and this is how JSON sees it.
 
 A choice is written by name, and read by name or by the model's integer. An instant is RFC 3339, in UTC when shown. A duration
-is ISO 8601, or seconds when given. A secret is never shown, only whether one is set. Docstrings become descriptions.
+is seconds; it may be given as ISO 8601 too. A secret is never shown, only whether one is set. Docstrings become descriptions.
 """
 
 # ruff: noqa: ANN401
@@ -59,13 +59,13 @@ Instant = Annotated[
 class Shown(BaseModel):
     """A record as it is shown."""
 
-    model_config = ConfigDict(from_attributes=True, frozen=True)
+    model_config = ConfigDict(from_attributes=True, frozen=True, ser_json_timedelta="float")
 
 
 class Given(BaseModel):
     """Fields of a record as a client gives them; a field that the record does not have is refused by name."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, ser_json_timedelta="float")
 
     def given(self) -> dict[str, Any]:
         """What the client wrote, by field; what it left out is missing here."""
@@ -213,16 +213,14 @@ def _chosen(choice: type[IntEnum], value: object) -> IntEnum:
     raise ValueError(f"choose one of {', '.join(names_of(choice))}")
 
 
-_DURATION = {
-    "anyOf": [{"type": "string", "format": "duration"}, {"type": "number"}],
-    "examples": ["PT1M", 60],
-}
+_DURATION = {"anyOf": [{"type": "number"}, {"type": "string", "format": "duration"}], "examples": [60, "PT1M"]}
 
 
 def _described(each: _RecordField) -> str | None:
     choices = [kind for kind in (each.kind, *get_args(each.kind)) if isinstance(kind, type) and issubclass(kind, IntEnum)]
     integers = [f"Integers: {', '.join(f'{member.name.lower()} {member.value}' for member in choice)}." for choice in choices]
-    return " ".join(part for part in (each.description, *integers) if part) or None
+    seconds = ["In seconds."] if timedelta in (each.kind, *get_args(each.kind)) else []
+    return " ".join(part for part in (each.description, *integers, *seconds) if part) or None
 
 
 @cache

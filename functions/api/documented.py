@@ -2,6 +2,8 @@
 
 from typing import Any
 
+from pydantic import BaseModel
+
 from functions.api.problems import MEDIA_TYPE
 
 type Responses = dict[int | str, dict[str, Any]]
@@ -28,6 +30,8 @@ def _problem(description: str, example: dict[str, Any] | None = None) -> dict[st
     return {"description": description, "content": {MEDIA_TYPE: content | ({"example": example} if example else {})}}
 
 
+ETAG = {"ETag": {"description": "Names this state of the record; give it back as If-Match.", "schema": {"type": "string"}}}
+
 READS: Responses = {
     401: {"description": "The function key is missing or wrong; the host answers, without a body."},
     404: _problem("There is no such record."),
@@ -35,12 +39,18 @@ READS: Responses = {
     503: _problem("The store is busy; repeat after the seconds that Retry-After names."),
 }
 
-CHANGES: Responses = READS | {
+READS_RECORD: Responses = READS | {200: {"description": "The record.", "headers": ETAG}}
+
+CHANGES: Responses = READS_RECORD | {
     400: _problem("The body is not JSON."),
     409: _problem("The state of the record does not allow this."),
     412: _problem("The record has another ETag by now than If-Match names."),
     413: _problem("The body is too long."),
 }
+
+
+def created(shown: type[BaseModel]) -> Responses:
+    return {201: {"description": "It was not there before, and is now.", "model": shown, "headers": ETAG}}
 
 
 def binary(media_type: str, description: str) -> Responses:

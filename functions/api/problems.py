@@ -99,8 +99,8 @@ def _field_problem(error: InvalidRecord) -> FieldProblem:
     return FieldProblem(pointer=pointer, detail=str(error), remedy=error.remedy)
 
 
-_QUERY = ("continuation", "limit")
-"""What stores call invalid that came in the query."""
+_QUERY = ("continuation", "limit", "message_id")
+"""Fields that stand in the query; no record has one of these."""
 
 
 def _seconds(error: TransientError) -> int:
@@ -122,15 +122,10 @@ async def _on_invalid_request(_: Request, error: RequestValidationError) -> JSON
 
 def _invalid(error: dict[str, Any]) -> FieldProblem:
     where, *path = error["loc"]
-    name = "/".join(str(part).replace("~", "~0").replace("/", "~1") for part in path if not _is_branch(part))
+    name = "/".join(str(part).replace("~", "~0").replace("/", "~1") for part in path)
     pointer = f"#/{name}" if where == "body" and name else "#" if where == "body" else f"{where}/{name}"
     detail, remedy = _DETAILS.get(error["type"], ("has a value that is not possible", None))
     return FieldProblem(pointer=pointer, detail=detail, remedy=remedy or f"{_sentence(error['msg'])}")
-
-
-def _is_branch(part: str | int) -> bool:
-    """Pydantic names the branch of a union, or a validator, where no client wrote anything."""
-    return isinstance(part, str) and ("[" in part or "-" in part)
 
 
 _DETAILS: dict[str, tuple[str, str | None]] = {
@@ -139,6 +134,7 @@ _DETAILS: dict[str, tuple[str, str | None]] = {
     "string_type": ("is no text", "Write a text in quotes."),
     "bool_type": ("is neither true nor false", "Write true or false."),
     "int_type": ("is no whole number", "Write a whole number."),
+    "model_attributes_type": ("is no JSON object", "Send a JSON object, with Content-Type: application/json."),
     "json_invalid": ("is not JSON", "Send a JSON object in UTF-8."),
     "string_pattern_mismatch": ("has a form that no such id has", "Check the id; lists show the ones that exist."),
 }

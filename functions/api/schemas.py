@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, Field, SecretStr
+from pydantic import BaseModel, ConfigDict, Field, SecretStr
 
 from functions.api.derived import Given, Shown, accepts, shows
 from shared.administration.explanation import Explanation
@@ -61,6 +61,33 @@ class CredentialsGiven(Given):
 class ProfileGiven(Given):
     """An email server profile; its id stands in the path."""
 
+    model_config = ConfigDict(
+        json_schema_extra={
+            "examples": [
+                {
+                    "name": "Contoso Exchange",
+                    "server_type": "exchange_server",
+                    "incoming_location": "https://mail.contoso.com/EWS/Exchange.asmx",
+                    "authentication": "ntlm",
+                    "credential_source": "profile",
+                    "credentials": {"username": "CONTOSO\\sidesync", "secret": "the password"},
+                },
+                {
+                    "name": "Exchange Online",
+                    "server_type": "exchange_online",
+                    "incoming_location": "https://outlook.office365.com/EWS/Exchange.asmx",
+                    "authentication": "oauth",
+                    "credential_source": "application",
+                    "credentials": {
+                        "tenant_id": "contoso.onmicrosoft.com",
+                        "client_id": "00001111-aaaa-2222-bbbb-3333cccc4444",
+                        "secret": "the client secret",
+                    },
+                },
+            ]
+        }
+    )
+
     credentials: CredentialsGiven = CredentialsGiven()
 
     def record(self, profile_id: str) -> EmailServerProfile:
@@ -94,6 +121,8 @@ class ProfileShown(Shown):
 class UserGiven(Given):
     """A user; its id stands in the path. Its mailbox is created with it."""
 
+    model_config = ConfigDict(json_schema_extra={"examples": [{"name": "Anna Berg", "address": "anna@contoso.com"}]})
+
 
 @shows(Owner, without=("kind",))
 class UserShown(Shown):
@@ -123,6 +152,12 @@ class MailboxCredentialsGiven(Given):
 @accepts(Mailbox, only=[name for name in CHANGEABLE if name != "credentials"], partial=True)
 class MailboxPatch(Given):
     """JSON merge patch of a mailbox: what is left out stays, null clears."""
+
+    model_config = ConfigDict(
+        json_schema_extra={
+            "examples": [{"profile_id": "contoso-exchange", "process_email_received_after": "2026-01-31T00:00:00Z"}]
+        }
+    )
 
     credentials: MailboxCredentialsGiven | None = None
 

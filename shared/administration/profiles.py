@@ -8,7 +8,7 @@ from shared.administration.locations import host_of
 from shared.administration.profile_rules import check_secret_belongs, valid_profile
 from shared.administration.rules import Rules
 from shared.administration.schedules import due_now
-from shared.administration.writing import Keep, NewSecret, check_etag, check_secret, persistently, settle
+from shared.administration.writing import Keep, NewSecret, Put, check_etag, check_secret, persistently, settle
 from shared.domain.choices import Workload
 from shared.domain.configuration import EmailServerProfile, SecretRef, StoredMailbox, StoredProfile
 from shared.domain.eligibility import own_ineligibility
@@ -33,7 +33,7 @@ class ProfileAdministration:
     def list(self) -> Sequence[StoredProfile]:
         return sorted(self._stores.profiles.list(), key=lambda stored: stored.record.id)
 
-    def put(self, profile: EmailServerProfile, secret: NewSecret = Keep.SECRET, etag: str | None = None) -> StoredProfile:
+    def put(self, profile: EmailServerProfile, secret: NewSecret = Keep.SECRET, etag: str | None = None) -> Put[StoredProfile]:
         """Creates or replaces the profile; the same again changes nothing. With `etag` it must exist in that state.
 
         `profile.credentials.secret` is not looked at: a secret comes in as `secret` and never comes out. Once it connects
@@ -45,8 +45,8 @@ class ProfileAdministration:
         stored = self.get(valid.id)
         if before is not None and _connection(before) != _connection(stored.record):
             self._release(stored)
-            return self.get(valid.id)
-        return stored
+            stored = self.get(valid.id)
+        return Put(stored, created=before is None)
 
     def _write(self, profile: EmailServerProfile, secret: NewSecret, etag: str | None) -> EmailServerProfile | None:
         """Writes the record and returns what was there before. Raises InvalidRecord, Changed, AlreadyExists."""

@@ -9,7 +9,7 @@ from dataclasses import replace
 from shared.administration import rules
 from shared.administration.failures import RecordNotFound
 from shared.administration.schedules import after_change
-from shared.administration.writing import check_etag, persistently
+from shared.administration.writing import Put, check_etag, persistently
 from shared.domain.choices import Approval, OwnerKind
 from shared.domain.configuration import AddressMatch, Mailbox, Owner, OwnerRef, StoredOwner
 from shared.domain.errors import Changed, InvalidRecord
@@ -33,7 +33,9 @@ class UserAdministration:
         """Raises InvalidRecord where the continuation is none of this list."""
         return self._stores.owners.list(OwnerKind.USER, continuation, limit)
 
-    def put(self, user_id: OwnerId, name: str, address: str, *, active: bool = True, etag: str | None = None) -> StoredOwner:
+    def put(
+        self, user_id: OwnerId, name: str, address: str, *, active: bool = True, etag: str | None = None
+    ) -> Put[StoredOwner]:
         """Creates or replaces the user and puts its mailbox in step; the same again changes nothing.
 
         A new address returns the mailbox to pending approval. Deactivating a user deactivates its mailbox; activating it
@@ -47,9 +49,9 @@ class UserAdministration:
             active=active,
         )
         self._check_address_is_free(user)
-        stored = persistently(lambda: self._write(user, etag), etag)
+        written = persistently(lambda: self._write(user, etag), etag)
         persistently(lambda: self._put_mailbox_in_step(user.id), None)
-        return stored
+        return written
 
     def _check_address_is_free(self, user: Owner) -> None:
         address = normalised_address(user.address)
@@ -61,15 +63,16 @@ class UserAdministration:
                 f"Choose another address, or change that of the {others[0].kind.value} {others[0].id} first.",
             )
 
-    def _write(self, user: Owner, etag: str | None) -> StoredOwner:
+    def _write(self, user: Owner, etag: str | None) -> Put[StoredOwner]:
         """Raises Changed, AlreadyExists."""
         stored = self._stores.owners.get(OwnerKind.USER, user.id)
         if stored is None:
             if etag is not None:
                 raise Changed("the user does not exist (any more)")
-            return self._stores.owners.create(user)
+            return Put(self._stores.owners.create(user), created=True)
         check_etag(stored.etag, etag)
-        return stored if stored.record == user else self._stores.owners.replace(user, stored.etag)
+        unchanged = stored.record == user
+        return Put(stored if unchanged else self._stores.owners.replace(user, stored.etag), created=False)
 
     def _put_mailbox_in_step(self, user_id: OwnerId) -> None:
         """Raises Changed, AlreadyExists.

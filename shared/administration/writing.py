@@ -6,6 +6,7 @@ A caller who names an ETag edits the state that it has seen; anybody else wants 
 import hmac
 from collections.abc import Callable
 from enum import Enum
+from typing import NamedTuple
 
 from shared.administration.rules import LONGEST_SECRET
 from shared.domain.configuration import SecretRef
@@ -26,6 +27,13 @@ class Keep(Enum):
 
 type NewSecret = str | Keep | None
 """A secret to set, None to remove the present one, or `Keep.SECRET`."""
+
+
+class Put[T](NamedTuple):
+    """What is stored after a record was put in place."""
+
+    stored: T
+    created: bool
 
 
 def check_secret(field: str, secret: NewSecret) -> None:

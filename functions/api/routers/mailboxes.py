@@ -5,7 +5,7 @@ from typing import Annotated, Literal
 from fastapi import APIRouter, Query, Response
 
 from functions.api.conditions import IfMatch, expected_etag, show_etag
-from functions.api.documented import CHANGES, READS
+from functions.api.documented import CHANGES, READS, READS_RECORD
 from functions.api.identifiers import UUID_PATTERN, MailboxPath
 from functions.api.paging import Continuation, Limit, Part, part_of
 from functions.api.schemas import (
@@ -40,7 +40,7 @@ def mailboxes(administration: Administration) -> APIRouter:
     def list_mailboxes(continuation: Continuation = None, limit: Limit = 100) -> Part[MailboxShown]:
         return part_of(administration.mailboxes.list(continuation, limit), MailboxShown.of)
 
-    @router.get("/{mailbox_id}", summary="Read a mailbox and its schedule", responses=READS)
+    @router.get("/{mailbox_id}", summary="Read a mailbox and its schedule", responses=READS_RECORD)
     def read_mailbox(mailbox_id: MailboxPath, response: Response) -> MailboxShown:
         return shown(administration.mailboxes.get(MailboxId(mailbox_id)), response)
 
