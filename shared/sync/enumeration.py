@@ -12,11 +12,11 @@ from uuid import uuid4
 
 from shared.domain.choices import Workload
 from shared.domain.configuration import DueMailbox, StoredProfile
+from shared.domain.eligibility import at_probe, profile_ineligibility
 from shared.domain.ids import ProfileId
 from shared.messages import EnumerateShards, Queue, SyncMailbox, SyncReason
 from shared.ports import Clock, Stores
 from shared.sync.budgets import EnumerationBudget
-from shared.sync.schedule import at_probe, profile_ineligibility
 
 log = logging.getLogger(__name__)
 

@@ -12,7 +12,7 @@ from uuid import uuid4
 
 from shared.domain.choices import AlertLevel, Workload
 from shared.domain.configuration import StoredMailbox, StoredProfile, WorkloadSchedule
-from shared.domain.eligibility import Ineligible
+from shared.domain.eligibility import Ineligible, at_probe, breaker_applies
 from shared.domain.errors import (
     AuthenticationFailed,
     FolderNotFound,
@@ -212,7 +212,7 @@ class _Ending:
         if present is None:
             return
         failed = replace(profile, breaker=present.breaker)
-        if scheduling.breaker_applies(failed) and not scheduling.at_probe(failed, now) and not self._is_probe:
+        if breaker_applies(failed) and not at_probe(failed, now) and not self._is_probe:
             return
         self._alert(f"profile:{profile.record.id}", error, {})
         self._stores.profiles.set_breaker(profile.record.id, scheduling.profile_breaker(failed, now, error.code))

@@ -8,7 +8,6 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from shared.domain.choices import Reason, SenderOrigin, Verdict
-from shared.domain.configuration import EmailServerProfile, Mailbox
 from shared.domain.email import ListedItem
 from shared.sync.budgets import ItemLimits
 
@@ -23,12 +22,6 @@ class Facts:
     start: datetime | None
     own_addresses: Collection[str]
     """Normalised addresses, among those asked for, that belong to the organisation's own users and queues."""
-
-
-def start_date(profile: EmailServerProfile, mailbox: Mailbox) -> datetime | None:
-    """The later of the profile's and the mailbox's date; without either, the moment the mailbox was enabled."""
-    dates = [date for date in (profile.process_emails_received_after, mailbox.process_email_received_after) if date]
-    return max(dates) if dates else mailbox.enabled_on
 
 
 def judge(item: ListedItem, facts: Facts, limits: ItemLimits) -> tuple[Verdict, Reason]:

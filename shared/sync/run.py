@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 from shared.domain.choices import Reason, SenderOrigin, Verdict, Workload
 from shared.domain.configuration import EmailServerProfile, Mailbox
+from shared.domain.eligibility import start_date
 from shared.domain.email import Folder, ListedItem
 from shared.domain.errors import FolderNotFound, LeaseLost
 from shared.domain.ids import RunId, normalised_address
@@ -25,7 +26,7 @@ from shared.sync.lease import Lease, is_held, was_abandoned
 from shared.sync.listing import ListedPage, is_decided, list_page, mark_of, oldest_first
 from shared.sync.quarantine import QuarantineRoom
 from shared.sync.reading import BatchReader, Reader
-from shared.sync.relevance import CONFIGURED, Facts, judge, start_date
+from shared.sync.relevance import CONFIGURED, Facts, judge
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,9 +9,14 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 
 from shared.domain.choices import Workload, WorkloadStatus
-from shared.domain.configuration import Breaker, EmailServerProfile, StoredMailbox, StoredProfile, WorkloadSchedule
-from shared.domain.eligibility import Ineligible, own_ineligibility
-from shared.domain.ids import short_hash
+from shared.domain.configuration import Breaker, StoredMailbox, StoredProfile, WorkloadSchedule
+from shared.domain.eligibility import (
+    Ineligible,
+    breaker_applies,
+    credential_version,
+    own_ineligibility,
+    profile_ineligibility,
+)
 
 LONGEST_POLL = timedelta(minutes=15)
 FAILURES_TO_OPEN = 10
@@ -44,34 +49,6 @@ def ineligibility(
     if breaker is not None and now < breaker.probe_after:
         return Ineligible.BREAKER_OPEN
     return None
-
-
-def profile_ineligibility(profile: StoredProfile | None, now: datetime, *, probing: bool = False) -> Ineligible | None:
-    if profile is None:
-        return Ineligible.UNKNOWN_PROFILE
-    if not profile.record.active:
-        return Ineligible.PROFILE_INACTIVE
-    if not probing and breaker_applies(profile) and not at_probe(profile, now):
-        return Ineligible.PROFILE_BREAKER_OPEN
-    return None
-
-
-def breaker_applies(profile: StoredProfile) -> bool:
-    """The profile's credential failed and is still the same one."""
-    breaker = profile.breaker
-    return breaker is not None and breaker.credential in (None, credential_version(profile.record))
-
-
-def at_probe(profile: StoredProfile, now: datetime) -> bool:
-    """The profile's breaker is half open: one mailbox may try."""
-    return breaker_applies(profile) and profile.breaker is not None and now >= profile.breaker.probe_after
-
-
-def credential_version(profile: EmailServerProfile) -> str:
-    """Changes with anything that another sign-in could depend on; reveals nothing of it."""
-    own = profile.credentials
-    secret = (own.secret.name, own.secret.version) if own.secret else ()
-    return short_hash(repr((own.username, own.tenant_id, own.client_id, own.authority, secret, profile.credential_source)))
 
 
 # ---- when next?
