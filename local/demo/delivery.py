@@ -5,8 +5,8 @@ from collections.abc import Callable, Mapping, Sequence
 from types import TracebackType
 from typing import Self
 
-from local.demo.mail_server import MailServerControl
-from local.samples import Sample
+from local.mailserver.remote import MailServerControl
+from local.samples import Placed, Sample
 from local.samples.people import PEOPLE
 
 USER_PASSWORD = "sample password of a user"
@@ -28,6 +28,10 @@ class Post:
             connection.close()
 
     def deliver(self, sample: Sample) -> None:
+        if sample.placed is not None:
+            draft, from_me = sample.placed is Placed.DRAFT, sample.placed is Placed.OWN_COPY
+            self._control.put(sample.raw, sample.to[0], "inbox", draft=draft, from_me=from_me)
+            return
         if sample.received is not None:
             self._control.deliver(sample.raw, sample.to, sample.received, internal=sample.internal)
             return

@@ -31,7 +31,6 @@ class Machine:
         self._tell = tell
         self._running = ExitStack()
         self._host: Child | None = None
-        self._host_command: tuple[str, ...] = ()
 
     def __enter__(self) -> Self:
         """Raises ChildFailed or AzuriteMissing, which say what to do."""
@@ -72,6 +71,18 @@ class Machine:
         """Process ids by name."""
         return {"Azurite": self.azurite.pid, self.mail_server.name: self.mail_server.pid, self.host.name: self.host.pid}
 
+    @property
+    def ews_url(self) -> str:
+        return str(self.mail_server.greeting["ews_url"])
+
+    @property
+    def control_url(self) -> str:
+        return str(self.mail_server.greeting["control_url"])
+
+    @property
+    def smtp_port(self) -> int:
+        return int(str(self.mail_server.greeting["smtp_port"]))
+
     def start_host(self) -> None:
         """Starts the host, again if it was ended; storage and mail are as they were."""
         command = (sys.executable, "-m", "local.host", "--app", str(ROOT), "--port", "0", "--json")
@@ -89,6 +100,10 @@ class Machine:
         return {
             "AzureWebJobsStorage": self.azurite.connection_string,
             "SIDESYNC_ALLOW_LOCAL_SERVERS": "true",
+            "FUNCTIONS_WORKER_RUNTIME": "python",
+            # A failed message is tried again soon: the demo waits for its poison queue.
+            "AzureFunctionsJobHost__extensions__queues__visibilityTimeout": "00:00:01",
+            "AzureFunctionsJobHost__extensions__queues__maxPollingInterval": "00:00:01",
             "PYTHONPATH": os.pathsep.join(filter(None, (str(ROOT), os.environ.get("PYTHONPATH", "")))),
             **self._settings,
         }

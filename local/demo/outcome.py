@@ -4,12 +4,15 @@ import time
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import timedelta
+
+from pydantic import TypeAdapter
 
 from local.demo.api import Api, Json
 from local.samples.people import Person
 
-UNFINISHED = ("continued", "failed", "lease_lost")
+_DURATION = TypeAdapter(timedelta)
+"""ISO 8601, as the API writes it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +57,7 @@ class MailboxOutcome:
 
 
 def seconds_of(run: Json) -> float:
-    return float(run["duration_seconds"])
+    return _DURATION.validate_python(run["duration"]).total_seconds()
 
 
 def runs_of(api: Api, watched: Watched) -> MailboxOutcome:
@@ -81,7 +84,3 @@ def wait_until_settled(api: Api, watched: Sequence[Watched], progress: Callable[
         if waiting:
             time.sleep(0.3)
     return not waiting
-
-
-def when(text: str) -> datetime:
-    return datetime.fromisoformat(text)

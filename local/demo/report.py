@@ -8,6 +8,7 @@ from rich.console import Console
 from rich.table import Table
 
 from local.demo.check import Check
+from local.demo.folder import Account
 from local.demo.outcome import MailboxOutcome, seconds_of
 from shared.domain import words
 from shared.domain.choices import Reason, Verdict
@@ -100,3 +101,10 @@ def _by_verdict(outcome: MailboxOutcome) -> Mapping[str, int]:
     for (verdict, _), count in outcome.verdicts.items():
         counts[verdict] = counts.get(verdict, 0) + count
     return counts
+
+
+def print_files(console: Console, folder: Path, accounts: Sequence[Account]) -> None:
+    table = Table("file", "what became of it", title=f"Files of {folder}", title_justify="left")
+    for each in accounts:
+        table.add_row(_plain(str(each.file.path.relative_to(folder))), _plain(each.told))
+    console.print(table)

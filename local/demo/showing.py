@@ -222,6 +222,7 @@ def _check_skipped(checks: Checks, api: Api, shown: Shown) -> None:
     for shows, what in (
         (Shows.INTERNAL, "internal mail is skipped"),
         (Shows.MEETING, "meeting requests are skipped"),
+        (Shows.PLACED, "drafts and own copies are skipped"),
         (Shows.OLD, "mail older than the start date is left alone"),
     ):
         checks.make(f"{what}, and explain says why", partial(_explained, api, shown, shows))

@@ -10,9 +10,9 @@ from local.samples.broken import broken
 from local.samples.charsets import charsets
 from local.samples.correspondence import correspondence, waiting
 from local.samples.particular import LARGE_BYTES, START_DATE_AGO, particular
-from local.samples.sample import Sample, SentAttachment, Shows
+from local.samples.sample import Placed, Sample, SentAttachment, Shows
 
-__all__ = ["LARGE_BYTES", "START_DATE_AGO", "Sample", "SentAttachment", "Shows", "sample_mail"]
+__all__ = ["LARGE_BYTES", "START_DATE_AGO", "Placed", "Sample", "SentAttachment", "Shows", "sample_mail"]
 
 
 def sample_mail(now: datetime, threads: int = 300, large_bytes: int = LARGE_BYTES) -> Sequence[Sample]:

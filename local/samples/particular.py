@@ -5,7 +5,7 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 
 from local.samples.people import ANNA, BRUNO, CHLOE, CORRESPONDENTS, DAVID, DOMAIN, EMIL, Correspondent, Person
-from local.samples.sample import Sample, Shows, sent_attachment
+from local.samples.sample import Placed, Sample, Shows, sent_attachment
 from local.samples.writing import File, Letter, noise, pdf, picture, spreadsheet, write
 from shared.domain.choices import Reason, Verdict
 
@@ -31,6 +31,7 @@ def particular(now: datetime, large_bytes: int = LARGE_BYTES) -> Iterator[Sample
     yield from _own_addresses(now)
     yield from _meetings(now)
     yield from _old(now)
+    yield from _placed(now)
 
 
 def _letter(
@@ -217,3 +218,12 @@ def _old(now: datetime) -> Iterator[Sample]:
         )
         sample = _as_sample(f"older than the start date {number}", Shows.OLD, letter, [person])
         yield replace(sample, received=received, verdict=Verdict.SKIPPED, reason=Reason.BEFORE_START_DATE)
+
+
+def _placed(now: datetime) -> Iterator[Sample]:
+    david = Correspondent(DAVID.name, DAVID.address, "en")
+    for placed, reason in ((Placed.DRAFT, Reason.DRAFT), (Placed.OWN_COPY, Reason.OWN_COPY)):
+        message_id = f"{placed.value.replace(' ', '-')}-1@{DOMAIN}"
+        letter = _letter(now, david, [BRUNO], f"A note, {placed.value}", "To be continued.", message_id)
+        sample = _as_sample(f"{placed.value} in the inbox", Shows.PLACED, letter, [DAVID])
+        yield replace(sample, placed=placed, verdict=Verdict.SKIPPED, reason=reason)

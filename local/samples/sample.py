@@ -27,7 +27,15 @@ class Shows(StrEnum):
     INTERNAL = "internal mail"
     MEETING = "meeting requests"
     OLD = "older than the start date"
+    PLACED = "drafts and own copies"
     BROKEN = "broken MIME"
+
+
+class Placed(StrEnum):
+    """What a mail program of the mailbox's owner puts there by itself; it never travels."""
+
+    DRAFT = "draft"
+    OWN_COPY = "own copy"
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,6 +66,8 @@ class Sample:
     """Address, for the envelope."""
     received: datetime | None = None
     """Given: put into the mailbox with that date. None: it arrives over SMTP, now."""
+    placed: Placed | None = None
+    """Given: put into the inbox by the owner's own mail program."""
     internal: bool = False
     """Sent by a signed-in user of the organisation."""
     verdict: Verdict = Verdict.PROMOTED

@@ -80,8 +80,8 @@ def as_entity(address: str, message: Message) -> dict[str, object]:
         "Recipients": json.dumps(
             [one.email_address for one in (*(message.to_recipients or ()), *(message.cc_recipients or ()))]
         ),
-        "Received": message.datetime_received,
-        "Sent": message.datetime_sent,
+        "Received": message.datetime_received.isoformat(),
+        "Sent": message.datetime_sent.isoformat() if message.datetime_sent else "",
         "MessageId": message.message_id or "",
         "InReplyTo": message.in_reply_to or "",
         "References": message.references or "",
