@@ -146,6 +146,7 @@ class QueueListener:
             self._release(message, timedelta())
         elif body is None:
             log.error("queue_message_not_decoded", extra={"queue": self._queue.queue_name, "message_id": message.id})
+            message.content = base64.b64encode(message.content.encode()).decode()  # so that the poison function can read it
             self._to_poison(message)
         elif message.dequeue_count > self._options.max_dequeue_count and self._poison is not None:
             self._to_poison(message)  # the host died during the last attempt

@@ -82,8 +82,7 @@ def test_a_message_that_is_not_encoded_as_host_json_says_goes_to_the_poison_queu
     with app.host():
         eventually(lambda: app.count() == 0)
     assert app.records() == ["fine"]
-    with app.queue("-poison", encoded=False) as queue:
-        assert [message.content for message in queue.peek_messages()] == ["{not base64}"]
+    assert poisoned(app) == ["{not base64}"]
 
 
 def test_a_message_whose_last_attempt_ended_with_the_host_is_poisoned_without_another(sample_app: MakeApp) -> None:

@@ -8,18 +8,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[2]
-HEAVY = [
-    "exchangelib",
-    "msal",
-    "fastapi",
-    "pydantic",
-    "azure.identity",
-    "azure.storage.blob",
-    "lxml",
-    "nh3",
-    "selectolax",
-    "local",
-]
+HEAVY = ["exchangelib", "msal", "fastapi", "pydantic", "azure.identity", "azure.keyvault", "azure.storage.blob", "local"]
 
 
 @pytest.fixture(scope="module")
