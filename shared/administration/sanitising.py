@@ -64,7 +64,7 @@ def sanitised(html: str, inline: Mapping[str, str]) -> str:
         attribute_filter=_filter(inline),
         filter_style_properties=_STYLES,
         url_schemes={"http", "https", "mailto", "tel", "cid", "data"},
-        url_relative="pass-through",  # only ours are left: `_filter` takes every other one out, and runs before this
+        url_relative="pass_through",  # only ours are left: `_filter` takes every other one out, and runs before this
         link_rel="noopener noreferrer nofollow",
         set_tag_attribute_values={"a": {"target": "_blank"}},
     )
