@@ -3,7 +3,7 @@
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
-from shared.domain.errors import Busy, SyncError, Throttled, Unreachable
+from shared.domain.errors import Busy, InvalidRecord, SyncError, Throttled, Unreachable
 
 if TYPE_CHECKING:
     from azure.core.exceptions import AzureError
@@ -28,6 +28,8 @@ def mapped(error: "AzureError", service: str) -> SyncError:
         return StorageRefused(what)
     if status in (429, 503):
         return Throttled(what, _retry_after(error))
+    if status in range(400, 500) and status not in (408, 409):
+        return InvalidRecord("name", what, "Use a name and a content that the storage account accepts.")
     return Busy(what)
 
 

@@ -41,7 +41,7 @@ def units(text: str) -> int:
 
 def cut(text: str, longest: int) -> str:
     """The start of a text, at most `longest` UTF-16 units, never half a character; lone surrogates become U+FFFD."""
-    clean = well_formed(text)
+    clean = well_formed(text[:longest])
     if units(clean) <= longest:
         return clean
     return clean.encode("utf-16-le")[: longest * 2].decode("utf-16-le", "ignore")
@@ -153,6 +153,6 @@ def position(text: str) -> tuple[str, ...]:
         found = json.loads(base64.urlsafe_b64decode(text.encode()))
     except (binascii.Error, ValueError, RecursionError):
         found = None
-    if not isinstance(found, list) or not all(isinstance(part, str) for part in found):
+    if not isinstance(found, list) or not found or not all(isinstance(part, str) for part in found):
         raise InvalidRecord("continuation", "not a continuation of this list", "Start the list from its beginning.")
     return tuple(found)

@@ -4,6 +4,7 @@ The SDK spends more time on building a transaction than the service on executing
 service's REST reference (Insert Entity, Merge Entity, Performing entity group transactions, Query Entities).
 """
 
+import time
 from collections.abc import Callable, Sequence
 from urllib.parse import quote
 
@@ -32,10 +33,16 @@ _PART = f"--{_CHANGESET}\r\nContent-Type: application/http\r\nContent-Transfer-E
 
 
 class FastGateway:
-    """`send` takes the place of the network in tests. `create_table` is asked for a table that a write misses."""
+    """`create_table` is asked for a table that a write misses. `send` and `sleep` take the place of network and clock."""
 
-    def __init__(self, account: Account, create_table: Callable[[str], None], send: Send | None = None) -> None:
-        self._transport = Transport(account, send)
+    def __init__(
+        self,
+        account: Account,
+        create_table: Callable[[str], None],
+        send: Send | None = None,
+        sleep: Callable[[float], None] = time.sleep,
+    ) -> None:
+        self._transport = Transport(account, send, sleep)
         self.create_table = create_table
 
     @property

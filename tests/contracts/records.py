@@ -1,0 +1,184 @@
+"""Records for the contract suites of the stores: small, valid, different where they need to be."""
+
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from uuid import NAMESPACE_URL, uuid5
+
+from shared.domain.choices import (
+    ActivityState,
+    AlertLevel,
+    AuthenticationProtocol,
+    CredentialSource,
+    Direction,
+    EmailStatus,
+    OwnerKind,
+    ParticipationType,
+    Priority,
+    Reason,
+    ServerType,
+    Verdict,
+    Workload,
+)
+from shared.domain.configuration import Credentials, EmailServerProfile, Mailbox, Owner, OwnerRef, SecretRef
+from shared.domain.email import (
+    Attachment,
+    EmailActivity,
+    EmailContent,
+    ItemRef,
+    ListOf,
+    NewEmail,
+    Party,
+    Sighting,
+    TimelineEntry,
+)
+from shared.domain.ids import ActivityId, MailboxId, OwnerId, ProfileId, RunId
+from shared.domain.ledger import LedgerItem, RunState, Todo, TodoKind, item_key
+from shared.domain.operations import Alert, QuarantinedItem, Run, RunOutcome
+
+NOW = datetime(2026, 11, 22, 17, 0, 0, 123456, tzinfo=UTC)
+MINUTE = timedelta(minutes=1)
+INCOMING = Workload.INCOMING
+
+
+def an_id(name: object) -> str:
+    return str(uuid5(NAMESPACE_URL, str(name)))
+
+
+def a_profile(name: str = "exchange") -> EmailServerProfile:
+    return EmailServerProfile(
+        id=ProfileId(an_id(name)),
+        name=name,
+        server_type=ServerType.EXCHANGE_ONLINE,
+        incoming_location="https://mail.example.com/EWS/Exchange.asmx",
+        authentication=AuthenticationProtocol.OAUTH,
+        credential_source=CredentialSource.APPLICATION,
+        credentials=Credentials(client_id="app", tenant_id="tenant", secret=SecretRef("profile", "v1")),
+        process_emails_received_after=NOW,
+        min_polling_interval=timedelta(minutes=2),
+    )
+
+
+def an_owner(name: str = "anna", address: str | None = None, kind: OwnerKind = OwnerKind.USER) -> Owner:
+    return Owner(OwnerId(an_id(name)), kind, name, address or f"{name}@contoso.example")
+
+
+def a_mailbox(name: object = "anna") -> Mailbox:
+    return Mailbox(
+        id=MailboxId(an_id(name)),
+        name=str(name),
+        address=f"{name}@contoso.example",
+        owner=OwnerRef(OwnerKind.USER, OwnerId(an_id(name))),
+        profile_id=ProfileId(an_id("exchange")),
+    )
+
+
+def an_activity(name: object = "email", **changes: object) -> EmailActivity:
+    activity = EmailActivity(
+        id=ActivityId(an_id(name)),
+        fingerprint=f"fingerprint of {name}",
+        content_id=ActivityId(an_id(f"content of {name}")),
+        direction=Direction.INCOMING,
+        state=ActivityState.OPEN,
+        status=EmailStatus.RECEIVED,
+        subject=f"Subject of {name}",
+        sender="bob@fabrikam.example",
+        received=NOW,
+        created_on=NOW + MINUTE,
+        owner=OwnerId(an_id("anna")),
+        receiving_mailbox=MailboxId(an_id("anna")),
+    )
+    return replace(activity, **changes)  # type: ignore[arg-type]  # the caller names fields
+
+
+def a_content(**changes: object) -> EmailContent:
+    content = EmailContent(
+        subject="Subject",
+        message_id="one@fabrikam.example",
+        in_reply_to=None,
+        references=("zero@fabrikam.example", "half@fabrikam.example"),
+        parties=(
+            Party(ParticipationType.SENDER, "bob@fabrikam.example", "Bob"),
+            Party(ParticipationType.TO, "anna@contoso.example", "Анна", OwnerKind.USER, OwnerId(an_id("anna"))),
+        ),
+        sent=None,
+        received=NOW,
+        priority=Priority.HIGH,
+        body_html="<p>hello</p>",
+        body_text="hello",
+        attachments=(Attachment("a.pdf", "application/pdf", 5_000_000_000, "ab" * 32, "emails/x/ab", is_inline=True),),
+        conversation_index="AQ==",
+    )
+    return replace(content, **changes)  # type: ignore[arg-type]  # the caller names fields
+
+
+def an_email(name: object = "email", mailbox: str = "anna", **content: object) -> NewEmail:
+    return NewEmail(an_activity(name), a_content(**content), a_sighting(name, mailbox))
+
+
+def a_sighting(name: object = "email", mailbox: str = "anna", item_id: str = "AAMk=") -> Sighting:
+    return Sighting(ActivityId(an_id(name)), MailboxId(an_id(mailbox)), NOW, item_id)
+
+
+def an_entry(
+    name: object = "email", age: timedelta = timedelta(), whose: str = "anna", subject: str = "Hello"
+) -> TimelineEntry:
+    return TimelineEntry(ListOf.MAILBOX, whose, ActivityId(an_id(name)), NOW - age, subject, "bob@fabrikam.example")
+
+
+def an_item(name: object = "item", **changes: object) -> LedgerItem:
+    ref = ItemRef(f"AAMk{name}", "inbox")
+    item = LedgerItem(
+        key=item_key(f"{name}@fabrikam.example", ref),
+        ref=ref,
+        message_id=f"{name}@fabrikam.example",
+        received=NOW,
+        size=1234,
+        verdict=Verdict.PROMOTED,
+        reason=Reason.RELEVANT,
+        decided_on=NOW,
+        run_id=RunId("message:1"),
+    )
+    return replace(item, **changes)  # type: ignore[arg-type]  # the caller names fields
+
+
+def a_todo(name: object = "item", due: datetime = NOW) -> Todo:
+    return Todo(TodoKind.RETRY, due, an_item(name, verdict=Verdict.FAILING, reason=Reason.UNREADABLE, attempts=2))
+
+
+def a_state(nonce: str = "nonce", **changes: object) -> RunState:
+    return replace(RunState(nonce), **changes)  # type: ignore[arg-type]  # the caller names fields
+
+
+def a_quarantined(name: object = "item", age: timedelta = timedelta()) -> QuarantinedItem:
+    item = an_item(name)
+    return QuarantinedItem(
+        mailbox_id=MailboxId(an_id("anna")),
+        key=item.key,
+        ref=item.ref,
+        message_id=item.message_id,
+        quarantined_on=NOW - age,
+        received=NOW,
+        error="item_unreadable",
+        detail="the server says no",
+        attempts=5,
+        version="0.1.0",
+        raw_blob=f"quarantine/{name}",
+    )
+
+
+def an_alert(about: str = "mailbox:1", raised_on: datetime = NOW, **parameters: str) -> Alert:
+    return Alert(about, "access_denied", AlertLevel.ERROR, "The cause", "The remedy", raised_on, parameters=parameters)
+
+
+def a_run(name: object = 1, age: timedelta = timedelta()) -> Run:
+    return Run(
+        id=RunId(f"message/{name}:1"),
+        mailbox_id=MailboxId(an_id("anna")),
+        workload=INCOMING,
+        started_on=NOW - age,
+        duration=timedelta(seconds=3, microseconds=7),
+        outcome=RunOutcome.COMPLETED,
+        seen=3,
+        verdicts={"promoted:relevant": 2, "skipped:draft": 1},
+        pages=1,
+    )

@@ -1,0 +1,166 @@
+"""The contract of profiles, owners and addresses."""
+
+from collections.abc import Callable
+from dataclasses import replace
+
+import pytest
+
+from shared.domain.choices import OwnerKind
+from shared.domain.configuration import Breaker
+from shared.domain.errors import AlreadyExists, Changed, InvalidRecord
+from shared.domain.ids import OwnerId, ProfileId
+from shared.ports import Slice, Stores
+from tests.contracts.records import MINUTE, NOW, a_profile, an_id, an_owner
+
+BREAKER = Breaker("authentication_failed", NOW, NOW + 60 * MINUTE, openings=2, credential="v1")
+
+
+def test_what_was_never_written_is_not_there(stores: Stores) -> None:
+    assert stores.profiles.get(ProfileId(an_id("nobody"))) is None
+    assert stores.profiles.list() == []
+    assert stores.owners.get(OwnerKind.USER, OwnerId(an_id("nobody"))) is None
+    assert list(stores.owners.list(OwnerKind.USER).items) == []
+    assert stores.addresses.find(["nobody@contoso.example"]) == {"nobody@contoso.example": []}
+
+
+def test_a_profile_reads_as_it_was_written(stores: Stores) -> None:
+    created = stores.profiles.create(a_profile())
+    assert created.record == a_profile()
+    assert stores.profiles.get(a_profile().id) == created
+    assert stores.profiles.list() == [created]
+
+
+def test_a_profile_is_created_once(stores: Stores) -> None:
+    stores.profiles.create(a_profile())
+    with pytest.raises(AlreadyExists):
+        stores.profiles.create(replace(a_profile(), name="other"))
+    assert [each.record.name for each in stores.profiles.list()] == ["exchange"]
+
+
+def test_a_profile_is_replaced_only_as_it_was_read(stores: Stores) -> None:
+    first = stores.profiles.create(a_profile())
+    second = stores.profiles.replace(replace(a_profile(), name="second", process_emails_received_after=None), first.etag)
+    assert second.etag != first.etag
+    with pytest.raises(Changed):
+        stores.profiles.replace(replace(a_profile(), name="third"), first.etag)
+    assert stores.profiles.get(a_profile().id) == second
+    assert second.record.process_emails_received_after is None
+
+
+def test_a_profile_that_is_not_there_cannot_be_replaced(stores: Stores) -> None:
+    etag = stores.profiles.create(a_profile("one")).etag
+    with pytest.raises(Changed):
+        stores.profiles.replace(a_profile("two"), etag)
+
+
+def test_a_breaker_stands_beside_its_profile_and_leaves_its_etag_alone(stores: Stores) -> None:
+    created = stores.profiles.create(a_profile())
+    other = stores.profiles.create(a_profile("other"))
+    stores.profiles.set_breaker(a_profile().id, BREAKER)
+    found = stores.profiles.get(a_profile().id)
+    assert found == replace(created, breaker=BREAKER)
+    assert {each.record.id: each.breaker for each in stores.profiles.list()} == {
+        created.record.id: BREAKER,
+        other.record.id: None,
+    }
+    assert stores.profiles.replace(a_profile(), created.etag).breaker == BREAKER
+    stores.profiles.set_breaker(a_profile().id, None)
+    stores.profiles.set_breaker(a_profile().id, None)
+    assert stores.profiles.list()[0].breaker is None
+
+
+@pytest.mark.parametrize("name", ["a/b", "a\\b", "a#b", "a?b", "a\nb", "", "x" * 2000])
+def test_an_id_that_cannot_be_a_key_is_refused(stores: Stores, name: str) -> None:
+    with pytest.raises(InvalidRecord) as caught:
+        stores.profiles.create(replace(a_profile(), id=ProfileId(name)))
+    assert caught.value.field == "id"
+    with pytest.raises(InvalidRecord):
+        stores.owners.create(replace(an_owner(), id=OwnerId(name)))
+
+
+@pytest.mark.parametrize("name", ["it's", "100%", "ü & 日本", "a b+c", "semi;colon,comma(1)"])
+def test_an_id_may_have_any_other_character(stores: Stores, name: str) -> None:
+    created = stores.profiles.create(replace(a_profile(), id=ProfileId(name)))
+    assert stores.profiles.get(ProfileId(name)) == created
+    owner = stores.owners.create(replace(an_owner(), id=OwnerId(name)))
+    assert stores.owners.get(OwnerKind.USER, OwnerId(name)) == owner
+    assert stores.owners.replace(replace(owner.record, name="new"), owner.etag).record.name == "new"
+
+
+def test_an_owner_is_created_once_and_replaced_as_it_was_read(stores: Stores) -> None:
+    created = stores.owners.create(an_owner())
+    with pytest.raises(AlreadyExists):
+        stores.owners.create(an_owner())
+    replaced = stores.owners.replace(replace(an_owner(), name="Anna"), created.etag)
+    with pytest.raises(Changed):
+        stores.owners.replace(replace(an_owner(), name="Annika"), created.etag)
+    assert stores.owners.get(OwnerKind.USER, an_owner().id) == replaced
+
+
+def test_users_and_queues_are_listed_apart_in_slices(stores: Stores) -> None:
+    users = {stores.owners.create(an_owner(f"user{number}")).record.id for number in range(7)}
+    stores.owners.create(an_owner("queue", kind=OwnerKind.QUEUE))
+    listed = _all(lambda at: stores.owners.list(OwnerKind.USER, at, limit=3))
+    assert sorted(each.record.id for each in listed) == sorted(users)
+    assert [each.record.name for each in stores.owners.list(OwnerKind.QUEUE).items] == ["queue"]
+
+
+@pytest.mark.parametrize("continuation", ["nonsense", "W10=", "e30=", "WzEsMl0=", "ü"])
+def test_a_continuation_that_is_none_is_refused(stores: Stores, continuation: str) -> None:
+    stores.owners.create(an_owner())
+    with pytest.raises(InvalidRecord) as caught:
+        stores.owners.list(OwnerKind.USER, continuation)
+    assert caught.value.field == "continuation"
+
+
+def test_an_address_finds_the_owners_that_have_it_now(stores: Stores) -> None:
+    anna = stores.owners.create(an_owner("anna", "Anna@Contoso.example "))
+    stores.owners.create(an_owner("sales", "anna@contoso.example", OwnerKind.QUEUE))
+    found = stores.addresses.find(["anna@contoso.example", "bob@contoso.example"])
+    assert [(each.kind, each.name) for each in found["anna@contoso.example"]] == [
+        (OwnerKind.QUEUE, "sales"),
+        (OwnerKind.USER, "anna"),
+    ]
+    assert found["bob@contoso.example"] == []
+    stores.owners.replace(replace(anna.record, address="bob@contoso.example", active=False), anna.etag)
+    found = stores.addresses.find(["anna@contoso.example", "bob@contoso.example"])
+    assert [each.name for each in found["anna@contoso.example"]] == ["sales"]
+    assert [(each.name, each.active) for each in found["bob@contoso.example"]] == [("anna", False)]
+
+
+def test_an_owner_that_gets_its_old_address_back_is_found(stores: Stores) -> None:
+    first = stores.owners.create(an_owner("anna", "one@contoso.example"))
+    second = stores.owners.replace(replace(first.record, address="two@contoso.example"), first.etag)
+    stores.owners.replace(first.record, second.etag)
+    found = stores.addresses.find(["one@contoso.example", "two@contoso.example"])
+    assert {address: len(matches) for address, matches in found.items()} == {
+        "one@contoso.example": 1,
+        "two@contoso.example": 0,
+    }
+
+
+def test_a_refused_replacement_leaves_the_address_book_as_it_was(stores: Stores) -> None:
+    first = stores.owners.create(an_owner("anna", "one@contoso.example"))
+    stores.owners.replace(replace(first.record, name="Anna"), first.etag)
+    with pytest.raises(Changed):
+        stores.owners.replace(replace(first.record, address="two@contoso.example"), first.etag)
+    found = stores.addresses.find(["one@contoso.example", "two@contoso.example"])
+    assert [len(matches) for matches in found.values()] == [1, 0]
+
+
+def test_addresses_of_any_kind_are_looked_up(stores: Stores) -> None:
+    odd = ["a/b#c?d\\e@x", "", "x" * 5000 + "@x", "ü@日本.example", "'or'1@x"]
+    stores.owners.create(an_owner("odd", "a/b#c?d\\e@x"))
+    found = stores.addresses.find(odd)
+    assert {address for address, matches in found.items() if matches} == {"a/b#c?d\\e@x"}
+    assert set(found) == set(odd)
+
+
+def _all[T](part: Callable[[str | None], Slice[T]]) -> list[T]:
+    found, at = list[T](), None
+    while True:
+        answer = part(at)
+        found += answer.items
+        at = answer.continuation
+        if at is None:
+            return found
