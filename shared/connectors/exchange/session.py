@@ -121,6 +121,11 @@ class Pool(BaseProtocol):  # type: ignore[misc]
         else:
             self._session_pool.put(session, block=False)
 
+    def retire_session(self, session: requests.Session) -> None:
+        """A connection in an unknown state makes room for a new one."""
+        session.close()
+        self.release_session(self.create_session())
+
     def retire(self) -> None:
         """Closes what is idle now, and what is in use when it comes back."""
         self._retired = True

@@ -3,6 +3,7 @@
 Knows nothing of EWS. A token is asked for when a request needs one; msal keeps it until it is about to expire.
 """
 
+from abc import ABC, abstractmethod
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import timedelta
@@ -74,10 +75,10 @@ def make_auth(
 
     Raises AuthenticationFailed where the secret is not there."""
     if sign_in.managed:
-        return _always(BearerAuth(_managed_identity(sign_in.credentials.client_id, endpoint)))
+        return _always(BearerAuth(PlatformTokens(sign_in.credentials.client_id, endpoint)))
     secret = _secret(sign_in, secrets)
     if protocol is AuthenticationProtocol.OAUTH:
-        return _always(BearerAuth(_application(sign_in, secret, endpoint, allow_local_servers=allow_local_servers)))
+        return _always(BearerAuth(ApplicationTokens(sign_in, secret, endpoint, allow_local_servers=allow_local_servers)))
     username = sign_in.credentials.username or ""
     if protocol is AuthenticationProtocol.BASIC:
         return _always(HTTPBasicAuth(username.encode(), secret.encode()))  # RFC 7617: UTF-8
@@ -109,76 +110,119 @@ def _ntlm(username: str, password: str, *, over_tls: bool) -> AuthBase:
 
 # ---- tokens
 
-type Token = Callable[[], str]
+
+class Tokens(ABC):
+    """Access tokens of one identity, for one server. Thread-safe; msal keeps each until it is about to expire."""
+
+    def __init__(self, profile_wide: bool) -> None:
+        self._profile_wide = profile_wide
+        self._lock = Lock()  # without it, msal would ask once for each thread that waits
+        self._client: Any = None
+
+    def token(self) -> str:
+        """One that is valid now. Raises AuthenticationFailed, TransientError, or what msal's requests raise."""
+        with self._lock:
+            if self._client is None:
+                self._client = self._new_client()
+            return _access_token(self._ask(), profile_wide=self._profile_wide)
+
+    def forget(self) -> None:
+        """The server does not accept the token any more."""
+        with self._lock:
+            self._client = None
+
+    @abstractmethod
+    def _new_client(self) -> Any: ...  # noqa: ANN401 (msal has no types)
+
+    @abstractmethod
+    def _ask(self) -> Any: ...  # noqa: ANN401 (a JSON object)
+
+
+class ApplicationTokens(Tokens):
+    """For an application's client secret."""
+
+    def __init__(self, sign_in: SignIn, secret: str, endpoint: str, *, allow_local_servers: bool) -> None:
+        super().__init__(sign_in.profile_wide)
+        self._client_id = sign_in.credentials.client_id
+        self._secret = secret
+        self._scope = f"{_resource(endpoint)}/.default"
+        self._authority = _authority(sign_in)
+        self._allow_local_servers = allow_local_servers
+
+    def _new_client(self) -> Any:  # noqa: ANN401
+        import msal
+
+        try:
+            return msal.ConfidentialClientApplication(
+                self._client_id,
+                client_credential=self._secret,
+                authority=self._authority,
+                instance_discovery=False,  # it would ask the public cloud about hosts that it does not know
+                http_client=_TokenSession(allow_local_servers=self._allow_local_servers),
+            )
+        except ValueError as error:  # msal's word for a tenant that the issuer does not know
+            raise AuthenticationFailed(
+                "The issuer of tokens does not know the tenant.", profile_wide=self._profile_wide
+            ) from error
+
+    def _ask(self) -> Any:  # noqa: ANN401
+        return self._client.acquire_token_for_client([self._scope])
+
+
+class PlatformTokens(Tokens):
+    """For the managed identity of the function app: its own, or the one with this client id."""
+
+    def __init__(self, client_id: str | None, endpoint: str) -> None:
+        super().__init__(profile_wide=True)
+        self._client_id = client_id
+        self._server = _resource(endpoint)
+
+    def _new_client(self) -> Any:  # noqa: ANN401
+        import msal
+
+        named = msal.UserAssignedManagedIdentity(client_id=self._client_id) if self._client_id else None
+        # The platform answers on this machine, so local destinations are right here, and only here.
+        return msal.ManagedIdentityClient(
+            named or msal.SystemAssignedManagedIdentity(), http_client=_TokenSession(allow_local_servers=True)
+        )
+
+    def _ask(self) -> Any:  # noqa: ANN401
+        import msal
+
+        try:
+            return self._client.acquire_token_for_client(resource=self._server)
+        except msal.ManagedIdentityError as error:
+            raise AuthenticationFailed("The platform vouches for no identity here.", profile_wide=True) from error
 
 
 class BearerAuth(AuthBase):
-    """Puts a token that is valid now on every request."""
+    """Puts a token that is valid now on every request. One that was accepted before and is refused is replaced, once."""
 
-    def __init__(self, token: Token) -> None:
-        self._token = token
+    def __init__(self, tokens: Tokens) -> None:
+        self._tokens = tokens
+        self._accepted: str | None = None
 
     def __call__(self, request: requests.PreparedRequest) -> requests.PreparedRequest:
-        request.headers["Authorization"] = f"Bearer {self._token()}"
+        request.headers["Authorization"] = f"Bearer {self._tokens.token()}"
+        request.register_hook("response", self._answered)  # type: ignore[no-untyped-call]
         return request
 
-
-def _application(sign_in: SignIn, secret: str, endpoint: str, *, allow_local_servers: bool) -> Token:
-    credentials = sign_in.credentials
-    authority = _authority(credentials, profile_wide=sign_in.profile_wide, allow_local_servers=allow_local_servers)
-    lock = Lock()
-    made: list[Any] = []
-
-    def token() -> str:
-        with lock:  # msal would ask once for each thread that waits
-            if not made:
-                made.append(_confidential_client(sign_in, secret, authority, allow_local_servers=allow_local_servers))
-            return _access_token(made[0].acquire_token_for_client([f"{_resource(endpoint)}/.default"]), sign_in)
-
-    return token
-
-
-def _confidential_client(sign_in: SignIn, secret: str, authority: str, *, allow_local_servers: bool) -> Any:  # noqa: ANN401 (msal has no types)
-    import msal
-
-    try:
-        return msal.ConfidentialClientApplication(
-            sign_in.credentials.client_id,
-            client_credential=secret,
-            authority=authority,
-            instance_discovery=False,  # it would ask the public cloud about hosts that it does not know
-            http_client=_TokenSession(allow_local_servers=allow_local_servers),
-        )
-    except ValueError as error:  # msal's word for a tenant that the issuer does not know
-        raise AuthenticationFailed(
-            "The issuer of tokens does not know the tenant.", profile_wide=sign_in.profile_wide
-        ) from error
+    def _answered(self, response: requests.Response, **how_sent: Any) -> requests.Response:  # noqa: ANN401 (as in requests)
+        used = response.request.headers.get("Authorization")
+        if response.status_code != 401:
+            self._accepted = used
+            return response
+        if used != self._accepted:
+            return response
+        self._accepted = None
+        self._tokens.forget()
+        response.close()
+        request = response.request.copy()
+        request.headers["Authorization"] = f"Bearer {self._tokens.token()}"
+        return response.connection.send(request, **how_sent)
 
 
-def _managed_identity(client_id: str | None, endpoint: str) -> Token:
-    lock = Lock()
-    made: list[Any] = []
-    sign_in = SignIn(AuthenticationProtocol.OAUTH, Credentials(client_id=client_id), profile_wide=True, managed=True)
-
-    def token() -> str:
-        import msal
-
-        with lock:
-            if not made:
-                identity = (
-                    msal.UserAssignedManagedIdentity(client_id=client_id) if client_id else msal.SystemAssignedManagedIdentity()
-                )
-                # The platform answers on this machine, so local destinations are right here, and only here.
-                made.append(msal.ManagedIdentityClient(identity, http_client=_TokenSession(allow_local_servers=True)))
-            try:
-                return _access_token(made[0].acquire_token_for_client(resource=_resource(endpoint)), sign_in)
-            except msal.ManagedIdentityError as error:
-                raise AuthenticationFailed("The platform vouches for no identity here.", profile_wide=True) from error
-
-    return token
-
-
-def _access_token(result: Any, sign_in: SignIn) -> str:  # noqa: ANN401 (a JSON object)
+def _access_token(result: Any, *, profile_wide: bool) -> str:  # noqa: ANN401 (a JSON object)
     """The token of msal's answer, which carries errors as fields. Raises AuthenticationFailed, Busy."""
     if token := result.get("access_token"):
         return str(token)
@@ -186,7 +230,7 @@ def _access_token(result: Any, sign_in: SignIn) -> str:  # noqa: ANN401 (a JSON 
     if error in _PASSING:
         raise Busy(f"The issuer of tokens: {error}", MSAL_REMEMBERS)
     codes = " ".join(f"AADSTS{code}" for code in result.get("error_codes", ()))
-    raise AuthenticationFailed(f"The issuer of tokens refused: {error} {codes}".strip(), profile_wide=sign_in.profile_wide)
+    raise AuthenticationFailed(f"The issuer of tokens refused: {error} {codes}".strip(), profile_wide=profile_wide)
 
 
 def _resource(endpoint: str) -> str:
@@ -194,25 +238,29 @@ def _resource(endpoint: str) -> str:
     return f"https://{urlsplit(endpoint).netloc}"
 
 
-def _authority(credentials: Credentials, *, profile_wide: bool, allow_local_servers: bool) -> str:
-    if not credentials.tenant_id:
-        raise AuthenticationFailed("The credentials lack a tenant id.", profile_wide=profile_wide)
-    host = credentials.authority or PUBLIC_CLOUD
-    base = host if "://" in host else f"https://{host}"
-    return f"{checked_url(base, allow_local_servers=False).rstrip('/')}/{credentials.tenant_id}"
+def _authority(sign_in: SignIn) -> str:
+    tenant, host = sign_in.credentials.tenant_id, sign_in.credentials.authority or PUBLIC_CLOUD
+    if not tenant:
+        raise AuthenticationFailed("The credentials lack a tenant id.", profile_wide=sign_in.profile_wide)
+    return f"{checked_url(f'https://{host}', allow_local_servers=False)}/{tenant}"
 
 
 class _TokenSession:
-    """What msal sends its requests with: guarded destinations, and a time limit for each call."""
+    """What msal sends its requests with: guarded destinations, a time limit, and no connection kept for the next hour."""
 
     def __init__(self, *, allow_local_servers: bool) -> None:
-        self._session = guarded_session(allow_local_servers=allow_local_servers)
+        self._allow_local_servers = allow_local_servers
 
     def get(self, url: str, **arguments: Any) -> requests.Response:  # noqa: ANN401 (msal's contract)
-        return self._session.get(url, **{"timeout": TOKEN_SECONDS, "allow_redirects": False, **arguments})
+        return self._request("GET", url, arguments)
 
     def post(self, url: str, **arguments: Any) -> requests.Response:  # noqa: ANN401
-        return self._session.post(url, **{"timeout": TOKEN_SECONDS, "allow_redirects": False, **arguments})
+        return self._request("POST", url, arguments)
 
     def close(self) -> None:
-        self._session.close()
+        """Nothing is open between requests."""
+
+    def _request(self, method: str, url: str, arguments: dict[str, Any]) -> requests.Response:
+        limits = {"timeout": TOKEN_SECONDS, "allow_redirects": False}
+        with guarded_session(allow_local_servers=self._allow_local_servers) as session:
+            return session.request(method, url, **limits | arguments)

@@ -1,0 +1,361 @@
+"""Who signs in to Exchange and how, and that a refused credential is tried once, whoever asks."""
+
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+from datetime import timedelta
+from urllib.parse import urlsplit
+
+import pytest
+
+from local.mailserver import MailServer
+from shared.connectors.connect import Connect, ServerTypeUnsupported
+from shared.connectors.exchange import destination
+from shared.connectors.exchange.destination import LocationRefused
+from shared.domain.choices import AuthenticationProtocol, CredentialSource, ServerType
+from shared.domain.configuration import Credentials, EmailServerProfile, SecretRef
+from shared.domain.email import INBOX
+from shared.domain.errors import (
+    AccessDenied,
+    AuthenticationFailed,
+    Busy,
+    Disabled,
+    MailboxNotFound,
+    SyncError,
+    TransientError,
+    Unreachable,
+)
+from tests.contracts.exchange_mailboxes import (
+    PASSWORD,
+    SERVICE,
+    KnownSecrets,
+    ServedByExchange,
+    a_mailbox,
+    a_new_mailbox,
+    a_profile,
+)
+from tests.contracts.incoming_email import a_message, everything
+
+APPLICATION = "5f2c1f0e-6d1c-4f0d-9d9c-2f6f5f0f7a01"
+APPLICATION_SECRET = "app secret"
+
+
+@pytest.fixture(scope="module")
+def server() -> Iterator[MailServer]:
+    with MailServer(tls=True) as running:
+        yield running
+
+
+@pytest.fixture
+def served(server: MailServer) -> Iterator[ServedByExchange]:
+    server.reset()
+    server.add_account(SERVICE, PASSWORD, impersonation=True)
+    yield a_new_mailbox(server)
+    server.reset()
+
+
+@pytest.fixture
+def connect() -> Iterator[Connect]:
+    connecting = Connect(KnownSecrets(), allow_local_servers=True)
+    yield connecting
+    connecting.close()
+
+
+def listed(connect: Connect, profile: EmailServerProfile, address: str, credentials: Credentials | None = None) -> list[str]:
+    """Message-IDs of the mailbox, as somebody sees them who signs in by this profile."""
+    with connect(profile, a_mailbox(address, credentials)) as incoming:
+        return [item.message_id or "" for item in everything(incoming)[0]]
+
+
+def failure(attempt: Callable[[], object]) -> SyncError:
+    with pytest.raises(SyncError) as raised:
+        attempt()
+    return raised.value
+
+
+# ---- ways of signing in
+
+
+@pytest.mark.parametrize(
+    "authentication", [AuthenticationProtocol.BASIC, AuthenticationProtocol.NTLM, AuthenticationProtocol.NEGOTIATE]
+)
+def test_a_service_account_signs_in(connect: Connect, served: ServedByExchange, authentication: AuthenticationProtocol) -> None:
+    served.deliver(bytes(a_message("m1")))
+    assert listed(connect, a_profile(served.server.ews_url, authentication=authentication), served.address) == ["m1"]
+
+
+def test_a_connection_that_ntlm_signed_in_is_used_again(connect: Connect, served: ServedByExchange) -> None:
+    profile = a_profile(served.server.ews_url, authentication=AuthenticationProtocol.NTLM)
+    listed(connect, profile, served.address)
+    before = len(served.server.requests)
+    listed(connect, profile, served.address)
+    assert len(served.server.requests) == before + 1
+
+
+def test_a_password_may_hold_any_character(connect: Connect, served: ServedByExchange) -> None:
+    served.server.add_account("zoë", "pässwörd:東京", impersonation=True)
+    assert listed(connect, a_profile(served.server.ews_url, username="zoë", secret="pässwörd:東京"), served.address) == []
+
+
+@pytest.mark.parametrize(("schemes", "offered"), [(("ntlm", "basic", "bearer"), "NTLM"), (("basic",), "BASIC")])
+def test_the_kind_of_authentication_is_detected_once(connect: Connect, schemes: tuple[str, ...], offered: str) -> None:
+    with MailServer(schemes=schemes) as server:
+        server.add_account(SERVICE, PASSWORD, impersonation=True)
+        served = a_new_mailbox(server)
+        profile = a_profile(server.ews_url, authentication=AuthenticationProtocol.AUTO_DETECT)
+        assert listed(connect, profile, served.address) == [], offered
+        before = len(server.requests)
+        assert listed(connect, profile, served.address) == []
+        assert len(server.requests) == before + 1
+
+
+def test_a_server_that_offers_nothing_known_is_told(connect: Connect) -> None:
+    with MailServer(schemes=("bearer",)) as server:
+        server.add_account(SERVICE, PASSWORD, impersonation=True)
+        profile = a_profile(server.ews_url, authentication=AuthenticationProtocol.AUTO_DETECT)
+        error = failure(lambda: listed(connect, profile, a_new_mailbox(server).address))
+    assert isinstance(error, AuthenticationFailed)
+
+
+def test_a_mailbox_signs_in_with_its_own_credentials(connect: Connect, served: ServedByExchange) -> None:
+    served.server.add_account(served.address, "own password", mailbox=served.address)
+    profile = a_profile(served.server.ews_url, username=None, credential_source=CredentialSource.MAILBOX)
+    own = Credentials(username=served.address, secret=SecretRef("own password", "1"))
+    assert listed(connect, profile, served.address, own) == []
+    wrong = Credentials(username=served.address, secret=SecretRef("wrong", "1"))
+    error = failure(lambda: listed(connect, profile, served.address, wrong))
+    assert isinstance(error, AuthenticationFailed)
+    assert not error.profile_wide
+
+
+# ---- tokens
+
+
+@pytest.fixture
+def trusting(server: MailServer, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """This machine trusts the mail server's certificate."""
+    monkeypatch.setenv("SSL_CERT_FILE", str(server.certificate_file))
+    destination._tls.cache_clear()
+    yield
+    destination._tls.cache_clear()
+
+
+def an_application_profile(server: MailServer, secret: str = APPLICATION_SECRET) -> EmailServerProfile:
+    authority = urlsplit(server.https_url).netloc
+    credentials = Credentials(
+        client_id=APPLICATION, tenant_id="contoso.example", secret=SecretRef(secret, secret), authority=authority
+    )
+    return a_profile(
+        f"{server.https_url}/EWS/Exchange.asmx",
+        authentication=AuthenticationProtocol.OAUTH,
+        credential_source=CredentialSource.APPLICATION,
+        credentials=credentials,
+    )
+
+
+@pytest.mark.usefixtures("trusting")
+def test_an_application_signs_in_by_its_client_secret_and_keeps_its_token(connect: Connect, served: ServedByExchange) -> None:
+    served.server.add_application(APPLICATION, APPLICATION_SECRET)
+    served.deliver(bytes(a_message("m1")))
+    for _ in range(3):
+        assert listed(connect, an_application_profile(served.server), served.address) == ["m1"]
+    assert served.server.requests.count("Token") == 1
+
+
+@pytest.mark.usefixtures("trusting")
+def test_a_wrong_client_secret_is_the_profiles_error_and_is_tried_once(connect: Connect, served: ServedByExchange) -> None:
+    served.server.add_application(APPLICATION, APPLICATION_SECRET)
+    for _ in range(3):
+        error = failure(lambda: listed(connect, an_application_profile(served.server, "wrong"), served.address))
+        assert isinstance(error, AuthenticationFailed)
+        assert error.profile_wide
+    assert served.server.requests.count("Token") == 1
+    assert listed(connect, an_application_profile(served.server), served.address) == [], "the new secret is tried at once"
+
+
+@pytest.mark.usefixtures("trusting")
+@pytest.mark.parametrize("kind", ["unavailable", "too_many_requests", "connection_reset"])
+def test_an_issuer_of_tokens_that_is_down_is_not_an_error_of_the_credentials(
+    connect: Connect, served: ServedByExchange, kind: str
+) -> None:
+    served.server.add_application(APPLICATION, APPLICATION_SECRET)
+    served.server.faults.add(kind, operation="Token")
+    error = failure(lambda: listed(connect, an_application_profile(served.server), served.address))
+    assert isinstance(error, TransientError)
+
+
+@pytest.mark.parametrize("client_id", [None, "managed-identity"])
+def test_a_managed_identity_signs_in(
+    connect: Connect, served: ServedByExchange, monkeypatch: pytest.MonkeyPatch, client_id: str | None
+) -> None:
+    monkeypatch.setenv("IDENTITY_ENDPOINT", served.server.identity_endpoint)
+    monkeypatch.setenv("IDENTITY_HEADER", served.server.identity_header)
+    served.server.add_managed_identity()
+    profile = a_profile(
+        served.server.ews_url,
+        credential_source=CredentialSource.MANAGED_IDENTITY,
+        credentials=Credentials(client_id=client_id),
+    )
+    served.deliver(bytes(a_message("m1")))
+    assert listed(connect, profile, served.address) == ["m1"]
+    assert listed(connect, profile, served.address) == ["m1"]
+    assert served.server.requests.count("Token") == 1
+
+
+def test_an_identity_that_the_platform_does_not_know_is_the_profiles_error(
+    connect: Connect, served: ServedByExchange, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("IDENTITY_ENDPOINT", served.server.identity_endpoint)
+    monkeypatch.setenv("IDENTITY_HEADER", served.server.identity_header)
+    profile = a_profile(served.server.ews_url, credential_source=CredentialSource.MANAGED_IDENTITY, credentials=Credentials())
+    error = failure(lambda: listed(connect, profile, served.address))
+    assert isinstance(error, AuthenticationFailed)
+    assert error.profile_wide
+
+
+@pytest.mark.usefixtures("trusting")
+def test_a_revoked_token_is_replaced(connect: Connect, served: ServedByExchange) -> None:
+    served.server.add_application(APPLICATION, APPLICATION_SECRET)
+    assert listed(connect, an_application_profile(served.server), served.address) == []
+    served.server.revoke_tokens()
+    assert listed(connect, an_application_profile(served.server), served.address) == []
+
+
+# ---- refused
+
+
+def test_a_wrong_password_is_tried_once_for_all_mailboxes_of_the_profile(connect: Connect, served: ServedByExchange) -> None:
+    addresses = [served.address, *(a_new_mailbox(served.server).address for _ in range(9))]
+    profile = a_profile(served.server.ews_url, secret="wrong")
+    with ThreadPoolExecutor(5) as threads:
+        errors = list(threads.map(lambda address: failure(lambda: listed(connect, profile, address)), addresses))
+    assert all(isinstance(error, AuthenticationFailed) and error.profile_wide for error in errors)
+    assert len(served.server.requests) == 1
+
+
+def test_a_wrong_password_is_tried_once_over_ntlm_too(connect: Connect, served: ServedByExchange) -> None:
+    profile = a_profile(served.server.ews_url, secret="wrong", authentication=AuthenticationProtocol.NTLM)
+    for _ in range(3):
+        assert isinstance(failure(lambda: listed(connect, profile, served.address)), AuthenticationFailed)
+    assert len(served.server.requests) == 3, "unsigned, negotiated, refused"
+
+
+def test_a_new_version_of_the_secret_is_tried_at_once(connect: Connect, served: ServedByExchange) -> None:
+    failure(lambda: listed(connect, a_profile(served.server.ews_url, secret="wrong"), served.address))
+    right = a_profile(served.server.ews_url, version="2")
+    assert listed(connect, right, served.address) == []
+
+
+def test_what_worked_before_is_refused_once_after_the_password_changed(connect: Connect, served: ServedByExchange) -> None:
+    profile = a_profile(served.server.ews_url)
+    assert listed(connect, profile, served.address) == []
+    served.server.add_account(SERVICE, "another password", impersonation=True)
+    before = len(served.server.requests)
+    for _ in range(3):
+        assert isinstance(failure(lambda: listed(connect, profile, served.address)), AuthenticationFailed)
+    assert len(served.server.requests) == before + 1
+
+
+def test_a_secret_that_is_not_stored_asks_nobody(connect: Connect, served: ServedByExchange) -> None:
+    error = failure(lambda: listed(connect, a_profile(served.server.ews_url, secret="absent"), served.address))
+    assert isinstance(error, AuthenticationFailed)
+    assert len(served.server.requests) == 0
+
+
+def test_an_account_may_only_impersonate_whom_it_may(connect: Connect, served: ServedByExchange) -> None:
+    served.server.add_account("limited", PASSWORD, impersonation=["somebody.else@contoso.example"])
+    profile = a_profile(served.server.ews_url, username="limited")
+    assert isinstance(failure(lambda: listed(connect, profile, served.address)), AccessDenied)
+
+
+def test_a_delegate_needs_access_to_the_mailbox(connect: Connect, served: ServedByExchange) -> None:
+    served.server.add_account("delegate", PASSWORD, full_access=[served.address])
+    profile = a_profile(served.server.ews_url, username="delegate", use_impersonation=False)
+    assert listed(connect, profile, served.address) == []
+    assert isinstance(failure(lambda: listed(connect, profile, a_new_mailbox(served.server).address)), AccessDenied)
+
+
+def test_a_mailbox_that_is_not_there_or_disabled_is_told(connect: Connect, served: ServedByExchange) -> None:
+    profile = a_profile(served.server.ews_url)
+    assert isinstance(failure(lambda: listed(connect, profile, "nobody@contoso.example")), MailboxNotFound)
+    served.server.set_mailbox_enabled(served.address, False)
+    assert isinstance(failure(lambda: listed(connect, profile, served.address)), Disabled)
+
+
+# ---- connections
+
+
+def test_mailboxes_of_one_identity_share_their_connections(connect: Connect, served: ServedByExchange) -> None:
+    profile = a_profile(served.server.ews_url, max_connections=2)
+    with ThreadPoolExecutor(8) as threads:
+        results = threads.map(lambda _: listed(connect, profile, served.address), range(24))
+        assert list(results) == [[]] * 24
+    assert connect._pools().session(profile, a_mailbox(served.address)).protocol.session_pool_size <= 2
+
+
+def test_who_waits_too_long_for_a_connection_is_told_that_it_is_busy(connect: Connect, served: ServedByExchange) -> None:
+    profile = a_profile(served.server.ews_url, max_connections=1, timeout=timedelta(seconds=0.2))
+    pool = connect._pools().session(profile, a_mailbox(served.address)).protocol
+    taken = pool.get_session()
+    assert isinstance(failure(lambda: listed(connect, profile, served.address)), Busy)
+    pool.release_session(taken)
+    assert listed(connect, profile, served.address) == []
+
+
+def test_other_limits_of_a_profile_hold_from_the_next_run_on(connect: Connect, served: ServedByExchange) -> None:
+    profile = a_profile(served.server.ews_url, max_connections=1)
+    listed(connect, profile, served.address)
+    session = connect._pools().session(replace(profile, max_connections=7), a_mailbox(served.address))
+    assert session.protocol.max_connections == 7
+
+
+# ---- where a connection may go
+
+
+def test_a_local_server_is_refused_before_a_byte_is_sent(served: ServedByExchange) -> None:
+    strict = Connect(KnownSecrets(), allow_local_servers=False)
+    for location in (served.server.ews_url, f"{served.server.https_url}/EWS/Exchange.asmx"):
+        error = failure(lambda location=location: listed(strict, a_profile(location), served.address))
+        assert isinstance(error, LocationRefused)
+    strict.close()
+    assert len(served.server.requests) == 0
+
+
+def test_a_certificate_that_nobody_vouches_for_is_not_accepted(connect: Connect, served: ServedByExchange) -> None:
+    profile = a_profile(f"{served.server.https_url}/EWS/Exchange.asmx")
+    assert isinstance(failure(lambda: listed(connect, profile, served.address)), Unreachable)
+    assert len(served.server.requests) == 0
+
+
+@pytest.mark.usefixtures("trusting")
+@pytest.mark.parametrize("authentication", [AuthenticationProtocol.BASIC, AuthenticationProtocol.NTLM])
+def test_a_trusted_certificate_is_accepted(
+    connect: Connect, served: ServedByExchange, authentication: AuthenticationProtocol
+) -> None:
+    profile = a_profile(f"{served.server.https_url}/EWS/Exchange.asmx", authentication=authentication)
+    assert listed(connect, profile, served.address) == []
+
+
+def test_credentials_do_not_follow_a_redirect(
+    connect: Connect, served: ServedByExchange, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from local.mailserver.ews.endpoint import EwsEndpoint
+    from local.mailserver.web import Reply
+
+    location = f"http://127.0.0.2:{urlsplit(served.server.ews_url).port}/EWS/Exchange.asmx"
+    monkeypatch.setattr(EwsEndpoint, "handle", lambda *_: Reply(302, headers=[("Location", location)]))
+    assert isinstance(failure(lambda: listed(connect, a_profile(served.server.ews_url), served.address)), Unreachable)
+
+
+@pytest.mark.parametrize("server_type", [ServerType.POP3_SMTP, ServerType.IMAP_SMTP])
+def test_a_server_type_without_a_connector_is_named(connect: Connect, server_type: ServerType) -> None:
+    profile = a_profile("https://mail.contoso.example", server_type=server_type)
+    with pytest.raises(ServerTypeUnsupported, match=server_type.name):
+        connect(profile, a_mailbox("anna@contoso.example"))
+
+
+def test_the_inbox_of_the_mailbox_is_what_is_watched(connect: Connect, served: ServedByExchange) -> None:
+    with connect(a_profile(served.server.ews_url), a_mailbox(served.address)) as incoming:
+        assert list(incoming.folders()) == [INBOX]
+        assert served.address in incoming.source
+    assert len(served.server.requests) == 0
