@@ -13,7 +13,7 @@ from shared.domain.configuration import SecretRef
 from shared.domain.errors import AlreadyExists, Busy, Changed, InvalidRecord
 from shared.ports import Secrets
 
-ATTEMPTS = 8
+ATTEMPTS = 32
 
 ANY_STATE = "*"
 """In place of an ETag: the record must exist, in whatever state."""
@@ -59,7 +59,7 @@ def persistently[T](attempt: Callable[[], T], etag: str | None) -> T:
 
     Raises Busy when others keep winning.
     """
-    if etag not in (None, ANY_STATE):
+    if etag is not None:
         return attempt()
     for _ in range(ATTEMPTS):
         try:

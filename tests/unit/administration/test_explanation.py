@@ -1,0 +1,254 @@
+"""Explain: every message has an answer, also one that left no trace."""
+
+from dataclasses import replace
+from datetime import timedelta
+from typing import Any
+
+import pytest
+
+from shared.administration.explanation import Explanation
+from shared.administration.failures import RecordNotFound
+from shared.domain import words
+from shared.domain.choices import (
+    ActivityState,
+    Direction,
+    EmailStatus,
+    Priority,
+    Reason,
+    Verdict,
+    Workload,
+)
+from shared.domain.configuration import Breaker, StoredMailbox
+from shared.domain.email import EmailActivity, EmailContent, ItemRef, NewEmail, Sighting
+from shared.domain.ids import ActivityId, MailboxId, RunId, email_id
+from shared.domain.ledger import LedgerCommit, LedgerItem, Mark, RunState, Todo, TodoKind, item_key
+from tests.builders import MONDAY
+from tests.unit.administration.office import Office
+
+MESSAGE_ID = "offer@fabrikam.example"
+
+
+@pytest.fixture
+def mailbox(office: Office) -> StoredMailbox:
+    office.has_profile(process_emails_received_after=MONDAY - timedelta(days=7))
+    return office.has_mailbox_being_read()
+
+
+def test_a_promoted_message_is_told_with_its_activity_and_the_mailboxes_that_saw_it(
+    office: Office, mailbox: StoredMailbox
+) -> None:
+    activity_id = _stored(office, mailbox.record.id)
+    _decided(office, mailbox, Verdict.PROMOTED, Reason.RELEVANT, activity_id=activity_id)
+
+    explanation = office.administration.explanations.of_message(mailbox.record.id, f" <{MESSAGE_ID}> ")
+
+    (item,) = explanation.items
+    assert (item.verdict, item.reason, item.activity_id, item.run_id) == (
+        Verdict.PROMOTED,
+        Reason.RELEVANT,
+        activity_id,
+        RunId("run-1"),
+    )
+    assert explanation.summary == words.explain(Verdict.PROMOTED, Reason.RELEVANT)
+    assert [each.id for each in explanation.activities] == [activity_id]
+    assert [each.mailbox_id for each in explanation.activities[0].sightings] == [mailbox.record.id]
+    assert explanation.causes == ()
+
+
+def test_an_activity_is_explained_by_its_own_id_too(office: Office, mailbox: StoredMailbox) -> None:
+    activity_id = _stored(office, mailbox.record.id)
+    _decided(office, mailbox, Verdict.PROMOTED, Reason.RELEVANT, activity_id=activity_id)
+
+    by_activity = office.administration.explanations.of_activity(mailbox.record.id, activity_id)
+
+    assert by_activity == office.administration.explanations.of_message(mailbox.record.id, MESSAGE_ID)
+
+
+def test_a_message_without_message_id_is_found_by_its_activity(office: Office, mailbox: StoredMailbox) -> None:
+    activity_id = _stored(office, mailbox.record.id, message_id=None)
+    _decided(office, mailbox, Verdict.PROMOTED, Reason.RELEVANT, activity_id=activity_id, message_id=None)
+
+    explanation = office.administration.explanations.of_activity(mailbox.record.id, activity_id)
+
+    assert [item.activity_id for item in explanation.items] == [activity_id]
+
+
+@pytest.mark.parametrize("reason", [Reason.MEETING_MESSAGE, Reason.INTERNAL_SENDER, Reason.TOO_LARGE, Reason.DRAFT])
+def test_a_skipped_message_is_told_with_the_reason(office: Office, mailbox: StoredMailbox, reason: Reason) -> None:
+    _decided(office, mailbox, Verdict.SKIPPED, reason)
+
+    explanation = _explained(office, mailbox)
+
+    assert words.REASONS[reason] in explanation.summary
+    assert explanation.activities == ()
+
+
+def test_a_failing_message_is_told_with_its_error_and_its_next_attempt(office: Office, mailbox: StoredMailbox) -> None:
+    _decided(office, mailbox, Verdict.FAILING, Reason.UNREADABLE, attempts=2, error="item_unreadable", retry=True)
+
+    (item,) = _explained(office, mailbox).items
+
+    assert (item.attempts, item.error, item.next_attempt) == (2, "item_unreadable", MONDAY + timedelta(minutes=15))
+
+
+def test_copies_of_a_message_are_all_told_latest_last(office: Office, mailbox: StoredMailbox) -> None:
+    etag = _decided(office, mailbox, Verdict.PROMOTED, Reason.RELEVANT)
+    _decided(office, mailbox, Verdict.SKIPPED, Reason.TOO_LARGE, server_id="copy", minutes=5, etag=etag)
+
+    explanation = _explained(office, mailbox)
+
+    assert [item.verdict for item in explanation.items] == [Verdict.PROMOTED, Verdict.SKIPPED]
+    assert "2 copies" in explanation.summary
+
+
+def test_a_message_that_came_through_another_mailbox_only_is_told_so(office: Office, mailbox: StoredMailbox) -> None:
+    other = office.has_user("bruno").record.id
+    activity_id = _stored(office, other)
+
+    explanation = _explained(office, mailbox)
+
+    assert explanation.items == ()
+    assert [each.id for each in explanation.activities] == [activity_id]
+    assert any("another mailbox" in cause for cause in explanation.causes)
+
+
+def test_without_a_trace_the_start_date_is_a_cause(office: Office, mailbox: StoredMailbox) -> None:
+    assert any("Mail received before 2026-11-16T08:00:00Z is not read" in cause for cause in _explained(office, mailbox).causes)
+
+
+def test_without_a_start_date_the_day_it_was_enabled_is_a_cause(office: Office) -> None:
+    office.has_profile()
+    mailbox = office.has_mailbox_being_read()
+
+    assert any("before 2026-11-23T08:00:00Z" in cause for cause in _explained(office, mailbox).causes)
+
+
+def test_a_mailbox_that_was_never_read_is_a_cause(office: Office, mailbox: StoredMailbox) -> None:
+    causes = _explained(office, mailbox).causes
+
+    assert any("has not been read yet" in cause for cause in causes)
+    assert any("is read next at 2026-11-23T08:00:00Z" in cause for cause in causes)
+
+
+def test_a_first_listing_that_is_still_going_on_is_a_cause(office: Office, mailbox: StoredMailbox) -> None:
+    office.has_schedule(last_run_on=MONDAY)
+    mark = Mark("inbox", "source", "watermark", caught_up=False)
+    office.stores.ledger.commit(mailbox.record.id, Workload.INCOMING, None, LedgerCommit(RunState("1"), marks=(mark,)))
+
+    assert any("older mail is still to come" in cause for cause in _explained(office, mailbox).causes)
+
+
+def test_a_mailbox_that_has_caught_up_is_no_cause(office: Office, mailbox: StoredMailbox) -> None:
+    office.has_schedule(last_run_on=MONDAY)
+    mark = Mark("inbox", "source", "watermark", caught_up=True)
+    office.stores.ledger.commit(mailbox.record.id, Workload.INCOMING, None, LedgerCommit(RunState("1"), marks=(mark,)))
+
+    causes = _explained(office, mailbox).causes
+
+    assert not any("first time" in cause or "not been read yet" in cause for cause in causes)
+    assert "Only the Inbox is read" in causes[-1]
+
+
+def test_a_mailbox_that_may_not_run_is_the_first_cause_with_its_remedy(office: Office, mailbox: StoredMailbox) -> None:
+    office.changes(mailbox.record.id, active=False)
+
+    first = _explained(office, mailbox).causes[0]
+
+    assert words.INELIGIBLE["mailbox_inactive"] in first  # type: ignore[index]  # a StrEnum's value is its key
+    assert "Activate the mailbox" in first
+
+
+def test_a_failed_run_is_a_cause(office: Office, mailbox: StoredMailbox) -> None:
+    breaker = Breaker("access_denied", MONDAY, MONDAY + timedelta(hours=1))
+    office.has_schedule(due=breaker.probe_after, breaker=breaker, last_run_on=MONDAY, last_error="access_denied")
+
+    causes = _explained(office, mailbox).causes
+
+    assert any(words.cause_of("access_denied") in cause for cause in causes)
+
+
+def test_what_is_not_there_is_not_found(office: Office, mailbox: StoredMailbox) -> None:
+    nowhere = "00000000-0000-4000-8000-000000000000"
+    with pytest.raises(RecordNotFound, match="mailbox"):
+        office.administration.explanations.of_message(MailboxId(nowhere), MESSAGE_ID)
+    with pytest.raises(RecordNotFound, match="activity"):
+        office.administration.explanations.of_activity(mailbox.record.id, ActivityId(nowhere))
+
+
+def test_every_reason_and_verdict_has_words() -> None:
+    assert all(words.explain(verdict, reason) for verdict in Verdict for reason in Reason)
+
+
+def _explained(office: Office, mailbox: StoredMailbox) -> Explanation:
+    return office.administration.explanations.of_message(mailbox.record.id, MESSAGE_ID)
+
+
+def _decided(
+    office: Office,
+    mailbox: StoredMailbox,
+    verdict: Verdict,
+    reason: Reason,
+    *,
+    message_id: str | None = MESSAGE_ID,
+    server_id: str = "item-1",
+    minutes: int = 0,
+    retry: bool = False,
+    etag: str | None = None,
+    **fields: Any,
+) -> str:
+    """A run decided about the message."""
+    ref = ItemRef(server_id, "inbox")
+    item = LedgerItem(
+        key=item_key(message_id, ref),
+        ref=ref,
+        message_id=message_id,
+        received=MONDAY - timedelta(hours=1),
+        size=2000,
+        verdict=verdict,
+        reason=reason,
+        decided_on=MONDAY + timedelta(minutes=minutes),
+        run_id=RunId("run-1"),
+        **fields,
+    )
+    todos = (Todo(TodoKind.RETRY, MONDAY + timedelta(minutes=15), item),) if retry else ()
+    commit = LedgerCommit(RunState("nonce"), items=(item,), todos=todos)
+    return office.stores.ledger.commit(mailbox.record.id, Workload.INCOMING, etag, commit)
+
+
+def _stored(office: Office, mailbox_id: MailboxId, message_id: str | None = MESSAGE_ID) -> ActivityId:
+    """The message is an activity that came through this mailbox."""
+    activity_id = email_id(message_id or "fingerprint", Direction.INCOMING)
+    office.stores.activities.create([an_email(activity_id, mailbox_id, message_id=message_id)])
+    return activity_id
+
+
+def an_email(activity_id: ActivityId, mailbox_id: MailboxId, **content: Any) -> NewEmail:
+    activity = EmailActivity(
+        id=activity_id,
+        fingerprint="fingerprint",
+        content_id=activity_id,
+        direction=Direction.INCOMING,
+        state=ActivityState.COMPLETED,
+        status=EmailStatus.RECEIVED,
+        subject="Offer",
+        sender="carol@fabrikam.example",
+        received=MONDAY,
+        created_on=MONDAY,
+        owner=None,
+        receiving_mailbox=mailbox_id,
+    )
+    whole = EmailContent(
+        subject="Offer",
+        message_id=MESSAGE_ID,
+        in_reply_to=None,
+        references=(),
+        parties=(),
+        sent=MONDAY,
+        received=MONDAY,
+        priority=Priority.NORMAL,
+        body_html=None,
+        body_text="Our offer",
+        attachments=(),
+        conversation_index=None,
+    )
+    return NewEmail(activity, replace(whole, **content), Sighting(activity_id, mailbox_id, MONDAY, "item-1"))
