@@ -106,10 +106,27 @@ class Folder:
     _gone: dict[str, int] = field(default_factory=dict)
     """When removed items had entered."""
 
-    def newest_first(self, before: tuple[datetime, int] | None, limit: int) -> list[Item]:
-        """Up to `limit` items older than a place (None: from the newest)."""
-        end = len(self._by_time) if before is None else bisect_left(self._by_time, before, key=lambda entry: entry[:2])
-        return [entry[2] for entry in reversed(self._by_time[max(0, end - limit) : end])]
+    def newest_first(self) -> list[Item]:
+        return [entry[2] for entry in reversed(self._by_time)]
+
+    def listing(self, position: int, before: tuple[datetime, int] | None, limit: int) -> tuple[list[Item], bool]:
+        """A page of the items that had entered by a position: those older than a place, newest first; and whether that is all.
+
+        With `changes_after` the same position a client misses nothing, whatever happens between its pages.
+        """
+        at = len(self._by_time) if before is None else bisect_left(self._by_time, before, key=lambda entry: entry[:2])
+        page: list[Item] = []
+        while at > 0:
+            at -= 1
+            item = self._by_time[at][2]
+            if item.entered <= position:
+                if len(page) == limit:
+                    return page, False
+                page.append(item)
+        return page, True
+
+    def has_changed_after(self, position: int) -> bool:
+        return bool(self._log) and self._log[-1][0] > position
 
     def changes_after(self, position: int, limit: int) -> tuple[list[Change], int, bool]:
         """What happened after a position, oldest first: the changes, the position after them, and whether that is all."""

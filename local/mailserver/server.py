@@ -236,8 +236,7 @@ class MailServer:
         """Ids of the items of a folder, newest first."""
         found = self.store.mailbox(mailbox)
         with found.lock:
-            target = found.folder(folder)
-            return [item.id for item in target.newest_first(None, len(target.items))]
+            return [item.id for item in found.folder(folder).newest_first()]
 
     def reset(self) -> None:
         """Empties everything: mailboxes, accounts, faults, requests."""

@@ -58,7 +58,7 @@ def _found(call: Call, parent: etree._Element, shape: Shape) -> list[bytes | Str
     folder = call.folder(parent)
     with folder.mailbox.lock:
         test = _test_of(call)
-        matching = [item for item in folder.newest_first(None, len(folder.items)) if test(item)]
+        matching = [item for item in folder.newest_first() if test(item)]
         _sort(call, matching)
         view = call.find("m:IndexedPageItemView")
         offset = int(view.get("Offset", "0")) if view is not None else 0

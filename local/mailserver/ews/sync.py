@@ -101,13 +101,11 @@ def _listing(folder: Folder, state: SyncState | None, shape: Shape, limit: int, 
     """The items that are there, newest first. What comes or goes meanwhile is news after the position of the first page."""
     position = folder.mailbox.clock if state is None else state.position
     oldest = state.oldest if state is not None else None
-    found = folder.newest_first(oldest, limit + 1)
-    page = found[:limit]
-    is_last = len(found) <= limit
-    following = SyncState(folder.id, folder.epoch, position, None if is_last else page[-1].place)
-    out = _head(following, is_last)
+    page, is_all = folder.listing(position, oldest, limit)
+    following = SyncState(folder.id, folder.epoch, position, None if is_all else page[-1].place)
+    out = _head(following, is_all and not folder.has_changed_after(position))
     for item in page:
-        if item.id not in ignored and item.entered <= position:
+        if item.id not in ignored:
             out.append(b"<t:Create>")
             shape.render(item, out)
             out.append(b"</t:Create>")

@@ -1,0 +1,145 @@
+"""A client of EWS that knows nothing: sends what it is given and hands back the reply as it came. For tests of the server."""
+
+from dataclasses import dataclass, field
+
+import requests
+from lxml import etree
+
+from local.mailserver import MailServer
+
+SOAP = "http://schemas.xmlsoap.org/soap/envelope/"
+M = "http://schemas.microsoft.com/exchange/services/2006/messages"
+T = "http://schemas.microsoft.com/exchange/services/2006/types"
+E = "http://schemas.microsoft.com/exchange/services/2006/errors"
+NAMES = {"s": SOAP, "m": M, "t": T, "e": E}
+
+INBOX = '<t:DistinguishedFolderId Id="inbox"/>'
+
+
+@dataclass(frozen=True)
+class Answer:
+    status: int
+    headers: dict[str, str]
+    content: bytes
+
+    @property
+    def xml(self) -> etree._Element:
+        return etree.fromstring(self.content, etree.XMLParser(huge_tree=True))
+
+    @property
+    def body(self) -> etree._Element:
+        found = self.xml.find("s:Body", NAMES)
+        assert found is not None
+        assert len(found) == 1
+        return found[0]
+
+    @property
+    def codes(self) -> list[str]:
+        """Of each response message, in order."""
+        return [element.text or "" for element in self.xml.iterfind(".//m:ResponseCode", NAMES)]
+
+    @property
+    def fault_code(self) -> str | None:
+        return self.xml.findtext("s:Body/s:Fault/detail/e:ResponseCode", None, NAMES)
+
+    def text(self, path: str) -> str | None:
+        return self.xml.findtext(f".//{path}", None, NAMES)
+
+    def texts(self, path: str) -> list[str]:
+        return [element.text or "" for element in self.xml.iterfind(f".//{path}", NAMES)]
+
+    def ids(self, path: str = "t:ItemId") -> list[str]:
+        return [element.get("Id", "") for element in self.xml.iterfind(f".//{path}", NAMES)]
+
+    @property
+    def sync_state(self) -> str:
+        return self.text("m:SyncState") or ""
+
+    @property
+    def is_last(self) -> bool:
+        return self.text("m:IncludesLastItemInRange") == "true"
+
+    def changes(self) -> list[tuple[str, str]]:
+        """Kind and item id of each change, in order."""
+        changes = self.xml.find(".//m:Changes", NAMES)
+        assert changes is not None
+        found = []
+        for change in changes:
+            identity = change.find(".//t:ItemId", NAMES)
+            assert identity is not None
+            found.append((etree.QName(change).localname, identity.get("Id", "")))
+        return found
+
+
+@dataclass
+class SoapClient:
+    server: MailServer
+    username: str
+    password: str
+    impersonating: str | None = None
+    session: requests.Session = field(default_factory=requests.Session)
+
+    def close(self) -> None:
+        self.session.close()
+
+    def ask(self, operation: str) -> Answer:
+        """Sends one operation element."""
+        header = ""
+        if self.impersonating is not None:
+            sid = f"<t:ConnectingSID><t:PrimarySmtpAddress>{self.impersonating}</t:PrimarySmtpAddress></t:ConnectingSID>"
+            header = f"<s:Header><t:ExchangeImpersonation>{sid}</t:ExchangeImpersonation></s:Header>"
+        names = f'xmlns:s="{SOAP}" xmlns:m="{M}" xmlns:t="{T}"'
+        return self.send(f"<s:Envelope {names}>{header}<s:Body>{operation}</s:Body></s:Envelope>".encode())
+
+    def send(self, body: bytes) -> Answer:
+        reply = self.session.post(
+            self.server.ews_url,
+            data=body,
+            auth=(self.username, self.password),
+            headers={"Content-Type": "text/xml; charset=utf-8"},
+            timeout=20,
+        )
+        return Answer(reply.status_code, dict(reply.headers), reply.content)
+
+    def sync(self, state: str = "", limit: int = 512, properties: str = "", folder: str = INBOX) -> Answer:
+        return self.ask(sync_items(state, limit, properties, folder))
+
+    def get(self, *ids: str, properties: str = "", base: str = "IdOnly", options: str = "") -> Answer:
+        return self.ask(get_items(ids, properties, base, options))
+
+    def attachments(self, *ids: str, shape: str = "") -> Answer:
+        wanted = "".join(f'<t:AttachmentId Id="{each}"/>' for each in ids)
+        return self.ask(f"<m:GetAttachment>{shape}<m:AttachmentIds>{wanted}</m:AttachmentIds></m:GetAttachment>")
+
+    def attachment_ids(self, item_id: str) -> list[str]:
+        return self.get(item_id, properties=field_uri("item:Attachments")).ids("t:AttachmentId")
+
+
+def field_uri(*names: str) -> str:
+    return "".join(f'<t:FieldURI FieldURI="{name}"/>' for name in names)
+
+
+def header_property(name: str) -> str:
+    return f'<t:ExtendedFieldURI DistinguishedPropertySetId="InternetHeaders" PropertyName="{name}" PropertyType="String"/>'
+
+
+def tag_property(tag: str, kind: str = "String") -> str:
+    return f'<t:ExtendedFieldURI PropertyTag="{tag}" PropertyType="{kind}"/>'
+
+
+def item_shape(properties: str = "", base: str = "IdOnly", options: str = "") -> str:
+    more = f"<t:AdditionalProperties>{properties}</t:AdditionalProperties>" if properties else ""
+    return f"<m:ItemShape><t:BaseShape>{base}</t:BaseShape>{options}{more}</m:ItemShape>"
+
+
+def sync_items(state: str = "", limit: int = 512, properties: str = "", folder: str = INBOX, base: str = "IdOnly") -> str:
+    sync_state = f"<m:SyncState>{state}</m:SyncState>" if state else ""
+    return (
+        f"<m:SyncFolderItems>{item_shape(properties, base)}<m:SyncFolderId>{folder}</m:SyncFolderId>{sync_state}"
+        f"<m:MaxChangesReturned>{limit}</m:MaxChangesReturned></m:SyncFolderItems>"
+    )
+
+
+def get_items(ids: tuple[str, ...], properties: str = "", base: str = "IdOnly", options: str = "") -> str:
+    wanted = "".join(f'<t:ItemId Id="{each}"/>' for each in ids)
+    return f"<m:GetItem>{item_shape(properties, base, options)}<m:ItemIds>{wanted}</m:ItemIds></m:GetItem>"
