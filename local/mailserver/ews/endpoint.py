@@ -56,33 +56,33 @@ class EwsEndpoint:
         self._stopping.set()
 
     def handle(self, request: Request) -> Reply:
-        asked: Envelope | SoapFault
-        try:
-            asked = envelope.read_envelope(request.body)
-        except SoapFault as fault:
-            asked = fault
+        asked = _read(request)
         operation = asked.operation if isinstance(asked, Envelope) else ""
-        target = self._target(asked) if isinstance(asked, Envelope) else request.headers.get("x-anchormailbox")
-        account: Account | None = None
-        code = ""
+        signed_in = authenticate(request, self._accounts, self._schemes)
+        account = signed_in if isinstance(signed_in, Account) else None
+        target = self._target(asked, request, account)
+
+        def record(status: int, code: str) -> None:
+            self._journal.record(Asked("ews", operation, target, status, code, account.username if account else None))
+
         try:
-            reply = self._broken(target, operation)
-            if reply is None:
-                signed_in = authenticate(request, self._accounts, self._schemes)
-                if isinstance(signed_in, Challenge):
-                    reply = signed_in.reply
-                else:
-                    account = signed_in
-                    target = target or account.mailbox
-                    reply, code = self._answer(asked, account, target)
-                    reply = self._spoiled(reply, target, operation)
+            reply, code = self._reply(asked, signed_in, target, operation)
         except Disconnect:
-            self._journal.record(
-                Asked("ews", operation, target, 0, code or "Disconnect", account.username if account else None)
-            )
+            record(0, "Disconnect")
             raise
-        self._journal.record(Asked("ews", operation, target, reply.status, code, account.username if account else None))
+        record(reply.status, code)
         return self._finished(reply, request)
+
+    def _reply(
+        self, asked: Envelope | SoapFault, signed_in: Account | Challenge, target: str | None, operation: str
+    ) -> tuple[Reply, str]:
+        broken = self._broken(target, operation)
+        if broken is not None:
+            return broken, ""
+        if isinstance(signed_in, Challenge):
+            return signed_in.reply, ""
+        reply, code = self._answer(asked, signed_in, target)
+        return self._spoiled(reply, target, operation), code
 
     def _answer(self, asked: Envelope | SoapFault, account: Account, target: str | None) -> tuple[Reply, str]:
         try:
@@ -133,8 +133,11 @@ class EwsEndpoint:
         except NoSuchMailbox:
             return None
 
-    def _target(self, asked: Envelope) -> str | None:
-        """Whose mailbox a request is about: impersonated, named, or told by its ids."""
+    def _target(self, asked: Envelope | SoapFault, request: Request, account: Account | None) -> str | None:
+        """Whose mailbox a request is about: impersonated, named, told by its ids, else the caller's own."""
+        own = account.mailbox if account is not None else request.headers.get("x-anchormailbox")
+        if isinstance(asked, SoapFault):
+            return own
         if asked.impersonated is not None:
             return asked.impersonated[1]
         named = asked.element.findtext(".//t:Mailbox/t:EmailAddress", None, NAMES)
@@ -145,7 +148,7 @@ class EwsEndpoint:
                 return self._store.mailbox_of_id(element.get("Id", "")).address
             except (ValueError, NoSuchMailbox):
                 continue
-        return None
+        return own
 
     def _broken(self, target: str | None, operation: str) -> Reply | None:
         """What happens instead of an answer, while such a fault is on."""
@@ -183,6 +186,14 @@ class EwsEndpoint:
         if self._compress and "gzip" in request.headers.get("accept-encoding", ""):
             reply.body = _compressed(reply)
         return reply
+
+
+def _read(request: Request) -> Envelope | SoapFault:
+    """The request, or why it is none: the caller has to sign in before he is told."""
+    try:
+        return envelope.read_envelope(request.body)
+    except SoapFault as fault:
+        return fault
 
 
 def _compressed(reply: Reply) -> Body:

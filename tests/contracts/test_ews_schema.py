@@ -1,0 +1,202 @@
+"""What the local mail server says, and what exchangelib asks it, is valid by Microsoft's own schemas."""
+
+from collections.abc import Iterator
+from itertools import batched
+from pathlib import Path
+
+import pytest
+from exchangelib import BASIC, IMPERSONATION, Account, Configuration, Credentials, EWSTimeZone
+from exchangelib.protocol import close_connections
+from exchangelib.version import EXCHANGE_2019, Version
+from lxml import etree
+
+from local.mailserver import FaultKind, MailServer
+from local.mailserver.web import Reply, Request
+from tests.unit.mailserver.messages import a_file, a_message, an_attached_message, with_attachments
+from tests.unit.mailserver.soap import (
+    INBOX,
+    NAMES,
+    Answer,
+    SoapClient,
+    field_uri,
+    header_property,
+    item_shape,
+    sync_items,
+    tag_property,
+)
+
+SHARED = Path(__file__).parents[2] / ".." / "shared"
+SCHEMA = SHARED / "ews-schema" / "messages.xsd"
+CORPUS = SHARED / "mail-corpus"
+ANNA = "anna@contoso.example"
+
+pytestmark = pytest.mark.skipif(not SCHEMA.exists(), reason="Microsoft's schemas are not here")
+
+EVERYTHING = (
+    header_property("X-MS-Exchange-Organization-AuthAs") + tag_property("0x7d") + field_uri("item:TextBody", "item:UniqueBody")
+)
+MIME = "<t:IncludeMimeContent>true</t:IncludeMimeContent>"
+FOLDER_SHAPE = "<m:FolderShape><t:BaseShape>AllProperties</t:BaseShape></m:FolderShape>"
+INVITATION = 'MIME-Version: 1.0\r\nContent-Type: text/calendar; method="{}"\r\n'
+
+
+@pytest.fixture(scope="module")
+def schema() -> etree.XMLSchema:
+    return etree.XMLSchema(etree.parse(SCHEMA))
+
+
+@pytest.fixture
+def server() -> Iterator[MailServer]:
+    with MailServer() as server:
+        server.add_mailbox(ANNA, "Anna", password="pw")
+        server.add_account("service", "pw", impersonation=True)
+        yield server
+
+
+@pytest.fixture
+def anna(server: MailServer) -> Iterator[SoapClient]:
+    client = SoapClient(server, ANNA, "pw")
+    yield client
+    client.close()
+
+
+def assert_valid(answer: Answer, schema: etree.XMLSchema) -> None:
+    assert answer.status == 200, answer.content
+    assert_valid_body(answer.content, schema)
+
+
+def assert_valid_body(envelope: bytes, schema: etree.XMLSchema) -> None:
+    body = etree.fromstring(envelope, etree.XMLParser(huge_tree=True)).find("s:Body", NAMES)
+    assert body is not None
+    alone = etree.fromstring(etree.tostring(body[0]), etree.XMLParser(huge_tree=True))
+    assert schema.validate(alone), schema.error_log
+
+
+def deliver_all_kinds(server: MailServer) -> None:
+    server.deliver(a_message("a & b < c > d \" ' \x01 ]]>", headers="X-Odd: \x02 <&>\r\nReply-To: r@x.example\r\n"), [ANNA])
+    server.deliver(b"", [ANNA])
+    server.deliver(b"From: ,,;\r\nTo: <>\r\nCc: undisclosed-recipients:;\r\nSender: @\r\n\r\n\xff\xfe\x00", [ANNA])
+    parts = a_file("ä & <b>.bin", b"x"), a_file("large.bin", bytes(500_000)), an_attached_message(a_message("Inner"))
+    server.deliver(with_attachments(*parts), [ANNA], internal=True)
+    for method in ("REQUEST", "CANCEL", "REPLY"):
+        server.deliver(a_message(text="BEGIN:VCALENDAR", headers=INVITATION.format(method)), [ANNA])
+    server.put(a_message(), ANNA, "inbox", draft=True)
+    server.put(a_message(), ANNA, "inbox", from_me=True)
+
+
+OPERATIONS = {
+    "SyncFolderItems of all": sync_items(base="AllProperties", properties=EVERYTHING),
+    "SyncFolderItems of ids": sync_items(limit=2),
+    "SyncFolderItems refused": sync_items("junk"),
+    "SyncFolderItems elsewhere": sync_items(folder='<t:FolderId Id="junk"/>'),
+    "SyncFolderHierarchy": f"<m:SyncFolderHierarchy>{FOLDER_SHAPE}</m:SyncFolderHierarchy>",
+    "SyncFolderHierarchy refused": f"<m:SyncFolderHierarchy>{FOLDER_SHAPE}<m:SyncState>x</m:SyncState></m:SyncFolderHierarchy>",
+    "GetFolder": (
+        f'<m:GetFolder>{FOLDER_SHAPE}<m:FolderIds>{INBOX}<t:DistinguishedFolderId Id="root"/><t:FolderId Id="junk"/>'
+        '<t:DistinguishedFolderId Id="inbox"><t:Mailbox><t:EmailAddress>no@where.example</t:EmailAddress></t:Mailbox>'
+        "</t:DistinguishedFolderId></m:FolderIds></m:GetFolder>"
+    ),
+    "FindFolder": (
+        f'<m:FindFolder Traversal="Deep">{FOLDER_SHAPE}<m:ParentFolderIds><t:DistinguishedFolderId Id="root"/>'
+        '<t:FolderId Id="junk"/></m:ParentFolderIds></m:FindFolder>'
+    ),
+    "FindItem": (
+        f'<m:FindItem Traversal="Shallow">{item_shape(EVERYTHING, "AllProperties")}'
+        f'<m:IndexedPageItemView MaxEntriesReturned="3" Offset="1" BasePoint="Beginning"/><m:ParentFolderIds>{INBOX}'
+        '<t:FolderId Id="junk"/></m:ParentFolderIds></m:FindItem>'
+    ),
+    "GetItem of nothing": f'<m:GetItem>{item_shape()}<m:ItemIds><t:ItemId Id="junk"/></m:ItemIds></m:GetItem>',
+    "GetAttachment of none": '<m:GetAttachment><m:AttachmentIds><t:AttachmentId Id="j"/></m:AttachmentIds></m:GetAttachment>',
+    "DeleteItem of none": '<m:DeleteItem DeleteType="HardDelete"><m:ItemIds><t:ItemId Id="j"/></m:ItemIds></m:DeleteItem>',
+    "ConvertId": (
+        '<m:ConvertId DestinationFormat="EntryId"><m:SourceIds><t:AlternateId Id="junk" Format="EwsId" Mailbox="m"/>'
+        "</m:SourceIds></m:ConvertId>"
+    ),
+}
+
+
+@pytest.mark.parametrize("operation", OPERATIONS.values(), ids=OPERATIONS.keys())
+def test_requests_of_these_tests_and_their_replies_are_valid(
+    server: MailServer, anna: SoapClient, schema: etree.XMLSchema, operation: str
+) -> None:
+    deliver_all_kinds(server)
+    names = " ".join(f'xmlns:{prefix}="{uri}"' for prefix, uri in NAMES.items())
+    assert_valid_body(f"<s:Envelope {names}><s:Body>{operation}</s:Body></s:Envelope>".encode(), schema)
+    assert_valid(anna.ask(operation), schema)
+
+
+def test_items_attachments_and_changes_are_valid(server: MailServer, anna: SoapClient, schema: etree.XMLSchema) -> None:
+    deliver_all_kinds(server)
+    ids = server.items(ANNA)
+    for base in ("IdOnly", "Default", "AllProperties"):
+        answer = anna.get(*ids, base=base, properties=EVERYTHING, options=MIME)
+        assert_valid(answer, schema)
+        assert set(answer.codes) == {"NoError"}
+    attachments = anna.get(*ids, base="AllProperties").ids("t:AttachmentId")
+    assert_valid(anna.attachments(*attachments, "junk"), schema)
+    assert_valid(anna.attachments(*attachments, shape=f"<m:AttachmentShape>{MIME}</m:AttachmentShape>"), schema)
+    state = anna.sync().sync_state
+    server.mark_read(ANNA, ids[0])
+    server.touch(ANNA, ids[1])
+    delete = f'<m:DeleteItem DeleteType="MoveToDeletedItems"><m:ItemIds><t:ItemId Id="{ids[2]}"/></m:ItemIds></m:DeleteItem>'
+    assert_valid(anna.ask(delete), schema)
+    changes = anna.sync(state)
+    assert_valid(changes, schema)
+    assert [kind for kind, _ in changes.changes()] == ["ReadFlagChange", "Update", "Delete"]
+
+
+def test_errors_on_request_are_valid(server: MailServer, anna: SoapClient, schema: etree.XMLSchema) -> None:
+    (item,) = server.deliver(with_attachments(a_file("a", b"a")), [ANNA])
+    server.faults.add(FaultKind.UNREADABLE_ITEM, ANNA, item=item, code="ErrorContentConversionFailed")
+    assert_valid(anna.get(item), schema)
+    server.faults.add(FaultKind.INVALID_SYNC_STATE, ANNA, count=1)
+    assert_valid(anna.sync(), schema)
+    server.faults.add(FaultKind.FOLDER_GONE, ANNA, count=1)
+    assert_valid(anna.sync(), schema)
+    server.faults.add(FaultKind.ERROR, ANNA, code="ErrorMailboxStoreUnavailable", count=1)
+    assert_valid(anna.sync(), schema)
+
+
+@pytest.mark.skipif(not CORPUS.exists(), reason="the mail corpus is not here")
+def test_every_file_of_the_corpus_is_listed_and_readable(server: MailServer, anna: SoapClient, schema: etree.XMLSchema) -> None:
+    files = sorted(CORPUS.rglob("*.eml"))
+    delivered = {server.deliver(file.read_bytes(), [ANNA])[0] for file in files}
+    listed = anna.sync(properties=EVERYTHING)
+    assert_valid(listed, schema)
+    assert {each for _, each in listed.changes()} == delivered
+    for some in batched(sorted(delivered), 100, strict=False):
+        answer = anna.get(*some, base="AllProperties", properties=EVERYTHING, options=MIME)
+        assert_valid(answer, schema)
+        assert set(answer.codes) == {"NoError"}
+        attachments = answer.ids("t:AttachmentId")
+        read = anna.attachments(*attachments, shape=f"<m:AttachmentShape>{MIME}</m:AttachmentShape>")
+        assert_valid(read, schema)
+        assert set(read.codes) == {"NoError"}
+
+
+def test_what_exchangelib_asks_is_valid(server: MailServer, schema: etree.XMLSchema, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[bytes] = []
+    handle = server._ews.handle
+
+    def listen(request: Request) -> Reply:
+        asked.append(request.body)
+        return handle(request)
+
+    monkeypatch.setattr(server._ews, "handle", listen)
+    deliver_all_kinds(server)
+    configuration = Configuration(
+        service_endpoint=server.ews_url,
+        credentials=Credentials("service", "pw"),
+        auth_type=BASIC,
+        version=Version(EXCHANGE_2019),
+    )
+    account = Account(
+        ANNA, config=configuration, autodiscover=False, access_type=IMPERSONATION, default_timezone=EWSTimeZone("UTC")
+    )
+    items = [item for _, item in account.inbox.sync_items()]
+    fetched = list(account.fetch(items))
+    assert len(list(account.inbox.all())) == len(fetched) == 9
+    assert all(attachment.content for item in fetched for attachment in item.attachments if hasattr(attachment, "content"))
+    close_connections()
+    for body in asked:
+        assert_valid_body(body, schema)

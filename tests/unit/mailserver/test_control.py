@@ -1,0 +1,112 @@
+"""The server in a process of its own does for its client what the one in process does."""
+
+import inspect
+import json
+import signal
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+import requests
+
+from local.mailserver import FaultKind, MailServer, MailServerControl
+from local.mailserver.control import METHODS
+from local.mailserver.faults import Faults
+from local.mailserver.journal import Journal
+from local.mailserver.model import NoSuchFolder, NoSuchMailbox
+from local.mailserver.remote import RemoteFaults, RemoteJournal
+from tests.unit.mailserver.conftest import ANNA
+from tests.unit.mailserver.messages import a_message
+
+ROOT = Path(__file__).parents[3]
+
+
+@pytest.fixture
+def control(server: MailServer) -> Iterator[MailServerControl]:
+    with MailServerControl(server.control_url) as control:
+        yield control
+
+
+def signature(function: Callable[..., object]) -> list[tuple[str, object]]:
+    return [(name, parameter.default) for name, parameter in inspect.signature(function).parameters.items()]
+
+
+@pytest.mark.parametrize("name", METHODS)
+def test_the_client_has_the_methods_of_the_server(name: str) -> None:
+    assert signature(getattr(MailServerControl, name)) == signature(getattr(MailServer, name))
+
+
+def test_its_faults_and_requests_have_them_too() -> None:
+    for name in ("add", "clear"):
+        assert signature(getattr(RemoteFaults, name)) == signature(getattr(Faults, name))
+    for name in ("of", "count", "clear"):
+        assert signature(getattr(RemoteJournal, name)) == signature(getattr(Journal, name))
+
+
+def test_everything_can_be_done_from_outside(server: MailServer, control: MailServerControl) -> None:
+    control.add_mailbox("new@contoso.example", "New", password="pw", aliases=["alias@contoso.example"])
+    (first,) = control.deliver(a_message(), ["alias@contoso.example"], datetime(2026, 11, 2, tzinfo=UTC), internal=True)
+    draft = control.put(a_message(), "new@contoso.example", "drafts", draft=True)
+    assert control.items("new@contoso.example", "drafts") == [draft]
+    control.mark_read("new@contoso.example", first)
+    control.touch("new@contoso.example", first)
+    assert server.store.mailbox("new@contoso.example").item(first).is_read
+    moved = control.move("new@contoso.example", first, "archive")
+    control.remove("new@contoso.example", moved)
+    assert control.items("new@contoso.example") == control.items("new@contoso.example", "archive") == []
+    folder = control.add_folder("new@contoso.example", "Project")
+    control.remove_folder("new@contoso.example", folder)
+    control.invalidate_sync_states("new@contoso.example")
+    control.set_mailbox_enabled("new@contoso.example", False)
+    control.add_account("ops", "pw", impersonation=[ANNA], full_access=["*"])
+    control.set_password("ops", "other")
+    control.set_account_enabled("ops", False)
+    control.add_application("app", "secret")
+    control.add_managed_identity()
+    control.revoke_tokens()
+    assert server.accounts.sign_in("ops", "other") is not None
+
+
+def test_faults_and_requests_are_reached_from_outside(server: MailServer, control: MailServerControl) -> None:
+    number = control.faults.add(FaultKind.UNAVAILABLE, operation="", seconds=7, count=2)
+    reply = requests.post(server.ews_url, b"", timeout=20)
+    assert (reply.status_code, reply.headers["Retry-After"]) == (503, "7")
+    control.faults.clear(number)
+    requests.post(server.ews_url, b"", timeout=20)
+    assert [asked.status for asked in control.requests.of(head="ews")] == [503, 401]
+    control.requests.clear()
+    assert control.requests.count() == 0
+
+
+def test_what_does_not_exist_is_said_so(control: MailServerControl) -> None:
+    with pytest.raises(NoSuchMailbox):
+        control.deliver(a_message(), ["nobody@contoso.example"])
+    with pytest.raises(NoSuchFolder):
+        control.items(ANNA, "nowhere")
+    with pytest.raises(TypeError):
+        control.call("add_folder", wrong=1)
+
+
+def test_reset_empties_everything(server: MailServer, control: MailServerControl) -> None:
+    control.reset()
+    assert list(server.store) == []
+    with pytest.raises(NoSuchMailbox):
+        control.items(ANNA)
+
+
+@pytest.mark.parametrize("end", [signal.SIGTERM, signal.SIGINT])
+def test_the_process_prints_its_addresses_serves_and_stops_cleanly(end: signal.Signals) -> None:
+    command = [sys.executable, "-m", "local.mailserver", "--ews-port", "0", "--smtp-port", "0"]
+    with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:  # noqa: S603  # this very program
+        assert process.stdout is not None
+        assert process.stderr is not None
+        addresses = json.loads(process.stdout.readline())
+        with MailServerControl(addresses["control_url"]) as control:
+            control.add_mailbox(ANNA)
+            assert len(control.deliver(a_message(), [ANNA])) == 1
+        process.send_signal(end)
+        assert process.wait(timeout=15) == 0
+        assert process.stderr.read() == ""
