@@ -139,7 +139,9 @@ def _blocks(chunks: Iterable[bytes]) -> Iterator[bytes]:
     for chunk in chunks:
         waiting += chunk
         while len(waiting) >= _BLOCK:
-            yield bytes(waiting[:_BLOCK])
+            with memoryview(waiting) as view:
+                block = view[:_BLOCK].tobytes()
+            yield block
             del waiting[:_BLOCK]
     if waiting:
         yield bytes(waiting)

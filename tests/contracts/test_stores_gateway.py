@@ -1,0 +1,395 @@
+"""The gateways to the Table service: limits that the emulator does not check, and what happens when the wire fails."""
+
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from shared.domain.configuration import WorkloadSchedule
+from shared.domain.errors import Busy, InvalidRecord, Throttled, TransientError, Unreachable
+from shared.domain.ledger import LedgerCommit
+from shared.ports import Stores
+from shared.stores.account import Account, InvalidConnection, StorageConnection, account_of
+from shared.stores.azure import azure_stores
+from shared.stores.failures import StorageRefused
+from shared.stores.tables.fast import FastGateway
+from shared.stores.tables.gateway import (
+    Entity,
+    Gateway,
+    Query,
+    RowChanged,
+    RowExists,
+    RowMissing,
+    Value,
+    Verb,
+    cut_transactions,
+    operation,
+    rows_of,
+)
+from shared.stores.tables.sdk import SdkGateway
+from shared.stores.tables.transport import Connections, NoReply, NotSent, Reply
+from tests.contracts.conftest import SECRETS_KEY
+from tests.contracts.records import INCOMING, NOW, a_mailbox, a_run, a_state, an_alert, an_email, an_item
+
+type Fault = Callable[[Callable[[], Reply]], Reply]
+
+
+@dataclass
+class Wire:
+    """Sends for real, except where a fault waits: the next request that `matches` meets it."""
+
+    real: Connections
+    matches: str = ""
+    faults: list[Fault] = field(default_factory=list)
+    sent: list[str] = field(default_factory=list)
+    slept: list[float] = field(default_factory=list)
+
+    def __call__(self, method: str, url: str, headers: Mapping[str, str], body: bytes | None) -> Reply:
+        self.sent.append(f"{method} {url}")
+        if self.faults and self.matches in f"{method} {url} {body!r}":
+            return self.faults.pop(0)(lambda: self.real(method, url, headers, body))
+        return self.real(method, url, headers, body)
+
+    def fail(self, matches: str, *faults: Fault) -> None:
+        self.matches, self.faults = matches, list(faults)
+        self.sent.clear()
+        self.slept.clear()
+
+
+def never_sent(_: Callable[[], Reply]) -> Reply:
+    raise NotSent("refused")
+
+
+def lost_before(_: Callable[[], Reply]) -> Reply:
+    raise NoReply("reset")
+
+
+def lost_after(real: Callable[[], Reply]) -> Reply:
+    real()
+    raise NoReply("reset")
+
+
+def answering(status: int, code: str = "", **headers: str) -> Fault:
+    body = json.dumps({"odata.error": {"code": code, "message": {"lang": "en", "value": "no"}}}).encode()
+    return lambda _: Reply(status, {name.replace("_", "-"): value for name, value in headers.items()}, body)
+
+
+@pytest.fixture
+def wire(connection: StorageConnection) -> Wire:
+    return Wire(Connections(account_of(connection).table_endpoint))
+
+
+@pytest.fixture
+def faulty(connection: StorageConnection, prefix: str, wire: Wire) -> Stores:
+    """Stores on Azurite over a wire that fails on demand; nobody waits."""
+    stores = azure_stores(connection, secrets_key=SECRETS_KEY, prefix=prefix, gateway=lambda account: over(account, wire))
+    stores.ledger.commit(a_mailbox().id, INCOMING, None, LedgerCommit(a_state("before"), items=(an_item(),)))
+    stores.mailboxes.create(a_mailbox(), {})
+    stores.activities.create([an_email("before")])
+    stores.runs.put(a_run())
+    return stores
+
+
+def over(account: Account, wire: Wire) -> FastGateway:
+    return FastGateway(account, SdkGateway(account).create_table, wire, wire.slept.append)
+
+
+# ---- the wire fails
+
+
+@pytest.mark.parametrize("happened", [True, False])
+def test_a_lost_reply_to_a_commit_is_told_and_settled_by_its_nonce(faulty: Stores, wire: Wire, *, happened: bool) -> None:
+    before = faulty.ledger.head(a_mailbox().id, INCOMING, NOW)
+    wire.fail("$batch", lost_after if happened else lost_before)
+    with pytest.raises(TransientError):
+        faulty.ledger.commit(a_mailbox().id, INCOMING, before.etag, LedgerCommit(a_state("ours"), items=(an_item(2),)))
+    assert len(wire.sent) == 1
+    found = faulty.ledger.head(a_mailbox().id, INCOMING, NOW)
+    assert found.state == (a_state("ours") if happened else before.state)
+
+
+def test_a_lost_reply_to_a_new_email_is_told_and_its_repetition_finds_it(faulty: Stores, wire: Wire) -> None:
+    wire.fail("$batch", lost_after)
+    with pytest.raises(TransientError):
+        faulty.activities.create([an_email()])
+    (found,) = faulty.activities.create([an_email()])
+    assert (found.record, found.created) == (an_email().activity, False)
+
+
+def test_what_is_the_same_when_done_twice_is_repeated(faulty: Stores, wire: Wire) -> None:
+    wire.fail("Runs", lost_after, lost_before, lost_after)
+    faulty.runs.put(a_run(2))
+    wire.fail("Mailboxes", lost_after, answering(500, "InternalError"))
+    assert faulty.mailboxes.get(a_mailbox().id) is not None
+    assert len(faulty.runs.list(a_run().mailbox_id).items) == 2
+
+
+def test_repetition_ends(faulty: Stores, wire: Wire) -> None:
+    wire.fail("Runs", *[lost_before] * 20)
+    with pytest.raises(Unreachable):
+        faulty.runs.put(a_run(2))
+    assert len(wire.sent) == 4
+    assert sum(wire.slept) < 5
+
+
+def test_what_was_never_sent_is_sent_again(faulty: Stores, wire: Wire) -> None:
+    before = faulty.ledger.head(a_mailbox().id, INCOMING, NOW)
+    wire.fail("$batch", never_sent, answering(503, "ServerBusy"), answering(429, Retry_After="1"))
+    faulty.ledger.commit(a_mailbox().id, INCOMING, before.etag, LedgerCommit(a_state("ours"), items=(an_item(2),)))
+    assert faulty.ledger.head(a_mailbox().id, INCOMING, NOW).state == a_state("ours")
+
+
+def test_a_long_wait_is_left_to_the_caller(faulty: Stores, wire: Wire) -> None:
+    wire.fail("Mailboxes", answering(503, "ServerBusy", Retry_After="42"))
+    with pytest.raises(Throttled) as caught:
+        faulty.mailboxes.get(a_mailbox().id)
+    assert caught.value.retry_after == timedelta(seconds=42)
+    assert wire.slept == []
+
+
+@pytest.mark.parametrize("code", ["OperationTimedOut", "InternalError", ""])
+def test_an_insert_that_may_have_happened_is_not_repeated(faulty: Stores, wire: Wire, code: str) -> None:
+    wire.fail("$batch", answering(500, code))
+    with pytest.raises(Busy):
+        faulty.activities.create([an_email()])
+    assert len(wire.sent) == 1
+
+
+def test_a_reply_that_is_cut_short_is_no_answer(faulty: Stores, wire: Wire) -> None:
+    def cut_short(real: Callable[[], Reply]) -> Reply:
+        reply = real()
+        return Reply(reply.status, reply.headers, reply.body[: len(reply.body) // 2])
+
+    wire.fail("$batch", cut_short)
+    with pytest.raises(Unreachable):
+        faulty.activities.create([an_email()])
+    wire.fail("Mailboxes", cut_short)
+    with pytest.raises(Unreachable):
+        faulty.mailboxes.get(a_mailbox().id)
+
+
+@pytest.mark.parametrize("body", [b"<html>hello</html>", b"[]", b'{"value":[1]}', b"\xff"])
+def test_an_answer_of_another_protocol_is_no_answer(faulty: Stores, wire: Wire, body: bytes) -> None:
+    wire.fail("Mailboxes", lambda _: Reply(200, {}, body))
+    with pytest.raises(Unreachable):
+        faulty.mailboxes.get(a_mailbox().id)
+
+
+def test_a_refused_signature_says_what_to_check(faulty: Stores, wire: Wire) -> None:
+    wire.fail("Mailboxes", answering(403, "AuthenticationFailed"))
+    with pytest.raises(StorageRefused) as caught:
+        faulty.mailboxes.get(a_mailbox().id)
+    assert "key" in caught.value.remedy
+
+
+def test_a_wrong_key_is_refused(connection: StorageConnection) -> None:
+    wrong = StorageConnection((connection.connection_string or "").replace("AccountKey=Eby", "AccountKey=Abc"))
+    with pytest.raises(StorageRefused):
+        FastGateway(account_of(wrong), lambda _: None).get("Mailboxes", "p", "r")
+
+
+@pytest.mark.parametrize("kind", ["fast", "sdk"])
+def test_a_server_that_is_not_there_is_unreachable(kind: str) -> None:
+    nowhere = account_of(StorageConnection("AccountName=a;AccountKey=aaaa;TableEndpoint=http://127.0.0.1:1/a"))
+    gateway: Gateway = SdkGateway(nowhere) if kind == "sdk" else FastGateway(nowhere, lambda _: None, sleep=lambda _: None)
+    with pytest.raises(Unreachable):
+        gateway.get("Mailboxes", "p", "r")
+
+
+def test_alerts_raised_by_two_at_once_keep_their_first_time(faulty: Stores, wire: Wire) -> None:
+    def overtaken(real: Callable[[], Reply]) -> Reply:
+        faulty.alerts.put(an_alert(raised_on=NOW - timedelta(hours=1)))
+        return real()
+
+    faulty.alerts.put(an_alert("mailbox:2"))
+    wire.fail("POST", overtaken)
+    faulty.alerts.put(an_alert(raised_on=NOW))
+    (found,) = faulty.alerts.list("mailbox:1").items
+    assert (found.first_raised_on, found.raised_on) == (NOW - timedelta(hours=1), NOW)
+
+
+# ---- what it costs
+
+
+def test_an_idle_poll_costs_three_requests(faulty: Stores, wire: Wire) -> None:
+    wire.fail("")
+    found = faulty.mailboxes.get(a_mailbox().id)
+    faulty.ledger.head(a_mailbox().id, INCOMING, NOW)
+    assert found is not None
+    faulty.mailboxes.reschedule(a_mailbox().id, INCOMING, WorkloadSchedule(due=NOW))
+    assert len(wire.sent) == 3
+
+
+# ---- both gateways
+
+
+@pytest.fixture(params=["fast", "sdk"])
+def gateway(request: pytest.FixtureRequest, connection: StorageConnection) -> Gateway:
+    account = account_of(connection)
+    sdk = SdkGateway(account)
+    return sdk if request.param == "sdk" else FastGateway(account, sdk.create_table)
+
+
+def test_values_survive(gateway: Gateway, prefix: str) -> None:
+    time = datetime(2026, 1, 2, 3, 4, 5, 6, tzinfo=UTC)
+    columns: dict[str, Value] = {"text": "ü\x00\u2028", "number": -5, "large": 2**40, "yes": True, "time": time}
+    etag = gateway.write(f"{prefix}T", operation(Verb.INSERT, "p", "r", columns))
+    found = gateway.get(f"{prefix}T", "p", "r")
+    assert found is not None
+    assert found.etag == etag
+    assert (found.columns["text"], found.columns["number"], found.columns["yes"]) == ("ü\x00\u2028", -5, True)
+    assert int(str(found.columns["large"])) == 2**40
+    assert datetime.fromisoformat(str(found.columns["time"])) == time
+
+
+def test_every_refusal_of_a_row_has_its_name_and_its_place(gateway: Gateway, prefix: str) -> None:
+    table = f"{prefix}T"
+    first = gateway.write(table, operation(Verb.INSERT, "p", "r", {"a": 1}))
+    gateway.write(table, operation(Verb.REPLACE, "p", "r", {"a": 2}, first))
+    refusals = {
+        RowExists: operation(Verb.INSERT, "p", "r", {}),
+        RowChanged: operation(Verb.MERGE, "p", "r", {"a": 3}, first),
+        RowMissing: operation(Verb.DELETE, "p", "nothing"),
+    }
+    for error, refused in refusals.items():
+        with pytest.raises(error):
+            gateway.write(table, refused)
+        with pytest.raises(error) as caught:
+            gateway.transact(table, [operation(Verb.INSERT, "p", "other", {}), refused])
+        assert caught.value.index == 1
+    assert gateway.get(table, "p", "other") is None
+
+
+def test_rows_come_in_pages_in_the_order_of_their_keys(gateway: Gateway, prefix: str) -> None:
+    table = f"{prefix}T"
+    for partition in "ba":
+        gateway.transact(table, [operation(Verb.UPSERT, partition, f"{row:02}", {}) for row in range(5)])
+    found, after = list[Entity](), None
+    while True:
+        page, after = gateway.page(table, Query(first_row="01", before_row="04"), 2, after)
+        assert len(page) <= 2
+        found += page
+        if after is None:
+            break
+    assert [(each.partition, each.row) for each in found] == [(p, f"{r:02}") for p in "ab" for r in (1, 2, 3)]
+    assert [each.row for each in gateway.page(table, rows_of("b", "03"))[0]] == ["03", "04"]
+
+
+def test_user_text_in_a_filter_stays_text(gateway: Gateway, prefix: str) -> None:
+    gateway.write(f"{prefix}T", operation(Verb.INSERT, "p", "r", {}))
+    assert gateway.page(f"{prefix}T", rows_of("x' or PartitionKey ne '"))[0] == []
+
+
+# ---- limits that Azurite does not check
+
+
+@pytest.mark.parametrize("key", ["a/b", "a\\b", "a#b", "a?b", "a\tb", "a\x7fb", "a\x9fb", "x" * 513, "\ud800"])
+def test_a_key_that_the_service_refuses_is_not_sent(key: str) -> None:
+    with pytest.raises(InvalidRecord):
+        operation(Verb.UPSERT, "p", key)
+    with pytest.raises(InvalidRecord):
+        operation(Verb.UPSERT, key, "r")
+
+
+@pytest.mark.parametrize(
+    "columns",
+    [
+        {f"c{number}": 1 for number in range(253)},
+        {"a-b": 1},
+        {"1a": 1},
+        {"": 1},
+        {"x" * 256: 1},
+        {"text": "x" * 32_769},
+        {"text": "😀" * 16_385},
+        {f"c{number}": "x" * 32_000 for number in range(17)},
+        {"number": 2**63},
+        {"time": datetime(1600, 12, 31, tzinfo=UTC)},
+    ],
+    ids=lambda columns: next(iter(columns))[:10],
+)
+def test_a_row_that_the_service_refuses_is_not_sent(columns: dict[str, str | int]) -> None:
+    with pytest.raises(InvalidRecord):
+        operation(Verb.UPSERT, "p", "r", columns)
+
+
+def test_a_row_as_large_as_the_service_takes_is_stored(gateway: Gateway, prefix: str) -> None:
+    columns = {f"c{number}": "x" * 32_768 for number in range(15)} | {f"n{number}": number for number in range(237)}
+    gateway.write(f"{prefix}T", operation(Verb.INSERT, "p", "r", columns))
+    found = gateway.get(f"{prefix}T", "p", "r")
+    assert found is not None
+    assert columns.items() <= found.columns.items()
+
+
+def test_transactions_are_cut_by_rows_and_by_bytes_and_keep_groups_together() -> None:
+    small = [operation(Verb.UPSERT, "p", f"{row}", {}) for row in range(250)]
+    assert [len(each) for each in cut_transactions([(each,) for each in small])] == [100, 100, 50]
+    assert [len(each) for each in cut_transactions([small[row : row + 3] for row in range(0, 249, 3)])] == [99, 99, 51]
+    large = [operation(Verb.UPSERT, "p", f"{row}", {"text": "日" * 30_000}) for row in range(100)]
+    cut = cut_transactions([(each,) for each in large])
+    assert sum(map(len, cut)) == 100
+    assert max(sum(each.size for each in transaction) for transaction in cut) <= 3.5 * 1024 * 1024
+    assert cut_transactions([]) == []
+
+
+# ---- accounts
+
+
+def test_the_emulator_is_where_it_always_is() -> None:
+    account = account_of(StorageConnection("UseDevelopmentStorage=true"))
+    assert account.table_endpoint == "http://127.0.0.1:10002/devstoreaccount1"
+    assert account.name == "devstoreaccount1"
+
+
+def test_a_connection_string_leads_to_the_cloud() -> None:
+    account = account_of(
+        StorageConnection("DefaultEndpointsProtocol=https;AccountName=a;AccountKey=Zm9v=;EndpointSuffix=core.windows.net")
+    )
+    assert (account.key, account.table_endpoint, account.queue_endpoint, account.blob_endpoint) == (
+        "Zm9v=",
+        "https://a.table.core.windows.net",
+        "https://a.queue.core.windows.net",
+        "https://a.blob.core.windows.net",
+    )
+
+
+@pytest.mark.parametrize("text", ["", "nonsense", "AccountName=a", "AccountKey=hush"])
+def test_a_connection_string_that_is_none_is_refused_without_telling_its_key(text: str) -> None:
+    with pytest.raises(InvalidConnection) as caught:
+        account_of(StorageConnection(text))
+    assert "hush" not in str(caught.value)
+
+
+@dataclass
+class Token:
+    token: str
+    expires_on: float
+
+
+class Identity:
+    def __init__(self) -> None:
+        self.asked = 0
+
+    def get_token(self, *scopes: str) -> Token:
+        self.asked += 1
+        assert scopes == ("https://storage.azure.com/.default",)
+        return Token(f"token{self.asked}", 4e9)
+
+
+def test_a_managed_identity_signs_with_a_token_that_is_kept() -> None:
+    account = account_of(StorageConnection(account_name="contoso", client_id="identity"))
+    account.__dict__["credential"] = identity = Identity()
+    seen: list[Mapping[str, str]] = []
+
+    def send(method: str, url: str, headers: Mapping[str, str], body: bytes | None) -> Reply:
+        assert (method, body) == ("GET", None)
+        assert url.startswith("/Mailboxes(")
+        seen.append(headers)
+        return Reply(404, {}, b"")
+
+    gateway = FastGateway(account, lambda _: None, send)
+    assert gateway.get("Mailboxes", "p", "r") is None
+    assert gateway.get("Mailboxes", "p", "r") is None
+    assert [headers["Authorization"] for headers in seen] == ["Bearer token1", "Bearer token1"]
+    assert identity.asked == 1
