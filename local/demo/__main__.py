@@ -1,4 +1,8 @@
-"""`python -m local.demo`: ONCE=1 ends after the summary, MAIL=folder takes your .eml files, SIZE=n is how much mail."""
+"""`python -m local.demo`. The environment says how:
+
+ONCE=1 ends after the summary, with status 0 only if every check is ok. MAIL=folder delivers your .eml files instead of the
+sample mail. SIZE=n is how many ordinary messages the sample mail has. OUT=folder takes demo.json and logs (default: build).
+"""
 
 import os
 import signal
@@ -10,7 +14,7 @@ from rich.console import Console
 
 from local.azurite import AzuriteMissing
 from local.demo.api import Refused
-from local.demo.machine import Machine
+from local.demo.machine import ROOT, Machine
 from local.demo.play import Play, play_folder, play_samples
 from local.processes import ChildFailed
 
@@ -37,9 +41,10 @@ def main() -> int:
 def _run(console: Console, *, once: bool, folder: str) -> int:
     size = _size(os.environ.get("SIZE") or str(_DEFAULT_SIZE))
     mail = _folder(folder) if folder else None
-    with console.status("starting") as status, Machine(tell=status.update) as machine:
+    out = Path(os.environ.get("OUT") or ROOT / "build")
+    with console.status("starting") as status, Machine(out / "logs", tell=status.update) as machine:
         status.stop()
-        play = Play(machine, console)
+        play = Play(machine, console, out / "demo.json")
         ok = play_folder(play, mail) if mail else play_samples(play, size)
         if not once:
             console.print("\nEverything keeps serving. Ctrl-C stops it.")

@@ -14,8 +14,6 @@ from local.azurite import Azurite
 from local.processes import Child, ChildFailed
 
 ROOT = Path(__file__).parents[2]
-LOGS = ROOT / "build" / "logs"
-
 type Tell = Callable[[str], None]
 
 
@@ -25,7 +23,7 @@ class Machine:
     Storage is kept in memory: each start begins with nothing.
     """
 
-    def __init__(self, logs: Path = LOGS, settings: Mapping[str, str] | None = None, tell: Tell = lambda _: None) -> None:
+    def __init__(self, logs: Path, settings: Mapping[str, str] | None = None, tell: Tell = lambda _: None) -> None:
         self.logs = logs
         self._settings = dict(settings or {})
         self._tell = tell

@@ -15,7 +15,7 @@ from local.demo.api import Api, run_function
 from local.demo.check import Checks, equal, none_of
 from local.demo.delivery import Post, deliver_all, open_mailboxes
 from local.demo.folder import Account, DeliveredFile, account, as_delivered, eml_files
-from local.demo.machine import ROOT, Machine
+from local.demo.machine import Machine
 from local.demo.misuse import check_misuse
 from local.demo.outcome import MailboxOutcome, Watched, read, wait_until_settled
 from local.demo.showing import Shown, check_samples
@@ -24,7 +24,6 @@ from local.mailserver.remote import MailServerControl
 from local.samples import sample_mail
 from local.samples.people import ANNA, PEOPLE, Standing
 
-RESULTS = ROOT / "build" / "demo.json"
 TIMER = "enumerate_mailboxes"
 _PATIENCE = 300.0
 """Seconds until the demo gives up waiting for the runs."""
@@ -36,6 +35,8 @@ class Play:
 
     machine: Machine
     console: Console
+    results: Path
+    """Where the summary is written."""
     checks: Checks = field(default_factory=Checks)
     started: float = field(default_factory=time.perf_counter)
 
@@ -165,8 +166,10 @@ def _report(play: Play, outcomes: Sequence[MailboxOutcome], counts: Mapping[str,
     with Api(play.machine.base_url, play.machine.key) as api:
         report.print_urls(play.console, _urls(play, api, outcomes))
     seconds = time.perf_counter() - play.started
-    play.console.print(f"\n{seconds:.0f} seconds in all. The summary is also in {RESULTS}")
-    report.write_json(RESULTS, outcomes, play.checks.made, {**counts, "seconds": round(seconds, 1)})
+    play.console.print(f"\n{seconds:.0f} seconds in all. The summary is also in {play.results}")
+    report.write_json(
+        play.results, outcomes, play.checks.made, {**counts, "seconds": round(seconds, 1), "processes": play.machine.children}
+    )
 
 
 def _urls(play: Play, api: Api, outcomes: Sequence[MailboxOutcome]) -> Mapping[str, str]:

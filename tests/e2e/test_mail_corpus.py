@@ -1,4 +1,4 @@
-"""Mail of many parsers' test collections, most of it broken: each file ends as an activity, or in quarantine with its raw form."""
+"""Mail of many parsers' test collections, most of it broken: a file ends as an activity, or in quarantine with its raw form."""
 
 from pathlib import Path
 
