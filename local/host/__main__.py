@@ -16,7 +16,6 @@ from local.host.errors import HostError
 from local.host.host import FunctionsHost
 from local.host.logs import log_to_terminal
 from local.host.settings import app_environment, read_local_settings
-from shared.settings import MissingSetting, read_settings
 
 ROOT = Path(__file__).parents[2]
 
@@ -34,7 +33,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         stop.wait()
         print("Stopping; running functions are given time to finish. Once more stops at once.", file=sys.stderr)
         host.stop()
-    except (HostError, MissingSetting) as error:
+    except HostError as error:
         print(f"error: {error}", file=sys.stderr)
         return 1
     except KeyboardInterrupt:
@@ -62,9 +61,15 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _check_own_settings(app_dir: Path) -> None:
-    """Sidesync itself would only miss a setting at its first invocation. Raises MissingSetting, HostError."""
-    if app_dir.resolve() == ROOT:
+    """Sidesync itself would only miss a setting at its first invocation. Raises HostError."""
+    if app_dir.resolve() != ROOT:
+        return
+    from shared.settings import MissingSetting, read_settings  # here, because another app may have a `shared` of its own
+
+    try:
         read_settings(app_environment(read_local_settings(app_dir), {}))
+    except MissingSetting as error:
+        raise HostError(str(error)) from error
 
 
 def _stop_on_signals() -> threading.Event:

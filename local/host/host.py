@@ -260,6 +260,7 @@ class FunctionsHost:
     def _wait_idle(self, deadline: float) -> bool:
         waits: list[Callable[[float], bool]] = [self._http.wait_idle]
         waits += [listener.wait_idle for listener in self._listeners]
+        waits.append(self._worker.wait_idle)
         return all([wait(max(0.0, deadline - time.monotonic())) for wait in waits])  # noqa: C419 - each gets its turn
 
 

@@ -23,11 +23,13 @@ _AZURITE = (
 
 _FEW_RETRIES: dict[str, Any] = {
     "retry_total": 2,
-    "initial_backoff": 1,
-    "increment_base": 2,
+    "initial_backoff": 0.3,
+    "increment_base": 1,
+    "random_jitter_range": 0,
     "connection_timeout": 5,
     "read_timeout": 60,
 }
+"""Two more attempts within two seconds: the listeners go on trying by themselves, and a stop does not wait for long."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,6 +7,7 @@ were missed. A lease on a second blob lets only one host fire. One run at a time
 import json
 import logging
 import threading
+import time
 from collections.abc import Callable
 from concurrent.futures import Future, wait
 from dataclasses import dataclass
@@ -72,6 +73,8 @@ class TimerListener:
         self._recovery_seconds = lock_recovery.total_seconds()
         self._status_blob = blobs.get_blob_client(CONTAINER, f"timers/{host_id}/Host.Functions.{name}/status")
         self._lock_blob = blobs.get_blob_client(CONTAINER, f"locks/{host_id}/Host.Functions.{name}.Listener")
+        self._lease = BlobLeaseClient(self._lock_blob)
+        self._renewed = 0.0
         self._stopping = threading.Event()
         self._idle = threading.Event()
         self._idle.set()
@@ -94,13 +97,13 @@ class TimerListener:
     def _listen(self) -> None:
         while not self._stopping.is_set():
             try:
-                lease = self._acquire()
+                self._acquire()
             except AzureError as error:
                 log.info("timer_lock_not_acquired", extra={"function": self._name, "error": type(error).__name__})
                 self._stopping.wait(self._recovery_seconds)
                 continue
             try:
-                self._fire_while_leading(lease)
+                self._fire_while_leading()
             except AzureError as error:
                 log.warning("timer_lock_lost", extra={"function": self._name, "error": type(error).__name__})
                 self._stopping.wait(1)
@@ -108,32 +111,39 @@ class TimerListener:
                 log.exception("timer_listener_failed", extra={"function": self._name})
                 self._stopping.wait(self._recovery_seconds)
             finally:
-                self._give_back(lease)
+                self._give_back()
 
-    def _acquire(self) -> BlobLeaseClient:
-        lease = BlobLeaseClient(self._lock_blob)
+    def _acquire(self) -> None:
+        """Always with the same lease id: after an outage the lease is still ours."""
         try:
-            lease.acquire(self._lock_seconds)
+            self._lease.acquire(self._lock_seconds)
         except ResourceNotFoundError:
             _create_empty(self._lock_blob)
-            lease.acquire(self._lock_seconds)
-        return lease
+            self._lease.acquire(self._lock_seconds)
+        self._renewed = time.monotonic()
 
-    def _give_back(self, lease: BlobLeaseClient) -> None:
+    def _renew(self) -> None:
+        self._lease.renew()
+        self._renewed = time.monotonic()
+
+    def _seconds_to_renewal(self) -> float:
+        return max(0.0, self._renewed + self._lock_seconds / 2 - time.monotonic())
+
+    def _give_back(self) -> None:
         try:
-            lease.release()
+            self._lease.release()
         except AzureError as error:
             log.debug("timer_lock_not_released", extra={"function": self._name, "error": type(error).__name__})
 
-    def _fire_while_leading(self, lease: BlobLeaseClient) -> None:
+    def _fire_while_leading(self) -> None:
         """Raises AzureError when the lease cannot be renewed."""
         status, past_due = self._recorded_status(_now())
         if past_due or self._run_on_startup:
-            status = self._fire(lease, _now(), status, past_due=past_due)
+            status = self._fire(_now(), status, past_due=past_due)
         while not self._stopping.is_set():
             due = self._schedule.next_after(_now())
-            if self._waited_for(due, lease):
-                status = self._fire(lease, due, status, past_due=False)
+            if self._waited_for(due):
+                status = self._fire(due, status, past_due=False)
 
     def _recorded_status(self, now: datetime) -> tuple[Status, bool]:
         """The stored status, and whether its next occurrence was missed. A changed schedule has missed nothing."""
@@ -148,21 +158,22 @@ class TimerListener:
             return Status(recorded.last, self._schedule.next_after(now), recorded.updated), False
         return recorded, now > recorded.next
 
-    def _waited_for(self, due: datetime, lease: BlobLeaseClient) -> bool:
+    def _waited_for(self, due: datetime) -> bool:
         """Whether `due` was reached before the host stopped; keeps the lease meanwhile."""
         while (remaining := (due - _now()).total_seconds()) > 0:
-            if self._stopping.wait(min(remaining, self._lock_seconds / 2)):
+            if self._stopping.wait(min(remaining, self._seconds_to_renewal())):
                 return False
-            lease.renew()
+            if self._seconds_to_renewal() == 0:
+                self._renew()
         return not self._stopping.is_set()
 
-    def _fire(self, lease: BlobLeaseClient, moment: datetime, status: Status, *, past_due: bool) -> Status:
+    def _fire(self, moment: datetime, status: Status, *, past_due: bool) -> Status:
         self._idle.clear()
         try:
             if self._stopping.is_set():
                 return status
             future = self._invoke(timer_call(status, past_due=past_due))
-            self._renew_until_done(lease, future)
+            self._renew_until_done(future)
             if future.cancelled():
                 return status  # abandoned at shutdown: past due at the next start
             fired = Status(moment, self._schedule.next_after(moment), _now())
@@ -171,10 +182,10 @@ class TimerListener:
             self._idle.set()
         return fired
 
-    def _renew_until_done(self, lease: BlobLeaseClient, future: Future[Outcome]) -> None:
+    def _renew_until_done(self, future: Future[Outcome]) -> None:
         while wait([future], self._lock_seconds / 2).not_done:
             try:
-                lease.renew()
+                self._renew()
             except AzureError as error:
                 # The function cannot be stopped; whoever has the lease now waits for the next occurrence.
                 log.warning("timer_lock_not_renewed", extra={"function": self._name, "error": type(error).__name__})

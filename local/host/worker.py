@@ -12,7 +12,7 @@ import sys
 import threading
 import uuid
 from collections.abc import Callable, Coroutine, Mapping, Sequence
-from concurrent.futures import Future
+from concurrent.futures import Future, wait
 from datetime import timedelta
 from pathlib import Path
 from types import SimpleNamespace
@@ -62,6 +62,10 @@ class Worker:
         self._running.add(future)
         future.add_done_callback(self._running.discard)
         return future
+
+    def wait_idle(self, seconds: float) -> bool:
+        """Whether everything that was invoked ended within the time."""
+        return not wait(list(self._running), seconds).not_done
 
     def abandon(self) -> None:
         """Cancels what has not finished. A thread cannot be stopped: it runs on, but nobody waits for its outcome."""
