@@ -51,6 +51,7 @@ _CODES: Mapping[type[SyncError], str] = {
         ErrorTimeoutExpired ErrorConnectionFailed ErrorConnectionFailedTransientError TransportError SOAPError
         MalformedResponseError RedirectError RelativeRedirect RequestException ConnectionError TimeoutError OSError
         HTTPError HTTPException XMLSyntaxError ExpatError""",
+    TransientError: "ResponseMessageError",  # any other code: a TransportError to exchangelib, but the server did answer
     AuthenticationFailed: """
         UnauthorizedError ErrorPasswordExpired ErrorPasswordChangeRequired ErrorInvalidClientAccessTokenRequest
         ErrorUnauthorizedClientAccessTokenRequest ErrorInvalidAuthorizationContext ErrorTokenSerializationDenied""",
@@ -91,21 +92,25 @@ def kind_of(code: str) -> type[SyncError]:
 
 def error_of(code: str, operation: str, retry_after: timedelta | None = None, *, profile_wide: bool = False) -> SyncError:
     """The error for an EWS response code; `operation` says what was tried, `profile_wide` whose credentials were used."""
-    kind, message = kind_of(code), f"{operation}: {code}"
-    if issubclass(kind, TransientError):
-        return kind(message, retry_after or _LONG_WAITS.get(code))
-    if issubclass(kind, AuthenticationFailed):
-        return kind(message, profile_wide=profile_wide)
-    return kind(message)
+    return _made(kind_of(code), f"{operation}: {code}", retry_after or _LONG_WAITS.get(code), profile_wide)
 
 
 def mapped(error: Exception, operation: str, *, profile_wide: bool = False) -> SyncError:
     """The error for a foreign exception, by the nearest of its classes that the table names. Raise it `from` the original."""
     if isinstance(error, SyncError):
         return error
-    classes = (cls.__name__ for cls in type(error).__mro__)
-    named = next((name for name in classes if name in _BY_NAME), type(error).__name__)
-    return error_of(named, operation, _seconds(getattr(error, "back_off", None)), profile_wide=profile_wide)
+    name = type(error).__name__
+    kind = next((_BY_NAME[cls.__name__] for cls in type(error).__mro__ if cls.__name__ in _BY_NAME), TransientError)
+    wait = _seconds(getattr(error, "back_off", None)) or _LONG_WAITS.get(name)
+    return _made(kind, f"{operation}: {name}", wait, profile_wide)
+
+
+def _made(kind: type[SyncError], message: str, retry_after: timedelta | None, profile_wide: bool) -> SyncError:
+    if issubclass(kind, TransientError):
+        return kind(message, retry_after)
+    if issubclass(kind, AuthenticationFailed):
+        return kind(message, profile_wide=profile_wide)
+    return kind(message)
 
 
 def _seconds(value: object) -> timedelta | None:
