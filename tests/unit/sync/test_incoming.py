@@ -1,23 +1,446 @@
 """What a run does with a mailbox, from one message to the next due time."""
 
-from shared.domain.choices import Verdict, Workload
-from shared.domain.email import ListOf
+from dataclasses import replace
+from datetime import timedelta
+
+import pytest
+
+from shared.domain.choices import (
+    Approval,
+    EmailDeliveryMethod,
+    Reason,
+    SenderOrigin,
+    Verdict,
+    Workload,
+    WorkloadStatus,
+)
+from shared.domain.configuration import Breaker, WorkloadSchedule
+from shared.domain.email import IncomingAttachment
+from shared.domain.errors import FolderNotFound, ItemRejected, ItemTooLarge, ItemUnreadable
+from shared.domain.ids import MailboxId, ProfileId
 from shared.domain.operations import RunOutcome
-from shared.stores.memory import memory_stores
-from shared.sync.incoming import IncomingSync
-from tests.builders import SettableClock, a_mailbox, a_message, a_sync_of, with_organisation
-from tests.unit.sync.in_memory_mail import InMemoryMail, Servers
+from shared.messages import Queue, SyncMailbox, SyncReason
+from shared.sync.budgets import ItemLimits, RunBudget
+from tests.builders import MONDAY, a_mailbox, a_message
+from tests.unit.sync.scene import Scene
+
+MINUTE = timedelta(minutes=1)
+
+# ---- what it stores
 
 
-def test_mail_becomes_activities_and_is_listed_under_the_mailbox() -> None:
-    anna, clock, mail = a_mailbox("anna"), SettableClock(), InMemoryMail()
-    stores = with_organisation(memory_stores(), anna)
-    for number in range(3):
-        mail.deliver(a_message(f"Offer {number}", attachments=[b"x" * number]))
-    sync = IncomingSync(stores, Servers(anna=mail), clock)
+def test_mail_becomes_activities_with_their_attachments() -> None:
+    scene = Scene()
+    scene.anna.deliver(a_message("Offer", attachments=[b"drawing", b"prices"]))
+    assert scene.run() is RunOutcome.COMPLETED
+    [activity_id] = scene.activity_ids()
+    attachments = scene.content(activity_id).attachments
+    assert [b"".join(scene.stores.blobs.read(each.blob)) for each in attachments] == [b"drawing", b"prices"]
+    assert scene.activity(activity_id).record.receiving_mailbox == scene.mailboxes["anna"].id
 
-    assert sync.run(a_sync_of(anna)) is RunOutcome.COMPLETED
-    listed = stores.timeline.list(ListOf.MAILBOX, anna.id).items
-    assert {entry.subject for entry in listed} == {"Offer 0", "Offer 1", "Offer 2"}
-    assert [item.verdict for item in stores.ledger.items(anna.id, Workload.INCOMING)] == [Verdict.PROMOTED] * 3
-    assert sync.run(a_sync_of(anna)) is RunOutcome.IDLE
+
+@pytest.mark.parametrize(
+    ("columns", "reason"),
+    [
+        ({"is_draft": True}, Reason.DRAFT),
+        ({"is_own_copy": True}, Reason.OWN_COPY),
+        ({"item_class": "IPM.Schedule.Meeting.Request"}, Reason.MEETING_MESSAGE),
+        ({"item_class": "IPM.Appointment"}, Reason.NOT_A_MESSAGE),
+        ({"size": 200_000_000}, Reason.TOO_LARGE),
+        ({"sender": "ben@contoso.example", "sender_origin": SenderOrigin.INTERNAL}, Reason.INTERNAL_SENDER),
+    ],
+)
+def test_what_is_not_relevant_is_left_in_the_mailbox_and_the_ledger_says_why(
+    columns: dict[str, object], reason: Reason
+) -> None:
+    scene = Scene()
+    scene.anna.deliver(a_message("Offer"), **columns)
+    scene.run()
+    assert scene.subjects() == []
+    assert scene.anna.fetched == []
+    assert [(item.verdict, item.reason) for item in scene.ledger().values()] == [(Verdict.SKIPPED, reason)]
+
+
+def test_mail_before_the_start_date_is_counted_and_leaves_no_row() -> None:
+    scene = Scene()
+    scene.anna.deliver(a_message("Ancient", received=MONDAY - timedelta(days=31)))
+    scene.run()
+    assert scene.ledger() == {}
+    assert scene.runs()[0].verdicts == {"skipped:before_start_date": 1}
+
+
+def test_a_sender_who_claims_an_own_address_from_outside_is_stored_and_marked() -> None:
+    scene = Scene()
+    scene.anna.deliver(a_message("Forged", sender="Ben@contoso.example"))
+    scene.run()
+    [activity_id] = scene.activity_ids()
+    assert scene.content(activity_id).sender_claims_own_address
+    assert [item.reason for item in scene.ledger().values()] == [Reason.SENDER_CLAIMS_OWN_ADDRESS]
+
+
+def test_a_draft_that_became_real_mail_is_stored() -> None:
+    scene = Scene()
+    ref = scene.anna.deliver(a_message("Offer"), is_draft=True)
+    scene.run()
+    scene.anna.change(ref, is_draft=False)
+    scene.run()
+    assert scene.subjects() == ["Offer"]
+    assert scene.verdicts() == [Verdict.PROMOTED]
+
+
+def test_changes_of_what_is_stored_change_nothing() -> None:
+    scene = Scene()
+    ref = scene.anna.deliver(a_message("Offer"))
+    scene.run()
+    before = scene.ledger()
+    scene.anna.mark_read(ref)
+    scene.anna.change(ref)
+    assert scene.run() is RunOutcome.COMPLETED
+    scene.anna.remove(ref)
+    assert scene.run() is RunOutcome.COMPLETED
+    assert scene.run() is RunOutcome.IDLE
+    assert scene.ledger() == before
+    assert scene.anna.fetched == [ref.id]
+
+
+def test_mail_that_is_gone_before_it_was_read_is_recorded_as_gone() -> None:
+    scene = Scene()
+    ref = scene.anna.deliver(a_message("Offer"))
+    scene.world.watch = lambda name: scene.anna.remove(ref) if name == "mail.fetch" else None
+    scene.run()
+    assert [(item.verdict, item.reason) for item in scene.ledger().values()] == [(Verdict.GONE, Reason.REMOVED_BEFORE_READ)]
+
+
+# ---- what it asks of the world
+
+
+def test_an_idle_poll_is_four_calls() -> None:
+    scene = Scene()
+    sync = scene.process()
+    for _ in range(2):
+        scene.world.calls.clear()
+        scene.messages += 1
+        outcome = sync.run(SyncMailbox("idle", scene.mailboxes["anna"].id, Workload.INCOMING))
+    assert outcome is RunOutcome.IDLE
+    calls = [call for call in scene.world.calls if call != "open"]
+    assert calls == ["mailboxes.get", "ledger.head", "mail.changes", "mailboxes.reschedule"]
+    assert scene.runs() == scene.runs()[:1], "idle polls write no run"
+
+
+def test_an_empty_mailbox_is_listed_from_its_start_only_once() -> None:
+    scene = Scene()
+    assert scene.run() is RunOutcome.COMPLETED
+    [mark] = scene.head().marks
+    assert (mark.watermark, mark.caught_up) == ("1:0", True)
+    assert scene.run() is RunOutcome.IDLE
+
+
+def test_a_page_of_98_emails_is_one_call_of_each_kind() -> None:
+    scene = Scene()
+    for number in range(98):
+        scene.anna.deliver(a_message(f"Offer {number}"))
+    assert scene.run() is RunOutcome.COMPLETED
+    calls = [call for call in scene.world.calls if not call.endswith(".next")]
+    assert calls == [
+        "mailboxes.get",
+        "profiles.get",
+        "ledger.head",
+        "open",
+        "mail.changes",
+        "ledger.commit",  # takes the lease
+        "mail.fetch",
+        "addresses.find",
+        "activities.create",
+        "timeline.put",
+        "ledger.commit",  # items and mark, and the lease is released
+        "mailboxes.reschedule",
+        "runs.put",
+    ]
+
+
+def test_the_next_page_is_listed_while_the_present_one_is_being_stored() -> None:
+    scene = Scene(budget=RunBudget(pages_before_backfill=20))
+    scene.anna.page_items = 2
+    for number in range(4):
+        scene.anna.deliver(a_message(f"Offer {number}"))
+    scene.run()
+    calls = scene.world.calls
+    second_listing = [place for place, call in enumerate(calls) if call == "mail.changes"][1]
+    first_page_commit = [place for place, call in enumerate(calls) if call == "ledger.commit"][1]
+    assert second_listing < first_page_commit
+
+
+# ---- budgets
+
+
+def test_a_first_listing_goes_on_through_the_backfill_queue() -> None:
+    scene = Scene()
+    scene.anna.page_items = 2
+    for number in range(6):
+        scene.anna.deliver(a_message(f"Offer {number}"))
+    assert scene.run() is RunOutcome.CONTINUED
+    [continuation] = scene.queued(Queue.SYNC_BACKFILL)
+    assert isinstance(continuation, SyncMailbox)
+    assert continuation.reason is SyncReason.CONTINUATION
+    schedule = scene.schedule()
+    assert schedule.queued_until == schedule.due == scene.clock() + scene.budget.queued_for
+    assert scene.run(reason=continuation.reason) is RunOutcome.COMPLETED
+    assert len(scene.subjects()) == 6
+
+
+def test_new_mail_that_exceeds_the_page_budget_goes_on_through_the_queue_of_new_mail() -> None:
+    scene = Scene(budget=RunBudget(pages=2))
+    scene.run()
+    scene.anna.page_items = 2
+    for number in range(6):
+        scene.anna.deliver(a_message(f"Offer {number}"))
+    assert scene.run() is RunOutcome.CONTINUED
+    assert len(scene.queued(Queue.SYNC_INCOMING)) == 1
+    scene.until_idle("anna")
+    assert len(scene.subjects()) == 6
+
+
+def test_a_run_whose_time_is_spent_commits_what_it_has_and_goes_on_where_it_stopped() -> None:
+    scene = Scene(budget=RunBudget(batch_items=1, time=MINUTE))
+    refs = [scene.anna.deliver(a_message(f"Offer {number}", received=MONDAY + number * MINUTE)) for number in range(6)]
+    scene.world.watch = lambda name: scene.clock.advance(MINUTE / 3) if name == "timeline.put" else None
+    assert scene.run() is RunOutcome.CONTINUED
+    assert 0 < len(scene.ledger()) < 6
+    scene.until_idle("anna")
+    assert len(scene.subjects()) == 6
+    assert set(scene.anna.fetched) == {ref.id for ref in refs}
+
+
+def test_a_lease_is_renewed_when_half_of_it_is_gone() -> None:
+    scene = Scene(budget=RunBudget(batch_items=100, time=timedelta(hours=1)))
+    for number in range(10):
+        scene.anna.deliver(a_message(f"Offer {number}"))
+    expiries = []
+
+    def watch(name: str) -> None:
+        if name == "mail.fetch.next":
+            scene.clock.advance(timedelta(minutes=10))
+            state = scene.head().state
+            assert state is not None
+            assert state.expires is not None
+            expiries.append(state.expires)
+            assert scene.clock() < state.expires, "the lease never expires while the holder works"
+
+    scene.world.watch = watch
+    scene.run()
+    assert len(set(expiries)) > 1
+
+
+def test_memory_is_bounded_by_the_size_of_a_batch() -> None:
+    scene = Scene(budget=RunBudget(batch_bytes=5000))
+    for number in range(6):
+        scene.anna.deliver(a_message(f"Offer {number}"))
+    scene.run()
+    assert scene.world.calls.count("activities.create") == 2
+
+
+# ---- items that fail
+
+
+def test_a_failing_item_is_tried_five_times_and_then_quarantined_with_its_raw_form() -> None:
+    scene = Scene()
+    bad = scene.anna.deliver(a_message("Bad"))
+    scene.anna.deliver(a_message("Good"))
+    scene.anna.unreadable[bad.id] = ItemUnreadable("cannot be converted")
+    scene.run()
+    assert scene.subjects() == ["Good"]
+    assert Verdict.FAILING in scene.verdicts()
+    for attempt in range(2, 6):
+        scene.clock.advance(timedelta(minutes=15))
+        assert scene.run() is RunOutcome.COMPLETED
+        [item] = [item for item in scene.ledger().values() if item.message_id == "bad@fabrikam.example"]
+        assert item.attempts == attempt
+    assert item.verdict is Verdict.QUARANTINED
+    [kept] = scene.stores.quarantine.list(scene.mailboxes["anna"].id).items
+    assert kept.raw_blob is not None
+    assert b"".join(scene.stores.blobs.read(kept.raw_blob)) == f"raw form of {bad.id}".encode()
+    assert (kept.attempts, kept.error, kept.detail) == (5, "item_unreadable", "cannot be converted")
+    assert [alert.code for alert in scene.alerts()] == ["item_quarantined"]
+    scene.clock.advance(timedelta(hours=1))
+    assert scene.run() is RunOutcome.IDLE
+
+
+def test_a_failing_item_that_recovers_is_stored_and_its_retry_is_done() -> None:
+    scene = Scene()
+    bad = scene.anna.deliver(a_message("Bad"))
+    scene.anna.unreadable[bad.id] = ItemTooLarge("too large for the moment")
+    scene.run()
+    scene.anna.unreadable.clear()
+    scene.clock.advance(timedelta(minutes=15))
+    scene.run()
+    assert scene.subjects() == ["Bad"]
+    assert scene.verdicts() == [Verdict.PROMOTED]
+    scene.clock.advance(timedelta(days=1))
+    assert scene.head().todos == ()
+
+
+def test_the_mailbox_is_due_when_a_retry_is() -> None:
+    scene = Scene(profile=None)
+    bad = scene.anna.deliver(a_message("Bad"))
+    scene.anna.unreadable[bad.id] = ItemUnreadable("cannot be converted")
+    scene.limits = ItemLimits(retry_after=timedelta(seconds=20))
+    scene.run()
+    assert scene.wait() == timedelta(seconds=20)
+
+
+def test_a_raw_form_that_cannot_be_read_is_noted() -> None:
+    scene = Scene(limits=ItemLimits(attempts=1))
+    bad = scene.anna.deliver(a_message("Bad"))
+    scene.anna.unreadable[bad.id] = ItemUnreadable("cannot be converted")
+    scene.anna.raw_fails[bad.id] = ItemUnreadable("no MIME either")
+    scene.run()
+    [kept] = scene.stores.quarantine.list(scene.mailboxes["anna"].id).items
+    assert kept.raw_blob is None
+    assert "no MIME either" in kept.detail
+
+
+def test_an_attachment_that_cannot_be_read_fails_its_own_message_only() -> None:
+    def chunks() -> object:
+        raise ItemUnreadable("the attachment is corrupt")
+
+    corrupt = IncomingAttachment("a.bin", "application/octet-stream", 3, chunks)  # type: ignore[arg-type]
+    scene = Scene()
+    scene.anna.deliver(a_message("Bad", attachments=[b"fine", corrupt]))
+    scene.anna.deliver(a_message("Good"))
+    scene.run()
+    assert scene.subjects() == ["Good"]
+    assert scene.verdicts() == sorted([Verdict.FAILING, Verdict.PROMOTED])
+
+
+def test_an_email_that_the_store_rejects_does_not_keep_the_others_out() -> None:
+    scene = Scene()
+    for subject in ("One", "Bad", "Two"):
+        scene.anna.deliver(a_message(subject))
+    create = scene.stores.activities.create
+
+    def rejecting(emails: object) -> object:
+        if any(email.activity.subject == "Bad" for email in emails):  # type: ignore[attr-defined]
+            raise ItemRejected("too many recipients")
+        return create(emails)  # type: ignore[arg-type]
+
+    scene.stores.activities.create = rejecting  # type: ignore[method-assign,assignment]
+    assert scene.run() is RunOutcome.COMPLETED
+    assert scene.subjects() == ["One", "Two"]
+    [bad] = [item for item in scene.ledger().values() if item.verdict is Verdict.FAILING]
+    assert bad.reason is Reason.REJECTED
+
+
+def test_an_item_that_the_server_passes_over_is_not_lost() -> None:
+    scene = Scene()
+    refs = [scene.anna.deliver(a_message(f"Offer {number}")) for number in range(3)]
+    fetch = scene.anna.fetch
+    scene.anna.fetch = lambda wanted: fetch([ref for ref in wanted if ref != refs[1]])  # type: ignore[method-assign,assignment]
+    scene.run()
+    assert scene.verdicts() == sorted([Verdict.FAILING, Verdict.PROMOTED, Verdict.PROMOTED])
+
+
+# ---- folders and watermarks
+
+
+def test_a_folder_that_is_gone_is_reported_and_the_mailbox_stays_on() -> None:
+    scene = Scene()
+    scene.anna.listing_fails = [FolderNotFound("no Inbox")]
+    assert scene.run() is RunOutcome.IDLE
+    assert [(alert.code, alert.parameters) for alert in scene.alerts()] == [("folder_not_found", {"folder": "Inbox"})]
+    assert (scene.schedule().status, scene.schedule().last_error) == (WorkloadStatus.FAILURE, "folder_not_found")
+    scene.run()
+    assert (scene.schedule().status, scene.schedule().last_error) == (WorkloadStatus.SUCCESS, None)
+
+
+def test_a_watermark_that_expires_between_two_pages_lists_the_folder_again() -> None:
+    scene = Scene(budget=RunBudget(pages_before_backfill=20))
+    scene.anna.page_items = 2
+    for number in range(6):
+        scene.anna.deliver(a_message(f"Offer {number}"))
+
+    def expire(name: str) -> None:
+        if name == "timeline.put" and scene.anna.generation == 1:
+            scene.anna.generation = 2
+
+    scene.world.watch = expire
+    scene.until_idle("anna")
+    assert len(scene.subjects()) == 6
+    assert len(scene.anna.fetched) == 6
+
+
+def test_a_server_that_promises_more_and_gives_nothing_is_a_failure_not_an_endless_loop() -> None:
+    scene = Scene()
+    scene.run()
+    changes = scene.anna.changes
+    scene.anna.changes = lambda *args: replace(changes(*args), more=True)  # type: ignore[method-assign]
+    assert scene.run() is RunOutcome.FAILED
+    assert scene.schedule().last_error == "unreachable"
+
+
+# ---- admission
+
+
+def test_an_unknown_mailbox_is_dropped() -> None:
+    assert Scene().process().run(SyncMailbox("m", MailboxId("unknown"), Workload.INCOMING)) is RunOutcome.UNKNOWN_MAILBOX
+
+
+@pytest.mark.parametrize(
+    ("changes", "reason"),
+    [
+        ({"active": False}, "mailbox_inactive"),
+        ({"approval": Approval.PENDING}, "not_approved"),
+        ({"incoming_method": EmailDeliveryMethod.NONE}, "method_none"),
+        ({"profile_id": None}, "no_profile"),
+    ],
+)
+def test_a_message_that_slips_through_to_an_ineligible_mailbox_is_refused_with_the_reason(
+    changes: dict[str, object], reason: str
+) -> None:
+    scene = Scene(mailboxes={"anna": a_mailbox("anna", **changes)})
+    scene.anna.deliver(a_message())
+    assert scene.run() is RunOutcome.REFUSED
+    assert scene.servers.attempts == []
+    assert scene.schedule().due is None
+    assert [(run.outcome, run.error) for run in scene.runs()] == [(RunOutcome.REFUSED, reason)]
+
+
+def test_a_mailbox_that_is_activated_while_its_message_is_refused_is_due() -> None:
+    scene = Scene(mailboxes={"anna": a_mailbox("anna", active=False)})
+
+    def activate(name: str) -> None:
+        if name == "mailboxes.reschedule" and not scene.stored_mailbox().record.active:
+            stored = scene.stored_mailbox()
+            schedule = {Workload.INCOMING: WorkloadSchedule(due=scene.clock())}
+            scene.stores.mailboxes.replace(replace(stored.record, active=True), stored.etag, schedule)
+
+    scene.world.watch = activate
+    assert scene.run() is RunOutcome.REFUSED
+    assert scene.wait() == timedelta()
+
+
+@pytest.mark.parametrize(("changes", "reason"), [({"active": False}, "profile_inactive"), (None, "unknown_profile")])
+def test_a_mailbox_whose_profile_cannot_be_used_is_refused_and_stays_due(
+    changes: dict[str, object] | None, reason: str
+) -> None:
+    scene = Scene()
+    if changes is None:
+        stored = scene.stored_mailbox()
+        scene.stores.mailboxes.replace(replace(stored.record, profile_id=ProfileId("other")), stored.etag, {})
+    else:
+        profile = scene.stores.profiles.list()[0]
+        scene.stores.profiles.replace(replace(profile.record, **changes), profile.etag)  # type: ignore[arg-type]
+    assert scene.run() is RunOutcome.REFUSED
+    assert scene.runs()[0].error == reason
+    assert scene.wait() == timedelta()
+
+
+def test_a_mailbox_whose_breaker_is_open_is_refused_until_its_probe() -> None:
+    scene = Scene()
+    probe_after = MONDAY + timedelta(hours=1)
+    schedule = WorkloadSchedule(due=MONDAY, breaker=Breaker("access_denied", MONDAY, probe_after))
+    scene.stores.mailboxes.reschedule(scene.mailboxes["anna"].id, Workload.INCOMING, schedule)
+    assert scene.run() is RunOutcome.REFUSED
+    assert scene.schedule().due == probe_after
+    scene.clock.advance(timedelta(hours=1))
+    assert scene.run() is RunOutcome.COMPLETED
+    assert scene.schedule().breaker is None

@@ -1,0 +1,255 @@
+"""What every kind of error does to a run and to its mailbox: the error table of the design, row by row."""
+
+from dataclasses import replace
+from datetime import timedelta
+
+import pytest
+
+from shared.domain.choices import Verdict, Workload, WorkloadStatus
+from shared.domain.configuration import Credentials, SecretRef, WorkloadSchedule
+from shared.domain.errors import (
+    AccessDenied,
+    AuthenticationFailed,
+    ItemError,
+    ItemUnreadable,
+    MailboxNotFound,
+    Throttled,
+    Unreachable,
+)
+from shared.domain.operations import RunOutcome
+from shared.messages import SyncReason
+from tests.builders import a_message, a_sync_of
+from tests.unit.sync.scene import Scene
+
+MINUTE = timedelta(minutes=1)
+HOUR = timedelta(hours=1)
+
+
+# ---- transient
+
+
+def test_a_throttled_mailbox_is_due_when_the_server_said_and_the_run_did_not_sleep() -> None:
+    scene = Scene()
+    scene.anna.listing_fails = [Throttled("back off", retry_after=timedelta(minutes=7))]
+    assert scene.run() is RunOutcome.FAILED
+    assert scene.wait() == timedelta(minutes=7)
+    schedule = scene.schedule()
+    assert (schedule.status, schedule.last_error, schedule.failures) == (WorkloadStatus.FAILURE, "throttled", 1)
+    assert scene.alerts() == []
+    assert scene.run() is RunOutcome.COMPLETED
+    assert (scene.schedule().failures, scene.schedule().last_error) == (0, None)
+
+
+def test_transient_failures_back_off_and_open_the_breaker_after_ten() -> None:
+    scene = Scene()
+    scene.servers.refuses["anna@contoso.example"] = Unreachable("no route")
+    waits = []
+    for _ in range(10):
+        assert scene.run() is RunOutcome.FAILED
+        waits.append(scene.wait())
+        scene.clock.advance(scene.wait())
+    assert waits[:6] == [MINUTE, 2 * MINUTE, 4 * MINUTE, 8 * MINUTE, 15 * MINUTE, 15 * MINUTE]
+    assert scene.schedule().breaker is not None
+    assert [alert.code for alert in scene.alerts()] == ["unreachable"]
+
+    probes = []
+    for _ in range(6):
+        assert scene.run() is RunOutcome.FAILED
+        probes.append(scene.wait())
+        scene.clock.advance(scene.wait())
+    assert probes == sorted(probes)
+    assert probes[-1] == 4 * HOUR
+    assert len(scene.alerts()) == 1
+
+    scene.servers.refuses.clear()
+    assert scene.run() is RunOutcome.COMPLETED
+    assert scene.schedule().breaker is None
+    assert scene.wait() == MINUTE
+
+
+def test_an_exception_that_nobody_knows_is_counted_and_never_loses_the_schedule() -> None:
+    scene = Scene()
+    scene.servers.refuses["anna@contoso.example"] = KeyError("a bug")
+    assert scene.run() is RunOutcome.FAILED
+    assert scene.schedule().last_error == "unexpected"
+    assert scene.wait() == MINUTE
+    assert scene.runs()[0].detail == "KeyError", "a foreign message may hold anything, so only its type is kept"
+
+
+def test_a_failure_in_the_middle_of_a_page_gives_the_lease_back() -> None:
+    scene = Scene()
+    ref = scene.anna.deliver(a_message("Offer"))
+    scene.anna.fetching_fails[ref.id] = [Unreachable("reset")]
+    assert scene.run() is RunOutcome.FAILED
+    assert scene.head().state is not None
+    assert scene.head().state.holder is None  # type: ignore[union-attr]
+    assert scene.run() is RunOutcome.COMPLETED
+    assert scene.subjects() == ["Offer"]
+
+
+# ---- errors of the mailbox
+
+
+@pytest.mark.parametrize("error", [AccessDenied("no rights"), MailboxNotFound("no such"), AuthenticationFailed("its own")])
+def test_an_error_of_the_mailbox_switches_it_off_with_an_alert_and_probes_in_an_hour(error: AccessDenied) -> None:
+    scene = Scene()
+    scene.servers.refuses["anna@contoso.example"] = error
+    assert scene.run() is RunOutcome.FAILED
+    assert scene.wait() == HOUR
+    [alert] = scene.alerts()
+    assert (alert.about, alert.code, alert.remedy) == (f"mailbox:{scene.mailboxes['anna'].id}", error.code, error.remedy)
+    assert scene.run("ben") is RunOutcome.COMPLETED
+
+    assert scene.run() is RunOutcome.REFUSED
+    scene.clock.advance(HOUR)
+    scene.servers.refuses.clear()
+    assert scene.run() is RunOutcome.COMPLETED
+    assert scene.wait() == MINUTE
+
+
+def test_a_mailbox_that_was_corrected_while_its_run_failed_is_due_at_once() -> None:
+    scene = Scene()
+    scene.servers.refuses["anna@contoso.example"] = AccessDenied("no rights")
+
+    def correct(name: str) -> None:
+        if name == "alerts.put":
+            stored = scene.stored_mailbox()
+            due = {Workload.INCOMING: WorkloadSchedule(due=scene.clock())}
+            scene.stores.mailboxes.replace(replace(stored.record, name="corrected"), stored.etag, due)
+
+    scene.world.watch = correct
+    scene.run()
+    assert scene.wait() == timedelta()
+    assert scene.schedule().breaker is None
+
+
+# ---- a credential of the profile
+
+
+def wrong_password() -> Scene:
+    scene = Scene()
+    for name in scene.mailboxes:
+        scene.servers.refuses[f"{name}@contoso.example"] = AuthenticationFailed("401", profile_wide=True)
+    return scene
+
+
+def test_a_wrong_password_of_a_profile_is_tried_once_not_once_per_mailbox() -> None:
+    scene = wrong_password()
+    process = scene.process()
+    assert process.run(a_sync_of(scene.mailboxes["anna"])) is RunOutcome.FAILED
+    assert process.run(a_sync_of(scene.mailboxes["ben"])) is RunOutcome.REFUSED
+    assert scene.servers.attempts == ["anna@contoso.example"]
+    assert [(alert.about, alert.code) for alert in scene.alerts()] == [("profile:contoso", "authentication_failed")]
+    assert scene.schedule().breaker is None, "it is the profile's breaker, not the mailbox's"
+
+
+def test_runs_that_fail_together_open_one_breaker_once() -> None:
+    scene = wrong_password()
+    first, second = scene.process(), scene.process()
+    stale = second._profiles.get(scene.mailboxes["ben"].profile_id)
+    assert stale is not None
+    first.run(a_sync_of(scene.mailboxes["anna"]))
+    opened = scene.stores.profiles.list()[0].breaker
+    assert second.run(a_sync_of(scene.mailboxes["ben"])) is RunOutcome.FAILED, "it had read the profile before"
+    assert scene.stores.profiles.list()[0].breaker == opened
+    assert opened is not None
+    assert opened.openings == 1
+
+
+def test_another_password_closes_the_breaker_of_the_profile_at_once() -> None:
+    scene = wrong_password()
+    scene.run("anna")
+    scene.servers.refuses.clear()
+    stored = scene.stores.profiles.list()[0]
+    other = Credentials(username="contoso\\sync", secret=SecretRef("profile-contoso", "2"))
+    scene.stores.profiles.replace(replace(stored.record, credentials=other), stored.etag)
+    assert scene.run("ben") is RunOutcome.COMPLETED
+    assert scene.stores.profiles.list()[0].breaker is None
+
+
+def test_after_an_hour_one_run_probes_and_success_closes_the_breaker() -> None:
+    scene = wrong_password()
+    scene.run("anna")
+    scene.clock.advance(HOUR)
+    assert scene.run("ben") is RunOutcome.FAILED
+    breaker = scene.stores.profiles.list()[0].breaker
+    assert breaker is not None
+    assert (breaker.openings, breaker.probe_after) == (2, scene.clock() + HOUR)
+    assert scene.run("ben", SyncReason.PROBE) is RunOutcome.FAILED, "a run that was sent to probe is let through"
+    scene.servers.refuses.clear()
+    assert scene.run("anna") is RunOutcome.REFUSED
+    scene.clock.advance(HOUR)
+    assert scene.run("anna") is RunOutcome.COMPLETED
+    assert scene.stores.profiles.list()[0].breaker is None
+    assert scene.run("ben") is RunOutcome.COMPLETED
+
+
+# ---- one item never blocks a mailbox
+
+
+@pytest.mark.parametrize("failure", [Unreachable("cut short"), KeyError("a bug")])
+def test_an_item_during_which_calls_always_fail_does_not_block_the_mailbox(failure: Exception) -> None:
+    scene = Scene()
+    refs = [scene.anna.deliver(a_message(f"Offer {number}")) for number in range(4)]
+    scene.anna.fetching_fails[refs[1].id] = [failure] * 100
+    for _ in range(3):
+        assert scene.run() is RunOutcome.FAILED
+        scene.clock.advance(scene.wait())
+    assert scene.run() is RunOutcome.COMPLETED
+    assert scene.subjects() == ["Offer 0", "Offer 2", "Offer 3"]
+    assert Verdict.FAILING in scene.verdicts()
+
+
+def test_an_outage_while_items_are_read_blames_no_item() -> None:
+    scene = Scene()
+    refs = [scene.anna.deliver(a_message(f"Offer {number}")) for number in range(4)]
+    for ref in refs:
+        scene.anna.fetching_fails[ref.id] = [Unreachable("down") for _ in range(50)]
+    for _ in range(12):
+        assert scene.run() is RunOutcome.FAILED
+        scene.clock.advance(scene.wait())
+    assert scene.ledger() == {}
+    scene.anna.fetching_fails.clear()
+    assert scene.run() is RunOutcome.COMPLETED
+    assert scene.verdicts() == [Verdict.PROMOTED] * 4
+
+
+def test_a_message_that_cannot_be_converted_fails_alone() -> None:
+    scene = Scene()
+    scene.anna.deliver(a_message("Bad", sent="not a date"))
+    scene.anna.deliver(a_message("Good"))
+    assert scene.run() is RunOutcome.COMPLETED
+    assert scene.subjects() == ["Good"]
+    [bad] = [item for item in scene.ledger().values() if item.verdict is Verdict.FAILING]
+    assert bad.detail == "TypeError while the message was converted."
+
+
+def test_a_mailbox_whose_server_answers_nonsense_does_not_delay_the_others() -> None:
+    scene = Scene()
+    scene.anna.listing_fails = [ValueError("not XML")] * 20
+    scene.ben.deliver(a_message("Offer"))
+    assert scene.run("anna") is RunOutcome.FAILED
+    assert scene.run("ben") is RunOutcome.COMPLETED
+    assert scene.subjects("ben") == ["Offer"]
+
+
+def test_an_item_that_always_fails_ends_in_quarantine_even_where_its_raw_form_fails_transiently() -> None:
+    scene = Scene()
+    bad = scene.anna.deliver(a_message("Bad"))
+    scene.anna.unreadable[bad.id] = ItemUnreadable("broken")
+    scene.anna.raw_fails[bad.id] = Unreachable("cut short")
+    for _ in range(30):
+        scene.attempt()
+        scene.clock.advance(15 * MINUTE)
+    [item] = scene.ledger().values()
+    assert item.verdict is Verdict.QUARANTINED
+    [kept] = scene.stores.quarantine.list(scene.mailboxes["anna"].id).items
+    assert kept.raw_blob is None
+
+
+def test_every_error_of_an_item_ends_as_a_verdict_not_as_the_end_of_the_run() -> None:
+    scene = Scene()
+    ref = scene.anna.deliver(a_message("Bad"))
+    scene.anna.unreadable[ref.id] = ItemError("of any kind")
+    assert scene.run() is RunOutcome.COMPLETED
+    assert scene.verdicts() == [Verdict.FAILING]

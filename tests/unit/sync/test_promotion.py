@@ -1,0 +1,192 @@
+"""How a message becomes an activity: ids, fingerprint, parties, text."""
+
+from dataclasses import replace
+from datetime import timedelta
+from time import process_time
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from shared.domain.choices import Direction, OwnerKind, ParticipationType, SenderOrigin
+from shared.domain.configuration import AddressMatch
+from shared.domain.email import Address, IncomingMessage, ListOf, NewEmail
+from shared.domain.ids import OwnerId, email_id
+from shared.sync.promotion import HashedAttachment, as_variant, promote, timeline_of
+from shared.sync.text import collapsed, text_of_html
+from tests.builders import MONDAY, a_mailbox, a_message
+
+ANNA = AddressMatch(OwnerKind.USER, OwnerId("user-anna"), "Anna")
+FILE = HashedAttachment("a.pdf", "application/pdf", 3, "abc")
+
+
+def promoted(message: IncomingMessage, *attachments: HashedAttachment, **matches: AddressMatch) -> NewEmail:
+    found = {f"{name}@contoso.example": [match] for name, match in matches.items()}
+    return promote(message, attachments, found, a_mailbox("anna"), MONDAY)
+
+
+# ---- identity
+
+
+def test_the_same_message_has_the_same_id_in_every_mailbox() -> None:
+    message = a_message()
+    elsewhere = promote(message, (), {}, a_mailbox("ben"), MONDAY + timedelta(days=1))
+    assert promoted(message).activity.id == elsewhere.activity.id == email_id("offer@fabrikam.example", Direction.INCOMING)
+
+
+def test_without_a_message_id_the_fingerprint_identifies() -> None:
+    message = a_message(message_id=None)
+    assert promoted(message).activity.id == promoted(message).activity.id
+    assert promoted(message).activity.id != promoted(replace(message, subject="Other")).activity.id
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"sender": Address("mallory@fabrikam.example")},
+        {"sent": MONDAY},
+        {"sent": None},
+        {"subject": "Other"},
+        {"body_text": "Other words"},
+    ],
+)
+def test_the_fingerprint_tells_different_content_apart(changes: dict[str, object]) -> None:
+    message = a_message()
+    assert promoted(message).activity.fingerprint != promoted(replace(message, **changes)).activity.fingerprint  # type: ignore[arg-type]
+
+
+def test_attachments_count_in_the_fingerprint_in_any_order() -> None:
+    other = replace(FILE, sha256="def")
+    message = a_message()
+    both = promoted(message, FILE, other).activity.fingerprint
+    assert both == promoted(message, other, FILE).activity.fingerprint
+    assert len({both, promoted(message, FILE).activity.fingerprint, promoted(message).activity.fingerprint}) == 3
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"body_text": "About:   Offer\r\n"},
+        {"received": MONDAY + timedelta(hours=3)},
+        {"sender": Address("Carol@Fabrikam.example", "Carol")},
+        {"to": ()},
+        {"conversation_index": "AQ=="},
+    ],
+)
+def test_what_servers_change_on_the_way_does_not_count(changes: dict[str, object]) -> None:
+    message = a_message()
+    assert promoted(message).activity.fingerprint == promoted(replace(message, **changes)).activity.fingerprint  # type: ignore[arg-type]
+
+
+def test_an_attached_message_is_compared_by_its_identity_where_it_has_one() -> None:
+    first, second = (replace(FILE, sha256=rendering, identity="inner@example") for rendering in ("r1", "r2"))
+    assert promoted(a_message(), first).activity.fingerprint == promoted(a_message(), second).activity.fingerprint
+
+
+def test_a_variant_keeps_its_content_under_an_id_of_its_own() -> None:
+    email = promoted(a_message(), FILE)
+    variant = as_variant(email)
+    assert variant.activity.id == email.activity.content_id == variant.sighting.activity_id
+    assert (variant.activity.variant_of, variant.activity.has_variants) == (email.activity.id, True)
+    assert variant.content == email.content
+
+
+# ---- parties
+
+
+def test_parties_resolve_to_users_and_the_rest_stays_unresolved() -> None:
+    message = a_message(to=["Anna@contoso.example", "dora@elsewhere.example"], cc=["anna@contoso.example"])
+    parties = promoted(message, anna=ANNA).content.parties
+    assert [(party.type, party.address, party.record_id) for party in parties] == [
+        (ParticipationType.SENDER, "carol@fabrikam.example", None),
+        (ParticipationType.TO, "Anna@contoso.example", "user-anna"),
+        (ParticipationType.TO, "dora@elsewhere.example", None),
+        (ParticipationType.CC, "anna@contoso.example", "user-anna"),
+    ]
+
+
+def test_an_active_record_is_preferred_to_an_inactive_one() -> None:
+    gone = replace(ANNA, id=OwnerId("a-former-user"), active=False)
+    email = promote(a_message(), (), {"anna@contoso.example": [gone, ANNA]}, a_mailbox("anna"), MONDAY)
+    assert [party.record_id for party in email.content.parties if party.record_id] == ["user-anna"]
+
+
+@pytest.mark.parametrize(
+    ("sender", "origin", "expected"),
+    [
+        ("ben@contoso.example", SenderOrigin.UNKNOWN, True),
+        ("ben@contoso.example", SenderOrigin.EXTERNAL, True),
+        ("ben@contoso.example", SenderOrigin.INTERNAL, False),
+        ("ANNA@contoso.example", SenderOrigin.UNKNOWN, True),
+        ("carol@fabrikam.example", SenderOrigin.UNKNOWN, False),
+    ],
+)
+def test_an_own_address_counts_as_claimed_unless_the_server_vouches_for_it(
+    sender: str, origin: SenderOrigin, expected: bool
+) -> None:
+    message = a_message(sender=sender, sender_origin=origin)
+    ben = AddressMatch(OwnerKind.USER, OwnerId("user-ben"), "Ben")
+    assert promoted(message, ben=ben).content.sender_claims_own_address is expected
+
+
+def test_a_message_without_a_sender_is_an_email_too() -> None:
+    email = promoted(a_message(sender=None, to=[]))
+    assert (email.activity.sender, email.content.parties) == ("", ())
+
+
+def test_an_email_is_listed_once_for_the_mailbox_and_once_for_each_record() -> None:
+    email = promoted(a_message(to=["anna@contoso.example"], cc=["anna@contoso.example"]), anna=ANNA)
+    rows = timeline_of(email.activity, email.content, email.sighting)
+    assert [(row.list_of, row.whose) for row in rows] == [
+        (ListOf.MAILBOX, a_mailbox("anna").id),
+        (ListOf.PARTY, "user-anna"),
+    ]
+    assert {row.time for row in rows} == {email.activity.received}
+
+
+# ---- text
+
+
+def test_text_is_taken_from_html_where_no_text_was_received() -> None:
+    email = promoted(a_message(body_text=None, body_html="<p>Dear Anna,</p><p>the <b>offer</b>.</p>"))
+    assert email.content.body_text == "Dear Anna,\nthe offer."
+    assert email.content.body_html is not None
+
+
+@pytest.mark.parametrize(
+    ("html", "text"),
+    [
+        ("", ""),
+        ("plain words", "plain words"),
+        ("one<br>two<br/>three", "one\ntwo\nthree"),
+        ("<style>p{}</style><script>alert(1)</script><title>x</title><p>seen</p>", "seen"),
+        ("<table><tr><td>a</td><td>b</td></tr><tr><td>c</td></tr></table>", "a b\nc"),
+        ("&lt;b&gt; &amp; &nbsp; &euro;", "<b> & €"),
+        ("<p>unclosed <div>nested", "unclosed nested"),
+    ],
+)
+def test_html_becomes_lines_of_text(html: str, text: str) -> None:
+    assert text_of_html(html) == text
+
+
+@given(st.text())
+def test_any_html_has_a_text(html: str) -> None:
+    assert "<script" not in collapsed(text_of_html(f"<script>{html}</script>"))
+    text_of_html(html)
+
+
+@pytest.mark.parametrize("tag", ["<div>", "<blockquote>", "<b>", "<p>", "<table><tr><td>", "<br ", "<", "</", "<!--", "\n \n"])
+def test_hostile_html_takes_no_longer_than_its_length(tag: str) -> None:
+    """A tree of 100,000 nested elements would take the parser minutes."""
+    started = process_time()
+    text = text_of_html(tag * 100_000 + "<p>the end</p>")
+    assert process_time() - started < 5
+    assert len(text) < 1_000_000
+
+
+def test_deep_markup_still_gives_its_text() -> None:
+    assert text_of_html("<div>" * 3000 + "an &euro; offer" + "</div>" * 3000) == "an € offer"
+
+
+def test_many_elements_beside_each_other_are_not_deep() -> None:
+    assert text_of_html("<script>no text</script>" + "<p>yes<br>" * 3000).startswith("yes\nyes")
