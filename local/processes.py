@@ -19,6 +19,10 @@ from typing import Self
 _LOG_TAIL = 2_000
 
 
+type _Greetings = queue.Queue[Mapping[str, object] | None]
+"""What the child said when it was ready; None when it said no more."""
+
+
 class ChildFailed(Exception):
     """A child ended, or said nothing, before it was ready. The message carries the end of its log."""
 
@@ -43,7 +47,6 @@ class Child:
         self._command = list(command)
         self._environment = dict(environment or {})
         self._ready_within = ready_within
-        self._greetings: queue.Queue[Mapping[str, object] | None] = queue.Queue()
         self._process: subprocess.Popen[str] | None = None
         self._reader: threading.Thread | None = None
 
@@ -56,7 +59,12 @@ class Child:
         return self._process is not None and self._process.poll() is None
 
     def start(self) -> None:
-        """Returns when the child has said that it is ready. Raises ChildFailed; nothing is left running then."""
+        """Returns when the child has said that it is ready; one that has ended may be started again.
+
+        Raises ChildFailed; nothing is left running then.
+        """
+        greetings: _Greetings = queue.Queue()
+        mode = "w" if self._process is None else "a"
         self.log.parent.mkdir(parents=True, exist_ok=True)
         self._process = subprocess.Popen(  # noqa: S603 - the commands are ours
             self._command,
@@ -69,10 +77,12 @@ class Child:
             env=os.environ | {"PYTHONUNBUFFERED": "1"} | self._environment,
             start_new_session=True,
         )
-        self._reader = threading.Thread(target=self._read, args=(self._process,), name=f"log of {self.name}", daemon=True)
+        self._reader = threading.Thread(
+            target=self._read, args=(self._process, mode, greetings), name=f"log of {self.name}", daemon=True
+        )
         self._reader.start()
         try:
-            self._wait_until_ready()
+            self._wait_until_ready(greetings)
         except BaseException:
             self.kill()
             raise
@@ -108,20 +118,20 @@ class Child:
             return self.log.read_text("utf-8", "replace")[-_LOG_TAIL:].strip()
         return ""
 
-    def _read(self, process: subprocess.Popen[str]) -> None:
+    def _read(self, process: subprocess.Popen[str], mode: str, greetings: _Greetings) -> None:
         greeted = False
-        with self.log.open("w", encoding="utf-8") as log:
+        with self.log.open(mode, encoding="utf-8") as log:
             for line in process.stdout or ():
                 log.write(line)
                 log.flush()
                 if not greeted and (greeting := _as_object(line)) is not None:
                     greeted = True
-                    self._greetings.put(greeting)
-        self._greetings.put(None)
+                    greetings.put(greeting)
+        greetings.put(None)
 
-    def _wait_until_ready(self) -> None:
+    def _wait_until_ready(self, greetings: _Greetings) -> None:
         try:
-            greeting = self._greetings.get(timeout=self._ready_within)
+            greeting = greetings.get(timeout=self._ready_within)
         except queue.Empty:
             raise ChildFailed(
                 f"{self.name} was not ready after {self._ready_within:.0f} s. Its log ends:\n{self.log_tail()}"

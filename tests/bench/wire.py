@@ -48,7 +48,7 @@ def _ignore(_: Request) -> None:
 
 class Wire:
     """The proxy. `before` sees each request before it is forwarded, `after` when its effect has happened; both may
-    raise `Dropped`, and both run under a lock, so that requests are numbered without gaps."""
+    raise `Dropped`, and run in the thread of their connection."""
 
     def __init__(self, host: str, port: int, *, replay: bool = False) -> None:
         self.before: Observer = _ignore

@@ -2,6 +2,7 @@
 
 import os
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -27,6 +28,16 @@ def test_a_child_greets_with_json_and_its_other_lines_go_to_the_log(tmp_path: Pa
         assert child.running
     assert not _alive(child.pid)
     assert "warming up" in child.log.read_text()
+
+
+def test_a_child_that_was_killed_can_be_started_again(tmp_path: Path) -> None:
+    child = _child(tmp_path, "import json, os, time; print(json.dumps({'pid': os.getpid()})); time.sleep(60)")
+    with child:
+        first = child.greeting
+        child.kill()
+        child.start()
+        assert child.greeting != first
+        assert child.running
 
 
 def test_a_child_that_ends_early_is_reported_with_the_end_of_its_log(tmp_path: Path) -> None:
@@ -61,7 +72,10 @@ def test_what_a_child_started_ends_with_it_when_it_is_killed(tmp_path: Path) -> 
     grandchild = child.greeting["grandchild"]
     assert isinstance(grandchild, int)
     child.kill()
-    assert _gone_or_zombie(grandchild)
+    deadline = time.monotonic() + 10
+    while not _gone_or_zombie(grandchild):
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
 
 
 def _gone_or_zombie(pid: int) -> bool:
