@@ -49,7 +49,7 @@ class Accounts:
         return account
 
     def find(self, username: str) -> Account | None:
-        """By name; DOMAIN\\name and name@domain both mean the account of that name."""
+        """By name, with or without a domain in front (DOMAIN\\name)."""
         wanted = username.strip().lower()
         for name in (wanted, wanted.rpartition("\\")[2]):
             if name in self._accounts:

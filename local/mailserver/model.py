@@ -170,7 +170,7 @@ class Folder:
 
 
 class Mailbox:
-    """A mailbox: a tree of folders. Use under its `lock`."""
+    """A mailbox: a tree of folders. Whoever reads more than one thing of it holds its `lock` meanwhile."""
 
     def __init__(self, address: str, name: str, numbers: Iterator[int]) -> None:
         self.address = address
@@ -193,12 +193,13 @@ class Mailbox:
 
     def folder(self, name_or_id: str) -> Folder:
         """A folder by id, by well-known name, or by display name. Raises NoSuchFolder."""
-        if name_or_id in self.folders:
-            return self.folders[name_or_id]
         wanted = name_or_id.lower()
-        for folder in self.folders.values():
-            if wanted == folder.well_known or (folder.well_known is None and wanted == folder.name.lower()):
-                return folder
+        with self.lock:
+            if name_or_id in self.folders:
+                return self.folders[name_or_id]
+            for folder in self.folders.values():
+                if wanted == folder.well_known or (folder.well_known is None and wanted == folder.name.lower()):
+                    return folder
         raise NoSuchFolder(name_or_id)
 
     def add_folder(self, name: str, parent: str = "msgfolderroot") -> Folder:
@@ -224,9 +225,10 @@ class Mailbox:
 
     def item(self, item_id: str) -> Item:
         """Raises NoSuchItem."""
-        for folder in self.folders.values():
-            if item_id in folder.items:
-                return folder.items[item_id]
+        with self.lock:
+            for folder in self.folders.values():
+                if item_id in folder.items:
+                    return folder.items[item_id]
         raise NoSuchItem(item_id)
 
     def add_item(

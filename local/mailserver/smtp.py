@@ -79,6 +79,8 @@ class SmtpHead:
         if self._thread.is_alive():
             self._loop.call_soon_threadsafe(self._stop.set)
             self._thread.join(timeout=10)
+        else:
+            self._loop.close()
         self._socket.close()
 
     def _run(self) -> None:

@@ -97,7 +97,9 @@ class WebServer:
         for connection in connections:
             with contextlib.suppress(OSError):
                 connection.shutdown(socket.SHUT_RDWR)
-        for thread in [self._acceptor, *threads]:
+        if self._acceptor.is_alive():
+            self._acceptor.join(timeout=5)
+        for thread in threads:
             thread.join(timeout=5)
 
     def _accept(self) -> None:

@@ -1,6 +1,7 @@
 """The HTTP endpoint of EWS: from a POST to the reply. Sign-in, impersonation, faults, then the operation."""
 
 import gzip
+import logging
 import threading
 from collections.abc import Callable, Collection
 
@@ -15,6 +16,8 @@ from local.mailserver.journal import Asked, Journal
 from local.mailserver.model import Mailbox, MailStore, NoSuchMailbox
 from local.mailserver.web import Body, Disconnect, Reply, Request, Stream
 
+_log = logging.getLogger(__name__)
+
 OPERATIONS: dict[str, Callable[[Call], list[bytes | Stream]]] = {
     "ConvertId": convert.convert_id,
     "DeleteItem": items.delete_item,
@@ -26,6 +29,7 @@ OPERATIONS: dict[str, Callable[[Call], list[bytes | Stream]]] = {
     "SyncFolderHierarchy": sync.sync_folder_hierarchy,
     "SyncFolderItems": sync.sync_folder_items,
 }
+_NAMED = ".//t:Mailbox/t:EmailAddress"
 _XML = "text/xml; charset=utf-8"
 _NONSENSE = "<!DOCTYPE html><html><head><title>Outlook</title></head><body><form>Please sign in<br></form></body></html>"
 _COMPRESSED_FROM = 1024
@@ -85,12 +89,15 @@ class EwsEndpoint:
         return self._spoiled(reply, target, operation), code
 
     def _answer(self, asked: Envelope | SoapFault, account: Account, target: str | None) -> tuple[Reply, str]:
+        if isinstance(asked, SoapFault):
+            return _refused(asked)
         try:
-            if isinstance(asked, SoapFault):
-                raise asked
             return self._carried_out(asked, account, target)
         except SoapFault as fault:
-            return Reply(500, [envelope.fault(fault)], _XML), fault.code
+            return _refused(fault)
+        except Exception as error:  # noqa: BLE001  # a server answers, whatever happened to it
+            _log.exception("request_failed")
+            return _refused(SoapFault("ErrorInternalServerError", f"{type(error).__name__}: {error}"))
 
     def _carried_out(self, asked: Envelope, account: Account, target: str | None) -> tuple[Reply, str]:
         self._refuse_if_busy(target, asked.operation)
@@ -138,11 +145,10 @@ class EwsEndpoint:
         own = account.mailbox if account is not None else request.headers.get("x-anchormailbox")
         if isinstance(asked, SoapFault):
             return own
-        if asked.impersonated is not None:
-            return asked.impersonated[1]
-        named = asked.element.findtext(".//t:Mailbox/t:EmailAddress", None, NAMES)
+        named = asked.impersonated[1] if asked.impersonated else asked.element.findtext(_NAMED, None, NAMES)
         if named:
-            return named
+            mailbox = self._mailbox(named)
+            return named if mailbox is None else mailbox.address
         for element in asked.element.iterfind(".//*[@Id]", NAMES):
             try:
                 return self._store.mailbox_of_id(element.get("Id", "")).address
@@ -194,6 +200,10 @@ def _read(request: Request) -> Envelope | SoapFault:
         return envelope.read_envelope(request.body)
     except SoapFault as fault:
         return fault
+
+
+def _refused(fault: SoapFault) -> tuple[Reply, str]:
+    return Reply(500, [envelope.fault(fault)], _XML), fault.code
 
 
 def _compressed(reply: Reply) -> Body:

@@ -6,6 +6,7 @@ from itertools import chain
 
 from lxml import etree
 
+from local.mailserver.ews.errors import SoapFault
 from local.mailserver.ews.fields import Renderer, conversation_index
 from local.mailserver.ews.text import attribute, escaped, instant
 from local.mailserver.model import Item
@@ -75,7 +76,12 @@ def _value_of(attributes: dict[str, str]) -> Callable[[Item], str | None]:
     if attributes.get("DistinguishedPropertySetId") == "InternetHeaders":
         return _header(attributes.get("PropertyName", ""))
     tag = attributes.get("PropertyTag")
-    return _TAGS.get(int(tag, 0), _absent) if tag else _absent
+    if not tag:
+        return _absent
+    try:
+        return _TAGS.get(int(tag, 0), _absent)
+    except ValueError:
+        raise SoapFault("ErrorSchemaValidation", f"PropertyTag '{tag}' is no property tag.") from None
 
 
 def _header(name: str) -> Callable[[Item], str | None]:

@@ -92,10 +92,10 @@ def _base_fields(base: str) -> Iterable[str]:
 
 
 def _renderers(wanted: set[str], element: etree._Element, paths: list[etree._Element]) -> Iterable[Renderer]:
-    body_type = element.findtext("t:BodyType", "Best", NAMES)
+    body_type = _body_type(element, "BodyType", "Best")
     special = {
         "item:Body": fields.body(body_type),
-        "item:UniqueBody": fields.unique_body(element.findtext("t:UniqueBodyType", body_type, NAMES)),
+        "item:UniqueBody": fields.unique_body(_body_type(element, "UniqueBodyType", body_type)),
     }
     for uri, renderer in ITEM_FIELDS.items():
         if uri in wanted:
@@ -105,3 +105,10 @@ def _renderers(wanted: set[str], element: etree._Element, paths: list[etree._Ele
     for uri, renderer in MESSAGE_FIELDS.items():
         if uri in wanted:
             yield renderer
+
+
+def _body_type(element: etree._Element, name: str, default: str) -> str:
+    value = element.findtext(f"t:{name}", default, NAMES)
+    if value not in ("Best", "HTML", "Text"):
+        raise SoapFault("ErrorSchemaValidation", f"{name} {value} is none of Best, HTML, Text.")
+    return value

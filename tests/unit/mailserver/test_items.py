@@ -7,7 +7,7 @@ import pytest
 from local.mailserver import FaultKind, MailServer
 from tests.unit.mailserver.conftest import ANNA, BEN
 from tests.unit.mailserver.messages import a_file, a_message, an_attached_message, with_attachments
-from tests.unit.mailserver.soap import NAMES, Answer, SoapClient, field_uri, tag_property
+from tests.unit.mailserver.soap import NAMES, Answer, SoapClient, field_uri, item_shape, tag_property
 
 HTML = "MIME-Version: 1.0\r\nContent-Type: text/html; charset=utf-8\r\n"
 
@@ -171,3 +171,29 @@ def test_every_reply_tells_the_version(anna: SoapClient) -> None:
     version = anna.sync().xml.find(".//t:ServerVersionInfo", NAMES)
     assert version is not None
     assert (version.get("MajorVersion"), version.get("MinorVersion")) == ("15", "2")
+
+
+@pytest.mark.parametrize(
+    "shape",
+    [
+        item_shape(base="Everything"),
+        item_shape(options="<t:BodyType>Markdown</t:BodyType>"),
+        item_shape(tag_property("subject")),
+        "",
+    ],
+)
+def test_a_shape_that_the_schema_does_not_know_is_refused(anna: SoapClient, shape: str) -> None:
+    answer = anna.ask(f'<m:GetItem>{shape}<m:ItemIds><t:ItemId Id="junk"/></m:ItemIds></m:GetItem>')
+    assert (answer.status, answer.fault_code) == (500, "ErrorSchemaValidation")
+
+
+def test_replies_are_compressed_for_those_who_like_it() -> None:
+    with MailServer(compress=True) as server:
+        server.add_mailbox(ANNA, password="pw")
+        server.deliver(a_message(text="word " * 5000), [ANNA])
+        client = SoapClient(server, ANNA, "pw")
+        answer = client.get(*server.items(ANNA), properties=field_uri("item:Body"))
+        client.close()
+    assert answer.headers["Content-Encoding"] == "gzip"
+    assert int(answer.headers["Content-Length"]) < 5000
+    assert body(answer)[1] == "word " * 5000 + "\r\n"

@@ -1,5 +1,6 @@
 """SyncFolderItems and SyncFolderHierarchy over HTTP."""
 
+import threading
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -204,3 +205,25 @@ def test_faults_of_synchronizing(server: MailServer, anna: SoapClient) -> None:
     server.faults.add(FaultKind.FOLDER_GONE, ANNA, count=1)
     assert anna.sync(state).codes == ["ErrorSyncFolderNotFound"]
     assert anna.sync(state).codes == ["NoError"]
+
+
+def test_nothing_is_missed_or_doubled_while_mail_keeps_coming(server: MailServer, anna: SoapClient) -> None:
+    delivered: list[str] = []
+    senders = [threading.Thread(target=lambda: delivered.extend(deliver(server, 40))) for _ in range(3)]
+    for sender in senders:
+        sender.start()
+    created: list[str] = []
+    state, is_last = "", False
+    while any(sender.is_alive() for sender in senders) or not is_last:
+        page = anna.sync(state, limit=7)
+        state, is_last = page.sync_state, page.is_last
+        created += [each for kind, each in page.changes() if kind == "Create"]
+    created += [each for _, each in anna.sync(state).changes()]
+    assert sorted(created) == sorted(delivered)
+
+
+def test_a_fault_finds_its_mailbox_under_every_name(server: MailServer, service: SoapClient) -> None:
+    server.add_mailbox(ANNA, aliases=["a.adler@contoso.example"])
+    server.faults.add(FaultKind.FORBIDDEN, ANNA)
+    service.impersonating = "A.Adler@contoso.example"
+    assert service.sync().status == 403
