@@ -8,7 +8,7 @@ answers otherwise is unreadable.
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from functools import partial
-from itertools import takewhile
+from itertools import islice, takewhile
 from time import monotonic
 
 from shared.connectors.exchange.attachments import Attachments, Guard
@@ -134,9 +134,10 @@ class ExchangeMail:
         return True
 
     def _remember_sizes(self, page: Page) -> None:
-        if len(self._sizes) > _REMEMBERED_SIZES:
-            self._sizes.clear()
-        self._sizes.update((item.ref.id, item.size) for item in page.items if item.size)
+        """Of the latest pages: the one being fetched may not be the last one listed."""
+        self._sizes |= {item.ref.id: item.size for item in page.items if item.size}
+        for oldest in list(islice(self._sizes, max(0, len(self._sizes) - _REMEMBERED_SIZES))):
+            del self._sizes[oldest]
 
 
 def _first_error(outcomes: Sequence[Fetched | SyncError]) -> SyncError:

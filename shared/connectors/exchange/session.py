@@ -106,13 +106,18 @@ class Pool(BaseProtocol):  # type: ignore[misc]
 
     def get_session(self, patience: float = 60.0) -> requests.Session:
         """A free connection, a new one while there may be more. Raises Busy after `patience` seconds."""
-        if self._session_pool.empty():
-            with suppress(SessionPoolMaxSizeReached):
+        with suppress(SessionPoolMaxSizeReached):
+            while True:
+                with suppress(Empty):
+                    return self._taken(block=False)
                 self.increase_poolsize()
         try:
-            session: requests.Session = self._session_pool.get(timeout=patience)
+            return self._taken(timeout=patience)
         except Empty:
             raise Busy("Every connection of this identity is in use.") from None
+
+    def _taken(self, **how: float) -> requests.Session:
+        session: requests.Session = self._session_pool.get(**how)
         return session
 
     def release_session(self, session: requests.Session) -> None:

@@ -1,0 +1,82 @@
+"""What is asked of Exchange is valid by Microsoft's schema, and is no more than needed."""
+
+from collections.abc import Callable, Iterator, Mapping
+
+import pytest
+from lxml import etree
+
+from shared.connectors.connect import Connect
+from shared.connectors.exchange.services import DeleteItem, GetAttachment, GetItem, SyncFolderItems
+from shared.connectors.exchange.session import Session
+from shared.domain.email import INBOX, Folder, ItemRef
+from shared.domain.errors import Unreachable
+from tests.contracts.exchange_mailboxes import KnownSecrets, a_mailbox, a_profile
+from tests.unit.connectors.replies import assert_valid
+
+REF = ItemRef("AAMk&<>", INBOX.id)
+TYPES = "{http://schemas.microsoft.com/exchange/services/2006/types}"
+
+OPERATIONS: dict[str, Callable[[Session], object]] = {
+    "the whole Inbox": lambda session: SyncFolderItems(session).page(INBOX, None, 512),
+    "changes of a folder": lambda session: SyncFolderItems(session).page(Folder("AQMk", "Projects"), "c3RhdGU=", 10),
+    "messages": lambda session: GetItem(session).fetch([REF, REF]),
+    "existence": lambda session: GetItem(session).exists(REF),
+    "the MIME form": lambda session: list(GetItem(session).mime(REF)),
+    "files": lambda session: GetAttachment(session).files(["A1", "A2"]),
+    "attached items": lambda session: GetAttachment(session).items(["A1"], with_mime=True),
+    "an attached item's properties": lambda session: GetAttachment(session).items(["A1"], with_mime=False),
+    "a large file": lambda session: list(GetAttachment(session).content("A1", of_item=False)),
+    "a large attached item": lambda session: list(GetAttachment(session).content("A1", of_item=True)),
+    "a deletion": lambda session: DeleteItem(session).delete(REF),
+}
+
+
+@pytest.fixture
+def connect() -> Iterator[Connect]:
+    connecting = Connect(KnownSecrets(), allow_local_servers=False)
+    yield connecting
+    connecting.close()
+
+
+def asked(
+    connect: Connect, ask: Callable[[Session], object], monkeypatch: pytest.MonkeyPatch, **profile: object
+) -> list[bytes]:
+    """The requests that would go to the server, which is not there."""
+    bodies: list[bytes] = []
+
+    def refuse(_: Session, body: bytes, headers: Mapping[str, bytes]) -> bytes:
+        assert headers["X-AnchorMailbox"] == "zoë@contoso.example".encode()
+        bodies.append(body)
+        raise Unreachable("nobody there")
+
+    monkeypatch.setattr(Session, "reply", refuse)
+    monkeypatch.setattr(Session, "chunks", refuse)
+    session = connect._pools().session(
+        a_profile("https://mail.contoso.example/EWS/Exchange.asmx", **profile), a_mailbox("Zoë@contoso.example")
+    )
+    with pytest.raises(Unreachable):
+        ask(session)
+    return bodies
+
+
+@pytest.mark.parametrize("ask", OPERATIONS.values(), ids=OPERATIONS.keys())
+@pytest.mark.parametrize("use_impersonation", [True, False])
+def test_every_request_is_valid_and_asked_once(
+    connect: Connect, monkeypatch: pytest.MonkeyPatch, ask: Callable[[Session], object], use_impersonation: bool
+) -> None:
+    (body,) = asked(connect, ask, monkeypatch, use_impersonation=use_impersonation)
+    assert_valid(body)
+
+
+def test_impersonation_names_the_mailbox_in_the_header_only(connect: Connect, monkeypatch: pytest.MonkeyPatch) -> None:
+    (body,) = asked(connect, OPERATIONS["the whole Inbox"], monkeypatch)
+    root = etree.fromstring(body)
+    assert root.findtext(f".//{TYPES}ConnectingSID/{TYPES}PrimarySmtpAddress") == "zoë@contoso.example"
+    assert root.find(f".//{TYPES}DistinguishedFolderId/{TYPES}Mailbox") is None
+
+
+def test_a_delegate_names_the_mailbox_with_the_folder(connect: Connect, monkeypatch: pytest.MonkeyPatch) -> None:
+    (body,) = asked(connect, OPERATIONS["the whole Inbox"], monkeypatch, use_impersonation=False)
+    root = etree.fromstring(body)
+    assert root.findtext(f".//{TYPES}DistinguishedFolderId/{TYPES}Mailbox/{TYPES}EmailAddress") == "zoë@contoso.example"
+    assert root.find(f".//{TYPES}ExchangeImpersonation") is None
