@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, BinaryIO
 from uuid import uuid4
 
 from shared.stores.account import Account
-from shared.stores.failures import mapped
+from shared.stores.failures import PATIENCE, mapped
 
 if TYPE_CHECKING:
     from azure.storage.blob import BlobClient, ContainerClient
@@ -124,6 +124,7 @@ class StorageBlobs:
                 self._account.blob_endpoint,
                 self._prefix + _CONTAINER,
                 credential=self._account.credential,
+                **PATIENCE,
                 max_single_put_size=_BLOCK,
                 max_block_size=_BLOCK,
                 min_large_block_upload_threshold=1,  # streams blocks as they are, without holding several

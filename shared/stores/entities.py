@@ -1,7 +1,8 @@
 """Every key rule of the tables.
 
-Ids stand in keys as they are, once they are checked; free text (addresses, ids of servers, names) is hashed. Shards and
-buckets are taken from a hash of what follows them, so that the rows of a page touch dozens of partitions, not hundreds.
+Ids stand in keys as they are (whoever writes has them checked); free text (addresses, ids of servers, names) is hashed.
+Shards and buckets are taken from a hash of what follows them, so that the rows of a page touch dozens of partitions, not
+hundreds.
 """
 
 import hashlib
@@ -13,7 +14,6 @@ from shared.domain.email import ListOf
 from shared.domain.ids import ActivityId, MailboxId, OwnerId, ProfileId, RunId, normalised_address, short_hash
 from shared.domain.ledger import ItemKey, Todo
 from shared.domain.operations import Alert
-from shared.stores.limits import checked_id
 
 SHARDS = 256
 
@@ -54,12 +54,12 @@ def after(prefix: str) -> str:
 
 def shard(text: str) -> str:
     """`00` to `ff`."""
-    return hashlib.sha256(text.encode()).hexdigest()[:2]
+    return _digest(text)[:2]
 
 
 def bucket(text: str) -> str:
     """`0` to `f`."""
-    return hashlib.sha256(text.encode()).hexdigest()[:1]
+    return _digest(text)[:1]
 
 
 def shard_name(number: int) -> str:
@@ -74,7 +74,7 @@ def breaker_row(profile_id: ProfileId) -> str:
 
 
 def owner_key(kind: OwnerKind, owner_id: OwnerId) -> tuple[str, str]:
-    row_key = f"{kind}:{checked_id(owner_id)}"
+    row_key = f"{kind}:{owner_id}"
     return shard(row_key), row_key
 
 
@@ -98,14 +98,14 @@ def address_key(address: str) -> tuple[str, str]:
 
 def address_row(address: str, kind: OwnerKind, owner_id: OwnerId) -> tuple[str, str]:
     partition, prefix = address_key(address)
-    return partition, f"{prefix}{kind}:{checked_id(owner_id)}"
+    return partition, f"{prefix}{kind}:{owner_id}"
 
 
 # ---- mail
 
 
 def activity_partition(activity_id: ActivityId) -> str:
-    return bucket(checked_id(activity_id))
+    return bucket(activity_id)
 
 
 def content_row(activity_id: ActivityId) -> str:
@@ -117,7 +117,7 @@ def sightings_prefix(activity_id: ActivityId) -> str:
 
 
 def sighting_row(activity_id: ActivityId, mailbox_id: MailboxId) -> str:
-    return f"{sightings_prefix(activity_id)}{checked_id(mailbox_id, 'mailbox_id')}"
+    return f"{sightings_prefix(activity_id)}{mailbox_id}"
 
 
 def timeline_key(list_of: ListOf, whose: str) -> tuple[str, str]:
@@ -130,11 +130,11 @@ def timeline_key(list_of: ListOf, whose: str) -> tuple[str, str]:
 
 
 def ledger_partition(mailbox_id: MailboxId, workload: Workload) -> str:
-    return f"{checked_id(mailbox_id)}:{workload}"
+    return f"{mailbox_id}:{workload}"
 
 
 def item_row(key: ItemKey) -> str:
-    return f"item:{checked_id(key.identity)}:{checked_id(key.server)}"
+    return f"item:{key}"
 
 
 def mark_row(folder: str) -> str:
@@ -151,19 +151,19 @@ def todos_due(now: datetime) -> str:
 
 
 def watermark_blob(mailbox_id: MailboxId, workload: Workload, folder: str, watermark: str) -> str:
-    return f"watermarks/{mailbox_id}/{workload}/{short_hash(folder)}/{_sha256(watermark)}"
+    return f"watermarks/{mailbox_id}/{workload}/{short_hash(folder)}/{_digest(watermark)}"
 
 
 def content_blob(content_id: ActivityId, column: str, text: str) -> str:
     """Named after its hash: another rendering of the same message must not appear under a row that did not name it."""
-    return f"emails/{checked_id(content_id)}/{_sha256(text)}{_SUFFIXES.get(column, '.json')}"
+    return f"emails/{content_id}/{_digest(text)}{_SUFFIXES.get(column, '.json')}"
 
 
 _SUFFIXES = {"body_html": ".html", "body_text": ".txt", "subject": ".txt"}
 
 
-def _sha256(text: str) -> str:
-    return hashlib.sha256(text.encode()).hexdigest()
+def _digest(text: str) -> str:
+    return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()
 
 
 # ---- operations
@@ -171,7 +171,7 @@ def _sha256(text: str) -> str:
 
 def alert_row(alert: Alert) -> str:
     parameters = json.dumps(sorted(alert.parameters.items()))
-    return f"{checked_id(alert.code)}:{short_hash(parameters)}"
+    return f"{alert.code}:{short_hash(parameters)}"
 
 
 def quarantine_row(key: ItemKey) -> str:

@@ -1,12 +1,24 @@
 """What the errors of the Azure SDKs mean to a caller. The Table service has its own mapping, beside its gateways."""
 
+from collections.abc import Mapping
 from datetime import timedelta
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from shared.domain.errors import Busy, InvalidRecord, SyncError, Throttled, Unreachable
 
 if TYPE_CHECKING:
     from azure.core.exceptions import AzureError
+
+
+PATIENCE: Mapping[str, Any] = {
+    "connection_timeout": 5,
+    "read_timeout": 60,
+    "retry_total": 3,
+    "initial_backoff": 0.3,
+    "increment_base": 2,
+}
+"""How the SDKs of queues and blobs repeat, in seconds. Left alone they wait for more than a minute, longer than a lease allows
+for; what they repeat here is the same when it is done twice."""
 
 
 class StorageRefused(SyncError):

@@ -17,8 +17,8 @@ from shared.domain.ledger import LedgerCommit, LedgerItem
 from shared.domain.operations import Alert, QuarantinedItem, Run
 from shared.ports import LEDGER_COMMIT_ROWS
 
-KEY_UNITS = 512
-"""UTF-16 units of an id; a key of the Table service has at most 1,024 and may hold two ids."""
+ID_UNITS = 200
+"""UTF-16 units of an id; a key may hold two."""
 
 TEXT_UNITS = 30_000
 """UTF-16 units of a text that stands in a row; the Table service takes 32 Ki."""
@@ -30,6 +30,9 @@ QUEUE_TEXT_BYTES = 48 * 1024
 """Bytes of a queue message before base64; the Queue service takes 64 KiB of base64."""
 
 SECRET_BYTES = 16 * 1024
+
+KEY_UNITS = 512
+"""UTF-16 units of a key."""
 
 _FORBIDDEN = re.compile(r"[\x00-\x1f\x7f-\x9f/\\#?\ud800-\udfff]")
 
@@ -56,13 +59,18 @@ def well_formed(text: str) -> str:
     return text
 
 
+def is_key(text: str) -> bool:
+    """Whether the Table service takes it as a key."""
+    return units(text) <= KEY_UNITS and not _FORBIDDEN.search(text)
+
+
 def checked_id[T: str](value: T, field: str = "id") -> T:
     """The id, if it can be part of a key. Raises InvalidRecord."""
-    if not value or units(value) > KEY_UNITS or _FORBIDDEN.search(value):
+    if not value or units(value) > ID_UNITS or not is_key(value):
         raise InvalidRecord(
             field,
             f"{field} cannot be stored as a key: {value[:80]!r}",
-            f"Use 1 to {KEY_UNITS} characters without / \\ # ? and control characters.",
+            f"Use 1 to {ID_UNITS} characters without / \\ # ? and control characters.",
         )
     return value
 

@@ -4,7 +4,7 @@ from datetime import timedelta
 from typing import TYPE_CHECKING
 
 from shared.stores.account import Account
-from shared.stores.failures import mapped
+from shared.stores.failures import PATIENCE, mapped
 from shared.stores.limits import checked_message
 from shared.stores.parallel import Parallel
 
@@ -65,6 +65,7 @@ class StorageQueues:
                 self._account.queue_endpoint,
                 self._prefix + queue,
                 credential=self._account.credential,
+                **PATIENCE,
                 message_encode_policy=TextBase64EncodePolicy(),
             )
         return self._clients[queue]

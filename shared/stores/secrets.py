@@ -12,7 +12,7 @@ from uuid import uuid4
 from shared.domain.configuration import SecretRef
 from shared.domain.errors import SyncError
 from shared.stores.entities import secret_partition
-from shared.stores.limits import checked_id, checked_secret
+from shared.stores.limits import checked_secret
 from shared.stores.tables.gateway import Verb, operation
 from shared.stores.tables.table import Table, columns_of, record_of
 
@@ -45,7 +45,7 @@ class LocalSecrets:
         self._key = _key_bytes(key)
 
     def get(self, ref: SecretRef) -> str:
-        found = self._table.get(secret_partition(ref.name), checked_id(ref.version, "version"))
+        found = self._table.get(secret_partition(ref.name), ref.version)
         if found is None:
             raise KeyError(ref.name)
         return self._decrypted(ref, record_of(_Encrypted, found))

@@ -5,10 +5,12 @@ from dataclasses import replace
 
 import pytest
 
-from shared.domain.choices import OwnerKind
+from shared.domain.choices import OwnerKind, Workload
 from shared.domain.configuration import Breaker
+from shared.domain.email import ListOf
 from shared.domain.errors import AlreadyExists, Changed, InvalidRecord
-from shared.domain.ids import OwnerId, ProfileId
+from shared.domain.ids import ActivityId, MailboxId, OwnerId, ProfileId
+from shared.domain.ledger import LedgerHead
 from shared.ports import Slice, Stores
 from tests.contracts.records import MINUTE, NOW, a_profile, an_id, an_owner
 
@@ -76,6 +78,25 @@ def test_an_id_that_cannot_be_a_key_is_refused(stores: Stores, name: str) -> Non
     assert caught.value.field == "id"
     with pytest.raises(InvalidRecord):
         stores.owners.create(replace(an_owner(), id=OwnerId(name)))
+
+
+@pytest.mark.parametrize("name", ["a/b", "a\\b", "a#b", "a?b", "a\x00b", "\ud800", "", "x" * 2000, "' or 1 eq 1 or '"])
+def test_an_id_that_cannot_be_a_key_names_nothing(stores: Stores, name: str) -> None:
+    stores.profiles.create(a_profile())
+    stores.owners.create(an_owner())
+    mailbox_id, activity_id = MailboxId(name), ActivityId(name)
+    assert stores.profiles.get(ProfileId(name)) is None
+    assert stores.owners.get(OwnerKind.USER, OwnerId(name)) is None
+    assert stores.mailboxes.get(mailbox_id) is None
+    assert stores.activities.get(activity_id) is stores.activities.content(activity_id) is None
+    assert stores.activities.sightings(activity_id) == []
+    stores.activities.mark_variants([activity_id])
+    assert stores.ledger.head(mailbox_id, Workload.INCOMING, NOW) == LedgerHead(None, None)
+    assert list(stores.ledger.items(mailbox_id, Workload.INCOMING)) == []
+    assert stores.ledger.find(mailbox_id, Workload.INCOMING, name) == []
+    assert list(stores.runs.list(mailbox_id).items) == list(stores.quarantine.list(mailbox_id).items) == []
+    assert list(stores.alerts.list(name).items) == []
+    assert list(stores.timeline.list(ListOf.PARTY, name).items) == []
 
 
 @pytest.mark.parametrize("name", ["it's", "100%", "ü & 日本", "a b+c", "semi;colon,comma(1)"])

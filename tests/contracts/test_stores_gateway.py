@@ -9,10 +9,11 @@ import pytest
 
 from shared.domain.configuration import WorkloadSchedule
 from shared.domain.errors import Busy, InvalidRecord, Throttled, TransientError, Unreachable
-from shared.domain.ledger import LedgerCommit
+from shared.domain.ledger import LedgerCommit, Mark
 from shared.ports import Stores
 from shared.stores.account import Account, InvalidConnection, StorageConnection, account_of
 from shared.stores.azure import azure_stores
+from shared.stores.entities import watermark_blob
 from shared.stores.failures import StorageRefused
 from shared.stores.tables.fast import FastGateway
 from shared.stores.tables.gateway import (
@@ -31,7 +32,7 @@ from shared.stores.tables.gateway import (
 from shared.stores.tables.sdk import SdkGateway
 from shared.stores.tables.transport import Connections, NoReply, NotSent, Reply
 from tests.contracts.conftest import SECRETS_KEY
-from tests.contracts.records import INCOMING, NOW, a_mailbox, a_run, a_state, an_alert, an_email, an_item
+from tests.contracts.records import INCOMING, NOW, a_mailbox, a_run, a_state, an_alert, an_email, an_item, an_owner
 
 type Fault = Callable[[Callable[[], Reply]], Reply]
 
@@ -208,6 +209,69 @@ def test_alerts_raised_by_two_at_once_keep_their_first_time(faulty: Stores, wire
     faulty.alerts.put(an_alert(raised_on=NOW))
     (found,) = faulty.alerts.list("mailbox:1").items
     assert (found.first_raised_on, found.raised_on) == (NOW - timedelta(hours=1), NOW)
+
+
+# ---- crashes between two partitions
+
+
+def test_a_hint_without_its_record_is_not_believed(faulty: Stores, wire: Wire) -> None:
+    wire.fail("POST", lost_before)
+    with pytest.raises(TransientError):
+        faulty.owners.create(an_owner())
+    assert faulty.addresses.find([an_owner().address]) == {an_owner().address: []}
+    faulty.owners.create(an_owner())
+    assert len(faulty.addresses.find([an_owner().address])[an_owner().address]) == 1
+
+
+def test_a_hint_that_could_not_be_removed_is_not_believed(faulty: Stores, wire: Wire) -> None:
+    created = faulty.owners.create(an_owner(address="old@contoso.example"))
+    wire.fail("DELETE", *[lost_before] * 4)
+    faulty.owners.replace(an_owner(address="new@contoso.example"), created.etag)
+    found = faulty.addresses.find(["old@contoso.example", "new@contoso.example"])
+    assert [len(matches) for matches in found.values()] == [1, 0]
+
+
+def test_an_owner_that_moved_back_meanwhile_keeps_its_hint(faulty: Stores, wire: Wire) -> None:
+    """The first move removes its outdated hint late, when the second one has written it again."""
+    here, there = an_owner(address="here@contoso.example"), an_owner(address="there@contoso.example")
+    created = faulty.owners.create(here)
+
+    def overtaken(real: Callable[[], Reply]) -> Reply:
+        moved = faulty.owners.get(here.kind, here.id)
+        assert moved is not None
+        faulty.owners.replace(here, moved.etag)
+        return real()
+
+    wire.fail("DELETE", overtaken)
+    faulty.owners.replace(there, created.etag)
+    found = faulty.addresses.find([here.address, there.address])
+    assert {address: len(matches) for address, matches in found.items()} == {here.address: 1, there.address: 0}
+
+
+def test_a_large_watermark_is_removed_when_no_row_names_it(faulty: Stores, connection: StorageConnection, prefix: str) -> None:
+    mailbox_id = a_mailbox().id
+    first, second = (Mark("inbox", "source", letter * 40_000) for letter in "ab")
+    names = [watermark_blob(mailbox_id, INCOMING, "inbox", mark.watermark or "") for mark in (first, second)]
+    before = faulty.ledger.head(mailbox_id, INCOMING, NOW)
+    faulty.ledger.commit(mailbox_id, INCOMING, before.etag, LedgerCommit(a_state("first"), marks=(first,)))
+    other_process = azure_stores(connection, secrets_key=SECRETS_KEY, prefix=prefix)
+    found = other_process.ledger.head(mailbox_id, INCOMING, NOW)
+    other_process.ledger.commit(mailbox_id, INCOMING, found.etag, LedgerCommit(a_state("second"), marks=(second,)))
+    with pytest.raises(KeyError):
+        faulty.blobs.read(names[0])
+    assert b"".join(faulty.blobs.read(names[1])) == b"b" * 40_000
+
+
+def test_a_lost_reply_to_a_commit_keeps_the_large_watermark_that_counts(faulty: Stores, wire: Wire) -> None:
+    mailbox_id = a_mailbox().id
+    first, second = (Mark("inbox", "source", letter * 40_000) for letter in "ab")
+    before = faulty.ledger.head(mailbox_id, INCOMING, NOW)
+    etag = faulty.ledger.commit(mailbox_id, INCOMING, before.etag, LedgerCommit(a_state("first"), marks=(first,)))
+    for fault, counts in ((lost_before, first), (lost_after, second)):
+        wire.fail("$batch", fault)
+        with pytest.raises(TransientError):
+            faulty.ledger.commit(mailbox_id, INCOMING, etag, LedgerCommit(a_state("second"), marks=(second,)))
+        assert faulty.ledger.head(mailbox_id, INCOMING, NOW).marks == (counts,)
 
 
 # ---- what it costs

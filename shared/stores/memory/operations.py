@@ -43,6 +43,7 @@ class MemoryAlerts:
         self._rows: dict[tuple[str, str], Alert] = {}
 
     def put(self, alert: Alert) -> None:
+        checked_id(alert.code, "code")
         key = (checked_id(alert.about, "about"), alert_row(alert))
         with self._lock:
             before = self._rows.get(key)

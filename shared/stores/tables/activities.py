@@ -13,7 +13,7 @@ from shared.domain.errors import AlreadyExists, Busy, Changed, InvalidRecord, It
 from shared.domain.ids import ActivityId
 from shared.stores.codec import Column
 from shared.stores.entities import activity_partition, after, content_blob, content_row, sighting_row, sightings_prefix
-from shared.stores.limits import TEXT_UNITS, storable_activity, storable_content, storable_sighting, units
+from shared.stores.limits import TEXT_UNITS, checked_id, storable_activity, storable_content, storable_sighting, units
 from shared.stores.parallel import Parallel
 from shared.stores.tables.gateway import Entity, Operation, Verb, cut_transactions, operation, rows_of
 from shared.stores.tables.table import Table, columns_of, record_of
@@ -106,7 +106,7 @@ class TableActivities:
                     self._table.write(each)
 
     def _mark_variant(self, activity_id: ActivityId) -> None:
-        with suppress(Changed):
+        with suppress(Changed, InvalidRecord):  # what is not there, or cannot be
             self._table.write(operation(Verb.MERGE, activity_partition(activity_id), activity_id, {"has_variants": True}))
 
 
@@ -114,7 +114,7 @@ def _encoded(email: NewEmail) -> _Encoded:
     """Only the activity is inserted: a conflict means that it exists, whatever else does. Raises ItemRejected."""
     activity = storable_activity(email.activity)
     try:
-        partition = activity_partition(activity.id)
+        partition = activity_partition(checked_id(activity.id))
         content, texts = _content_columns(activity, storable_content(email.content))
         rows = (
             operation(Verb.INSERT, partition, activity.id, columns_of(activity)),
@@ -171,6 +171,7 @@ def _in_order(keys: Sequence[ActivityId], stored: Mapping[ActivityId, StoredActi
 
 
 def _sighting(verb: Verb, sighting: Sighting) -> Operation:
-    partition = activity_partition(sighting.activity_id)
+    partition = activity_partition(checked_id(sighting.activity_id))
+    checked_id(sighting.mailbox_id, "mailbox_id")
     row = sighting_row(sighting.activity_id, sighting.mailbox_id)
     return operation(verb, partition, row, columns_of(storable_sighting(sighting)))

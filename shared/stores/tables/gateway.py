@@ -13,7 +13,7 @@ from enum import Enum
 from typing import Protocol
 
 from shared.domain.errors import AlreadyExists, Changed, InvalidRecord
-from shared.stores.limits import units
+from shared.stores.limits import is_key, units
 
 type Value = str | int | bool | datetime
 
@@ -24,9 +24,7 @@ TRANSACTION_BYTES = 3_500 * 1024
 _ROW_BYTES = 1024 * 1024
 _COLUMNS = 252
 _COLUMN_UNITS = 32 * 1024
-_KEY_UNITS = 512
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,254}")
-_FORBIDDEN_IN_KEYS = re.compile(r"[\x00-\x1f\x7f-\x9f/\\#?\ud800-\udfff]")
 _EARLIEST = datetime(1601, 1, 1, tzinfo=UTC)
 _INT32 = 2**31
 _INT64 = 2**63
@@ -117,6 +115,12 @@ class Query:
     before_row: str | None = None
     due: tuple[str, datetime] | None = None
     """Column and time: rows in which that column's time has come."""
+
+    @property
+    def can_match(self) -> bool:
+        """What cannot be a key names nothing: no need to ask, and no way to."""
+        bounds = (self.first_partition, self.last_partition, self.first_row, self.before_row)
+        return all(is_key(bound) for bound in bounds if bound is not None)
 
     @property
     def filter(self) -> str:
@@ -210,7 +214,7 @@ def _encoded(partition: str, row: str, columns: Mapping[str, Value]) -> bytes:
 
 
 def _check_key(name: str, key: str) -> None:
-    if units(key) > _KEY_UNITS or _FORBIDDEN_IN_KEYS.search(key):
+    if not is_key(key):
         raise InvalidRecord(
             name, f"not a key of the Table service: {key[:80]!r}", "Use ids without / \\ # ? and control characters."
         )

@@ -9,7 +9,7 @@ from shared.domain.errors import AlreadyExists, Changed, LeaseLost
 from shared.domain.ids import MailboxId
 from shared.domain.ledger import ItemKey, LedgerCommit, LedgerHead, LedgerItem, Mark, RunState, Todo
 from shared.stores.entities import STATE, after, item_row, ledger_partition, mark_row, todo_row, todos_due, watermark_blob
-from shared.stores.limits import TEXT_UNITS, checked_rows, storable_item, units
+from shared.stores.limits import TEXT_UNITS, checked_id, checked_rows, storable_item, units
 from shared.stores.tables.gateway import Entity, Operation, RowMissing, Value, Verb, operation, rows_of
 from shared.stores.tables.table import Table, columns_of, record_of
 from shared.stores.text_blobs import TextBlobs
@@ -50,7 +50,7 @@ class TableLedger:
 
     def commit(self, mailbox_id: MailboxId, workload: Workload, etag: str | None, commit: LedgerCommit) -> str:
         checked_rows(commit)
-        partition = ledger_partition(mailbox_id, workload)
+        partition = ledger_partition(checked_id(mailbox_id), workload)
         blobs = {mark.folder: _large(mailbox_id, workload, mark) for mark in commit.marks}
         for mark in commit.marks:
             if (blob := blobs[mark.folder]) and mark.watermark is not None:

@@ -34,7 +34,7 @@ class TableQuarantine:
         _until_unchanged(lambda: self._put(storable_quarantined(item)))
 
     def list(self, mailbox_id: MailboxId, continuation: str | None = None, limit: int = 50) -> Slice[QuarantinedItem]:
-        found = self._table.slice(rows_of(checked_id(mailbox_id), "time:", "time;"), continuation, limit)
+        found = self._table.slice(rows_of(mailbox_id, "time:", "time;"), continuation, limit)
         return slice_as(found, lambda row: record_of(QuarantinedItem, row))
 
     def _put(self, item: QuarantinedItem) -> None:
@@ -57,6 +57,7 @@ class TableAlerts:
 
     def put(self, alert: Alert) -> None:
         checked_id(alert.about, "about")
+        checked_id(alert.code, "code")
         _until_unchanged(lambda: self._table.write(self._put(storable_alert(alert))))
 
     def list(self, about: str | None = None, continuation: str | None = None, limit: int = 50) -> Slice[Alert]:
@@ -84,7 +85,7 @@ class TableRuns:
         self._table.write(operation(Verb.UPSERT, checked_id(run.mailbox_id), row, columns_of(storable_run(run))))
 
     def list(self, mailbox_id: MailboxId, continuation: str | None = None, limit: int = 50) -> Slice[Run]:
-        found = self._table.slice(rows_of(checked_id(mailbox_id)), continuation, limit)
+        found = self._table.slice(rows_of(mailbox_id), continuation, limit)
         return slice_as(found, lambda row: record_of(Run, row))
 
 

@@ -10,10 +10,11 @@ from dataclasses import dataclass
 
 from shared.domain.choices import OwnerKind
 from shared.domain.configuration import AddressMatch, Owner, StoredOwner
-from shared.domain.errors import AlreadyExists, Changed
+from shared.domain.errors import AlreadyExists, Changed, TransientError
 from shared.domain.ids import OwnerId, normalised_address
 from shared.ports import Slice
 from shared.stores.entities import address_key, address_row, after, owner_key
+from shared.stores.limits import checked_id
 from shared.stores.parallel import Parallel
 from shared.stores.tables.gateway import Entity, Query, Verb, operation, rows_of
 from shared.stores.tables.table import Table, columns_of, record_of, slice_as
@@ -41,7 +42,7 @@ class TableOwners:
         return slice_as(self._owners.slice(Query(first_row=prefix, before_row=after(prefix)), continuation, limit), _stored)
 
     def create(self, owner: Owner) -> StoredOwner:
-        insert = operation(Verb.INSERT, *owner_key(owner.kind, owner.id), columns_of(owner))
+        insert = operation(Verb.INSERT, *owner_key(owner.kind, checked_id(owner.id)), columns_of(owner))
         if self.get(owner.kind, owner.id) is not None:
             raise AlreadyExists(f"{owner.kind} {owner.id}")
         self._hint_at(owner)
@@ -76,8 +77,8 @@ class TableOwners:
             return
         try:
             self._addresses.write(operation(Verb.DELETE, hint.partition, hint.row, etag=hint.etag))
-        except Changed:
-            return
+        except (Changed, TransientError):
+            return  # a hint too many is not believed
 
 
 class TableAddresses:

@@ -9,7 +9,7 @@ from shared.domain.errors import InvalidRecord, SyncError
 from shared.ports import Slice
 from shared.stores.codec import Column, codec_of
 from shared.stores.limits import continuation as continuation_at
-from shared.stores.limits import position
+from shared.stores.limits import is_key, position
 from shared.stores.tables.gateway import Entity, Gateway, Operation, Query, pages
 
 SCHEMA_VERSION = 1
@@ -30,10 +30,11 @@ class Table:
         self.name = name
 
     def get(self, partition: str, row: str) -> Entity | None:
-        return self.gateway.get(self.name, partition, row)
+        """What cannot be a key names nothing."""
+        return self.gateway.get(self.name, partition, row) if is_key(partition) and is_key(row) else None
 
     def pages(self, query: Query) -> Iterator[Sequence[Entity]]:
-        return pages(self.gateway, self.name, query)
+        return pages(self.gateway, self.name, query) if query.can_match else iter(())
 
     def rows(self, query: Query) -> Iterator[Entity]:
         for page in self.pages(query):
@@ -50,6 +51,8 @@ class Table:
         if limit < 1:
             raise InvalidRecord("limit", f"a list of {limit} items", "Ask for at least one item.")
         after = None if continuation is None else _position(continuation)
+        if not query.can_match:
+            return Slice([])
         found: list[Entity] = []
         while True:
             try:

@@ -12,6 +12,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import timedelta
 from email.utils import formatdate
+from threading import Lock
 from typing import Protocol
 from urllib.parse import urlsplit
 
@@ -88,6 +89,7 @@ class Transport:
         self._sleep = sleep
         self._token = ("", 0.0)
         self.requests = 0
+        self._counting = Lock()
 
     def request(
         self, method: str, resource: str, headers: Mapping[str, str], body: bytes | None = None, *, repeatable: bool = True
@@ -104,7 +106,8 @@ class Transport:
 
     def _once(self, method: str, resource: str, headers: Mapping[str, str], body: bytes | None) -> Reply:
         url = self._path + resource
-        self.requests += 1
+        with self._counting:
+            self.requests += 1
         reply = self._send(method, url, {**self._signed(url), **headers}, body)
         _check_transient(reply)
         return reply
