@@ -8,6 +8,8 @@ import pytest
 from exchangelib import BASIC, IMPERSONATION, Account, Configuration, Credentials, EWSTimeZone
 from exchangelib.protocol import close_connections
 from exchangelib.version import EXCHANGE_2019, Version
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 from lxml import etree
 
 from local.mailserver import FaultKind, MailServer
@@ -38,6 +40,17 @@ EVERYTHING = (
 MIME = "<t:IncludeMimeContent>true</t:IncludeMimeContent>"
 FOLDER_SHAPE = "<m:FolderShape><t:BaseShape>AllProperties</t:BaseShape></m:FolderShape>"
 INVITATION = 'MIME-Version: 1.0\r\nContent-Type: text/calendar; method="{}"\r\n'
+
+BROKEN = (
+    *(bytes([each]) for each in b'\r\n\t\0 "<>@,;:=%&\xff'),
+    *(b"a", b"]]>", b"\xed\xa0\x80", b"--b", b"--", b"From x 1:2\n", b"From: ", b"To: ", b"Sender: ", b"Subject: "),
+    *(b"Date: ", b"Mon, 1 Jan 99999 00:00:00 +9999", b"Message-ID: <a@b>", b"Thread-Index: ", b"QUFB", b"=?utf-8?B?", b"?="),
+    *(b"Content-Type: ", b"multipart/mixed; boundary=b", b"multipart/report; boundary=b", b"message/rfc822", b"text/html"),
+    *(b"message/delivery-status", b"text/calendar", b"; charset=", b"utf-16", b"unicode_escape", b"hex", b"punycode"),
+    *(b"Content-Transfer-Encoding: ", b"base64", b"quoted-printable", b"x-uuencode", b"Content-ID: <x>"),
+    b"Content-Disposition: attachment; filename*0*=utf-8''%41",
+)
+"""What broken mail is made of."""
 
 
 @pytest.fixture(scope="module")
@@ -172,6 +185,18 @@ def test_every_file_of_the_corpus_is_listed_and_readable(server: MailServer, ann
         read = anna.attachments(*attachments, shape=f"<m:AttachmentShape>{MIME}</m:AttachmentShape>")
         assert_valid(read, schema)
         assert set(read.codes) == {"NoError"}
+
+
+@settings(max_examples=80, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(raw=st.one_of(st.binary(max_size=200), st.lists(st.sampled_from(BROKEN), max_size=50).map(b"".join)))
+def test_whatever_arrives_is_answered_with_valid_xml(
+    server: MailServer, anna: SoapClient, schema: etree.XMLSchema, raw: bytes
+) -> None:
+    ids = server.deliver(raw, [ANNA]) + server.deliver(raw, [ANNA], internal=None)
+    answer = anna.get(*ids, base="AllProperties", properties=EVERYTHING, options=MIME)
+    assert_valid(answer, schema)
+    assert answer.codes == ["NoError", "NoError"]
+    assert "Anonymous" in answer.texts("t:Value")
 
 
 def test_what_exchangelib_asks_is_valid(server: MailServer, schema: etree.XMLSchema, monkeypatch: pytest.MonkeyPatch) -> None:
