@@ -65,7 +65,7 @@ def test_after_a_failure_a_message_is_left_alone_for_the_visibility_timeout(samp
 def test_the_message_of_a_long_function_stays_invisible_and_is_renewed(sample_app: MakeApp) -> None:
     app = sample_app(SLEEPS)
     app.send("5")
-    with app.host(message_lease=timedelta(seconds=2)):
+    with app.host(message_lease=timedelta(seconds=3)):
         eventually(lambda: "end" in app.records())
         eventually(lambda: app.count() == 0)
     assert app.records() == ["begin", "end"]

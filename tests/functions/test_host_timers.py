@@ -43,7 +43,8 @@ def test_a_timer_fires_at_each_occurrence_of_its_schedule(sample_app: MakeApp) -
     with app.host():
         eventually(lambda: len(app.records()) >= 3)
     seconds = [int(line.split()[0]) for line in app.records()]
-    assert seconds == list(range(seconds[0], seconds[0] + len(seconds)))
+    assert len(seconds) == len(set(seconds))
+    assert seconds[-1] - seconds[0] <= len(seconds)  # a busy machine may miss one
     assert {line.split()[1] for line in app.records()} == {"False"}
 
 
