@@ -18,7 +18,7 @@ from tests.contracts.exchange_mailboxes import (
     a_new_mailbox,
     a_profile,
 )
-from tests.contracts.incoming_email import IncomingEmailContract, ReadsAnyMailbox
+from tests.contracts.incoming_email import IncomingEmailContract, ReadsAnyMailbox, a_message, content, fetched
 
 
 @pytest.fixture(scope="module")
@@ -51,6 +51,19 @@ class TestExchangeImpersonating(IncomingEmailContract):
 
 class TestExchangeAsDelegate(TestExchangeImpersonating):
     use_impersonation = False
+
+
+def test_compressed_replies_are_read(connect: Connect) -> None:
+    with MailServer(compress=True) as server:
+        server.add_account(SERVICE, PASSWORD, impersonation=True)
+        served = a_new_mailbox(server)
+        message = a_message(text="words and words\r\n" * 5000)
+        message.add_attachment(b"terms" * 200_000, maintype="text", subtype="plain", filename="terms.txt")
+        served.deliver(bytes(message))
+        with connect(a_profile(server.ews_url), a_mailbox(served.address)) as incoming:
+            (got,) = fetched(incoming)
+            assert len(got.body_text or "") >= 75_000
+            assert content(got.attachments[0]) == b"terms" * 200_000
 
 
 @pytest.mark.skipif("SIDESYNC_LIVE_EWS_URL" not in environ, reason="no live server is named")

@@ -264,6 +264,66 @@ def test_a_stop_in_the_middle_of_a_batch_is_not_repeated_from_the_start(
     assert served.server.requests.count("GetItem") - before == 2, "20 asked for, then the eleven left"
 
 
+def test_items_before_a_throttled_one_are_kept_and_nothing_is_asked_again(
+    incoming: IncomingEmail, served: ServedByExchange
+) -> None:
+    refs = refs_of(incoming, served, 8)
+    served.server.faults.add("unreadable_item", served.address, item=refs["m5"].id, code="ErrorServerBusy")
+    before = served.server.requests.count("GetItem")
+    got = []
+    with pytest.raises(Throttled):
+        got.extend(ref for ref, _ in incoming.fetch(list(refs.values())))
+    assert got == list(refs.values())[:5]
+    assert served.server.requests.count("GetItem") == before + 1
+
+
+def test_a_message_beyond_all_bounds_is_too_large_and_costs_only_itself(
+    incoming: IncomingEmail, served: ServedByExchange, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    refs = refs_of(incoming, served, 3)
+    served.deliver(bytes(a_message("huge", text="words and words\r\n" * 10_000)))
+    huge = next(item.ref for item in everything(incoming)[0] if item.message_id == "huge")
+    monkeypatch.setattr("shared.connectors.exchange.session.LARGEST_REPLY", 50_000)
+    outcomes = dict(incoming.fetch([refs["m0"], huge, refs["m1"], refs["m2"]]))
+    assert isinstance(outcomes.pop(huge), ItemTooLarge)
+    assert all(isinstance(outcome, IncomingMessage) for outcome in outcomes.values())
+    monkeypatch.setattr("shared.connectors.exchange.session.LARGEST_REPLY", 500)
+    with pytest.raises(Busy):
+        incoming.changes(INBOX, None)
+
+
+def test_ids_and_watermarks_that_no_xml_can_carry_are_refused_by_the_server(incoming: IncomingEmail) -> None:
+    with pytest.raises(WatermarkExpired):
+        incoming.changes(INBOX, "c3RhdGU=\x00\ud800")
+    outcomes = [outcome for _, outcome in incoming.fetch([ItemRef("AAMk\x0b", INBOX.id)])]
+    assert isinstance(outcomes[0], ItemError)
+
+
+# ---- versions
+
+
+@pytest.mark.parametrize("call", ["changes", "raw"])
+def test_an_older_server_is_asked_in_its_own_version_and_then_always(
+    incoming: IncomingEmail, served: ServedByExchange, call: str
+) -> None:
+    ref = refs_of(incoming, served, 1)["m0"]
+    calls: dict[str, Callable[[], object]] = {
+        "changes": lambda: incoming.changes(INBOX, None),
+        "raw": lambda: list(incoming.raw(ref)),
+    }
+    served.server.faults.add("soap_fault", served.address, code="ErrorInvalidServerVersion", count=2)
+    before = len(served.server.requests)
+    assert calls[call]()
+    assert len(served.server.requests) == before + 3
+    assert incoming.changes(INBOX, None).items
+
+
+def test_a_server_that_knows_no_version_is_given_up(incoming: IncomingEmail, served: ServedByExchange) -> None:
+    served.server.faults.add("soap_fault", served.address, code="ErrorInvalidServerVersion")
+    with pytest.raises(Unreachable):
+        incoming.changes(INBOX, None)
+
+
 # ---- attachments
 
 

@@ -5,11 +5,10 @@ from dataclasses import replace
 from functools import partial
 
 from shared.connectors.exchange.records import AttachmentEntry, Fetched
-from shared.connectors.exchange.services import AttachedItem, GetAttachment
+from shared.connectors.exchange.services import AttachedItem, GetAttachment, NoContent
 from shared.connectors.exchange.session import Session
-from shared.connectors.exchange.xml import ContentAbsent
 from shared.domain.email import IncomingAttachment, IncomingMessage
-from shared.domain.errors import ItemError, ItemUnreadable, Throttled, TransientError
+from shared.domain.errors import ItemError, Throttled, TransientError
 
 SMALL = 256 << 10
 """Bytes up to which an attachment is read together with others."""
@@ -95,11 +94,9 @@ class Attachments:
     def _stream(self, entry: AttachmentEntry, *, of_item: bool) -> Iterator[bytes]:
         try:
             yield from self._service.content(entry.id, of_item=of_item)
-        except TransientError as error:
-            if not isinstance(error.__cause__, ContentAbsent):
-                raise
+        except NoContent:
             if of_item or entry.size:
-                raise ItemUnreadable("GetAttachment: the attachment has no content") from error
+                raise
 
 
 def _tolerant[Found](read: Callable[[], dict[str, Found]]) -> dict[str, Found]:

@@ -7,6 +7,7 @@ answers otherwise is unreadable.
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
+from dataclasses import dataclass
 from functools import partial
 from itertools import islice, takewhile
 from time import monotonic
@@ -49,17 +50,12 @@ class ExchangeMail:
         done, alone = 0, False
         while done < len(refs):
             batch = next_batch(refs[done : done + LARGEST], self._sizes, 1 if alone else self._batch_size.size)
-            started = monotonic()
-            try:
-                outcomes = self._fetched(batch)
-            except Throttled:
-                self._batch_size.shrink()
-                raise
-            except TransientError as error:
-                outcomes = self._after_failure(error, batch, quick=monotonic() - started < SLOW_SECONDS)
-            alone = not outcomes
-            yield from zip(batch, outcomes, strict=False)
-            done += len(outcomes)
+            answer = self._answer(batch)
+            yield from zip(batch, answer.outcomes, strict=False)
+            if answer.throttled:
+                raise answer.throttled
+            done += len(answer.outcomes)
+            alone = not answer.outcomes
 
     def raw(self, ref: ItemRef) -> Iterator[bytes]:
         return self._guarded(ref, partial(GetItem(self._session).mime, ref))
@@ -70,45 +66,54 @@ class ExchangeMail:
 
     # ---- batches
 
-    def _fetched(self, batch: Sequence[ItemRef]) -> Sequence[IncomingMessage | ItemError]:
-        """The outcomes of the first items of the batch; of none if its items should be tried alone."""
+    def _answer(self, batch: Sequence[ItemRef]) -> "_Answer":
         started = monotonic()
         try:
-            answered = self._answered(GetItem(self._session).fetch(batch), len(batch))
-        except ItemTooLarge as error:
-            return [error] if len(batch) == 1 else []
-        self._batch_size.answered(monotonic() - started, len(answered))
-        messages = iter(self._attachments.complete([each for each in answered if isinstance(each, Fetched)], self._guard))
-        return [next(messages) if isinstance(each, Fetched) else each for each in answered]
-
-    def _answered(self, outcomes: Sequence[Fetched | SyncError], asked: int) -> Sequence[Fetched | ItemError]:
-        """The outcomes before the server stopped. An error that is no item's own is raised if no item did better."""
-        done = list(takewhile(lambda outcome: not isinstance(outcome, Throttled | BatchStopped), outcomes))
-        if len(done) < asked:
+            return self._fetched(batch)
+        except Throttled:
             self._batch_size.shrink()
-        if not done:
-            raise _first_error(outcomes)
-        if not any(isinstance(outcome, Fetched | ItemError) for outcome in done):
-            raise _first_error(done)
-        return [outcome if isinstance(outcome, Fetched | ItemError) else _unreadable(outcome) for outcome in done]
+            raise
+        except TransientError as error:
+            return self._after_failure(error, batch, quick=monotonic() - started < SLOW_SECONDS)
 
-    def _after_failure(
-        self, error: TransientError, batch: Sequence[ItemRef], *, quick: bool
-    ) -> Sequence[IncomingMessage | ItemError]:
+    def _fetched(self, batch: Sequence[ItemRef]) -> "_Answer":
+        started = monotonic()
+        try:
+            outcomes = GetItem(self._session).fetch(batch)
+        except ItemTooLarge as error:
+            return _Answer([error] if len(batch) == 1 else [])
+        answered = list(takewhile(lambda outcome: not isinstance(outcome, Throttled | BatchStopped), outcomes))
+        if not answered:
+            raise _first_error(outcomes)
+        self._batch_size.answered(monotonic() - started, len(answered))
+        if len(answered) < len(batch):
+            self._batch_size.shrink()
+        throttled = outcomes[len(answered)] if len(answered) < len(outcomes) else None
+        return _Answer(self._completed(answered), throttled if isinstance(throttled, Throttled) else None)
+
+    def _completed(self, outcomes: Sequence[Fetched | SyncError]) -> Sequence[IncomingMessage | ItemError]:
+        """With attachments. An error that is no item's own is raised if no item did better."""
+        if not any(isinstance(outcome, Fetched | ItemError) for outcome in outcomes):
+            raise _first_error(outcomes)
+        fetched = [outcome for outcome in outcomes if isinstance(outcome, Fetched)]
+        messages = iter(self._attachments.complete(fetched, self._guard))
+        return [next(messages) if isinstance(outcome, Fetched) else _of_item(outcome) for outcome in outcomes]
+
+    def _after_failure(self, error: TransientError, batch: Sequence[ItemRef], *, quick: bool) -> "_Answer":
         """One of the items may be the cause: each is tried alone, the first of them now if the failure cost no time.
 
         What fails alone, and again, while the server answers otherwise, is unreadable; else the server is the cause."""
         self._batch_size.isolate()
         if len(batch) > 1:
             if quick:
-                return []
+                return _Answer([])
             raise error
         if not self._server_answers(batch[0]):
             raise error
         if quick:
             with suppress(TransientError):
                 return self._fetched(batch)
-        return [_unreadable(error)]
+        return _Answer([_of_item(error)])
 
     # ---- one item
 
@@ -124,7 +129,7 @@ class ExchangeMail:
         except TransientError as error:
             if not self._server_answers(ref):
                 raise
-            raise _unreadable(error) from error
+            raise _of_item(error) from error
 
     def _server_answers(self, ref: ItemRef) -> bool:
         try:
@@ -140,12 +145,24 @@ class ExchangeMail:
             del self._sizes[oldest]
 
 
+@dataclass(frozen=True, slots=True)
+class _Answer:
+    """To the first items of a batch; to none of them where each should be tried alone."""
+
+    outcomes: Sequence[IncomingMessage | ItemError]
+    throttled: Throttled | None = None
+    """The server answered these and then asked to slow down."""
+
+
 def _first_error(outcomes: Sequence[Fetched | SyncError]) -> SyncError:
     errors = (outcome for outcome in outcomes if isinstance(outcome, SyncError))
     return next(errors, Busy("GetItem: the server answered for none of the items."))
 
 
-def _unreadable(error: SyncError) -> ItemUnreadable:
+def _of_item(error: SyncError) -> ItemError:
+    """An error that turned out to be one item's."""
+    if isinstance(error, ItemError):
+        return error
     unreadable = ItemUnreadable(f"The server cannot give this item: {error}")
     unreadable.__cause__ = error
     return unreadable

@@ -4,10 +4,9 @@ exchangelib builds the envelope, knows the faults and the versions; requests are
 operation is asked once: what fails is raised, mapped, and whoever called decides.
 """
 
-import itertools
 from base64 import b64decode
 from collections.abc import Collection, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from copy import deepcopy
 from dataclasses import dataclass
 from datetime import timedelta
@@ -39,9 +38,9 @@ from shared.connectors.exchange.records import (
     listed_item,
 )
 from shared.connectors.exchange.session import Session
-from shared.connectors.exchange.xml import ContentAbsent, MalformedReply, content, parsed
+from shared.connectors.exchange.xml import ContentAbsent, MalformedReply, content, parsed, writable
 from shared.domain.email import INBOX, Folder, ItemRef, Page
-from shared.domain.errors import Busy, FolderNotFound, ItemError, ItemGone, ItemUnreadable, SyncError, TransientError
+from shared.domain.errors import Busy, FolderNotFound, ItemError, ItemGone, ItemUnreadable, SyncError
 
 _NAMESPACES = {"m": M.strip("{}"), "t": T.strip("{}")}
 _TOO_OLD = (ErrorInvalidServerVersion, ErrorIncorrectSchemaVersion, ErrorInvalidSchemaVersionForMailboxVersion)
@@ -94,6 +93,10 @@ MIME_CONTENT = f"{T}MimeContent"
 FILE_CONTENT = f"{T}Content"
 
 
+class NoContent(ItemUnreadable):
+    """The server gives the item or attachment, but nothing in it."""
+
+
 class Operation(EWSAccountService):  # type: ignore[misc] # exchangelib has no types
     """One EWS operation for one mailbox. Raises SyncError only."""
 
@@ -123,7 +126,7 @@ class Operation(EWSAccountService):  # type: ignore[misc] # exchangelib has no t
                     continue
                 self._remember(api_version)
                 return messages
-            raise MalformedReply(f"{self.SERVICE_NAME}: the server accepts no version of EWS that is known.")
+            raise self._speaks_no_version()
 
     def messages(self, reply: bytes) -> Sequence[_Element]:
         """The response messages of a reply. Raises MalformedReply, or exchangelib's exception for a SOAP fault."""
@@ -134,17 +137,28 @@ class Operation(EWSAccountService):  # type: ignore[misc] # exchangelib has no t
         return messages
 
     def stream(self, payload: _Element, elements: Collection[str]) -> Iterator[bytes]:
-        """The decoded content of the first of `elements`; raises ContentAbsent after a success without one."""
+        """The decoded content of the first of `elements`. Raises NoContent after a success without any."""
         with self.errors():
-            body = self.wrap(payload, self.account.version.api_version)
-            try:
-                yield from content(self.account.chunks(body, self._extra_headers()), elements)
-            except ContentAbsent as absent:
-                for message in self.messages(absent.reply):
-                    self.check(message)
-                raise
-            except ValueError as error:
-                raise ItemUnreadable(f"{self.SERVICE_NAME}: the content is not base64") from error
+            for api_version in self._api_versions_to_try():
+                body = self.wrap(payload, api_version)
+                try:
+                    yield from content(self.account.chunks(body, self._extra_headers()), elements)
+                except ContentAbsent as absent:
+                    with suppress(*_TOO_OLD):
+                        self._check_all(absent.reply)
+                        raise NoContent(f"{self.SERVICE_NAME}: the server gives no content") from absent
+                except ValueError as error:
+                    raise ItemUnreadable(f"{self.SERVICE_NAME}: the content is not base64") from error
+                else:
+                    return
+            raise self._speaks_no_version()
+
+    def _check_all(self, reply: bytes) -> None:
+        for message in self.messages(reply):
+            self.check(message)
+
+    def _speaks_no_version(self) -> SyncError:
+        return MalformedReply(f"{self.SERVICE_NAME}: the server accepts no version of EWS that is known.")
 
     def error(self, message: _Element) -> SyncError | None:
         """The error that a response message stands for; None for a success."""
@@ -187,7 +201,7 @@ def _back_off_of(details: _Element | None) -> timedelta | None:
 def _item_ids(refs: Sequence[ItemRef]) -> _Element:
     ids = etree.Element(f"{M}ItemIds")
     for ref in refs:
-        etree.SubElement(ids, f"{T}ItemId", Id=ref.id)
+        etree.SubElement(ids, f"{T}ItemId", Id=writable(ref.id))
     return ids
 
 
@@ -224,7 +238,7 @@ class SyncFolderItems(Operation):
         children = [deepcopy(LISTED_SHAPE), self._folder(folder)]
         if watermark:
             state = etree.Element(f"{M}SyncState")
-            state.text = watermark
+            state.text = writable(watermark)
             children.append(state)
         most = etree.Element(f"{M}MaxChangesReturned")
         most.text = str(limit)
@@ -234,7 +248,7 @@ class SyncFolderItems(Operation):
         """By its distinguished name, so that nobody has to ask for its id first."""
         element = etree.Element(f"{M}SyncFolderId")
         if folder.id != INBOX.id:
-            etree.SubElement(element, f"{T}FolderId", Id=folder.id)
+            etree.SubElement(element, f"{T}FolderId", Id=writable(folder.id))
             return element
         inbox = etree.SubElement(element, f"{T}DistinguishedFolderId", Id="inbox")
         if not self.account.acts_as_mailbox:
@@ -289,12 +303,7 @@ class GetItem(Operation):
 
     def mime(self, ref: ItemRef) -> Iterator[bytes]:
         """The MIME form, streamed."""
-        try:
-            yield from self.stream(self._payload(deepcopy(_MIME_SHAPE), _item_ids([ref])), [MIME_CONTENT])
-        except TransientError as error:
-            if not isinstance(error.__cause__, ContentAbsent):
-                raise
-            raise ItemUnreadable(f"{self.SERVICE_NAME}: the item has no MIME form") from error
+        return self.stream(self._payload(deepcopy(_MIME_SHAPE), _item_ids([ref])), [MIME_CONTENT])
 
 
 @dataclass(frozen=True, slots=True)
@@ -344,8 +353,7 @@ class GetAttachment(Operation):
         attachment_ids = etree.Element(f"{M}AttachmentIds")
         for each in ids:
             etree.SubElement(attachment_ids, f"{T}AttachmentId", Id=each)
-        children = itertools.chain([deepcopy(shape)] if shape is not None else [], [attachment_ids])
-        return self._payload(*children)
+        return self._payload(*([] if shape is None else [deepcopy(shape)]), attachment_ids)
 
 
 def _decoded(text: str | None) -> bytes | None:

@@ -17,6 +17,7 @@ from shared.domain.errors import Unreachable
 _FORBIDDEN = bytes(code for code in range(32) if code not in b"\t\n\r")
 _REFERENCE = re.compile(rb"&#(?:x([0-9A-Fa-f]{1,8})|([0-9]{1,9}));")
 _PARTIAL_REFERENCE = re.compile(rb"&[^;\s]{0,12}\Z")
+_FORBIDDEN_IN_TEXT = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 _HEAD = 1 << 18
 """Bytes kept of a streamed reply that may turn out to be an error message."""
 
@@ -41,6 +42,11 @@ def parsed(reply: bytes) -> _Element:
 
 def _parser() -> etree.XMLParser:
     return etree.XMLParser(resolve_entities=False, no_network=True, huge_tree=True, remove_comments=True, remove_pis=True)
+
+
+def writable(text: str) -> str:
+    """Text without the characters that no XML can carry. An id or watermark that has any is then refused by the server."""
+    return _FORBIDDEN_IN_TEXT.sub("", text)
 
 
 def without_forbidden(data: bytes) -> bytes:
