@@ -302,6 +302,17 @@ def test_who_waits_too_long_for_a_connection_is_told_that_it_is_busy(connect: Co
     assert listed(connect, profile, served.address) == []
 
 
+def test_a_new_secret_closes_the_connections_of_the_old_one(connect: Connect, served: ServedByExchange) -> None:
+    profile = a_profile(served.server.ews_url)
+    listed(connect, profile, served.address)
+    old = connect._pools().session(profile, a_mailbox(served.address)).protocol
+    assert old.session_pool_size == 1
+    in_use = old.get_session()
+    assert listed(connect, a_profile(served.server.ews_url, version="2"), served.address) == []
+    old.release_session(in_use)
+    assert old._session_pool.empty()
+
+
 def test_other_limits_of_a_profile_hold_from_the_next_run_on(connect: Connect, served: ServedByExchange) -> None:
     profile = a_profile(served.server.ews_url, max_connections=1)
     listed(connect, profile, served.address)
