@@ -1,7 +1,7 @@
 """Where the storage account is and who signs requests to it: a connection string, or an account name and a managed identity."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING
 
@@ -31,7 +31,7 @@ class InvalidConnection(SyncError):
 class StorageConnection:
     """A connection string, or the name of an account that is reached as a managed identity."""
 
-    connection_string: str | None = None
+    connection_string: str | None = field(default=None, repr=False)
     account_name: str | None = None
     client_id: str | None = None
     """Of a user-assigned identity; None is the system-assigned one."""
@@ -42,7 +42,7 @@ class Account:
     """A storage account: its endpoints without a final slash, and its key or the identity that has access."""
 
     name: str
-    key: str | None
+    key: str | None = field(repr=False)
     table_endpoint: str
     queue_endpoint: str
     blob_endpoint: str

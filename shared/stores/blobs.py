@@ -27,15 +27,20 @@ class StorageBlobs:
     def put(self, name: str, content: BinaryIO | bytes) -> None:
         from azure.core.exceptions import AzureError, ResourceExistsError, ResourceNotFoundError
 
+        blob = self._blob(name)
         stream = io.BytesIO(content) if isinstance(content, bytes) else content
-        start = stream.tell() if stream.seekable() else 0
+        start = stream.tell()
+        size = stream.seek(0, io.SEEK_END) - start
+        stream.seek(start)
         try:
+            if size > _BLOCK and blob.exists():
+                return  # nothing large is sent only to be refused
             try:
-                self._blob(name).upload_blob(stream, overwrite=False)
+                blob.upload_blob(stream, length=size, overwrite=False)
             except ResourceNotFoundError:
                 self.create_container()
                 stream.seek(start)
-                self._blob(name).upload_blob(stream, overwrite=False)
+                blob.upload_blob(stream, length=size, overwrite=False)
         except ResourceExistsError:
             return
         except AzureError as error:

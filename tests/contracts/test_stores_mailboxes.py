@@ -158,5 +158,12 @@ def test_what_was_rescheduled_meanwhile_is_not_marked_and_the_others_are(stores:
     assert found.schedule[INCOMING].due == NOW + 9 * MINUTE
 
 
+def test_mailboxes_of_several_shards_are_marked_too(stores: Stores) -> None:
+    for number in range(9):
+        stores.mailboxes.create(a_mailbox(number), {INCOMING: DUE})
+    assert len(stores.mailboxes.mark_queued(due_now(stores), NOW + MINUTE)) == 9
+    assert due_now(stores) == []
+
+
 def test_marking_nothing_is_fine(stores: Stores) -> None:
     assert list(stores.mailboxes.mark_queued([], NOW)) == []

@@ -7,6 +7,7 @@ import tracemalloc
 from collections.abc import Iterator
 from dataclasses import replace
 from datetime import timedelta
+from pathlib import Path
 from typing import cast
 
 import pytest
@@ -101,6 +102,18 @@ def test_a_writer_that_fails_leaves_the_old_content(stores: Stores) -> None:
     with pytest.raises(ConnectionResetError):
         stores.blobs.write("name", chunks())
     assert content(stores, "name") == b"old"
+
+
+def test_large_files_stream_through_little_memory(on_azurite: Stores, tmp_path: Path) -> None:
+    on_azurite.blobs.put("warm", b"up")
+    (tmp_path / "large").write_bytes(os.urandom(25_000_000))
+    tracemalloc.start()
+    with (tmp_path / "large").open("rb") as file:
+        on_azurite.blobs.put("large", file)
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert sum(len(each) for each in on_azurite.blobs.read("large")) == 25_000_000
+    assert peak < 18 * MIB
 
 
 def test_large_content_streams_through_little_memory(on_azurite: Stores) -> None:

@@ -125,7 +125,7 @@ def encoded_transaction(table_url: str, table: str, operations: Sequence[Operati
 
 
 def _write_headers(operation: Operation) -> dict[str, str]:
-    headers = {"Accept": _JSON}
+    headers = {"Accept": _JSON, "DataServiceVersion": "3.0"}
     if operation.verb is not Verb.DELETE:
         headers["Content-Type"] = "application/json"
     if operation.verb is Verb.INSERT:

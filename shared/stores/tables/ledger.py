@@ -79,7 +79,7 @@ class TableLedger:
             try:
                 return self._table.transact(writes)[0]
             except RowMissing as error:
-                if not error.index:
+                if error.index is None or writes[error.index].verb is not Verb.DELETE:
                     raise LeaseLost(f"the ledger {partition} has another state") from error
                 del writes[error.index]
             except (Changed, AlreadyExists) as error:

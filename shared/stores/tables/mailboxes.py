@@ -8,7 +8,7 @@ import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
-from itertools import groupby
+from itertools import batched, groupby
 
 from shared.domain.choices import Workload
 from shared.domain.configuration import DueMailbox, Mailbox, Schedule, StoredMailbox, WorkloadSchedule
@@ -86,9 +86,9 @@ class TableMailboxes:
                 yield due
 
     def mark_queued(self, due: Sequence[DueMailbox], until: datetime) -> Sequence[DueMailbox]:
-        unique = list({each.id: each for each in due}.values())
-        starts = range(0, len(unique), TRANSACTION_ROWS)
-        batches = [unique[start : start + TRANSACTION_ROWS] for start in starts]
+        unique = sorted({each.id: each for each in due}.values(), key=_shard)
+        shards = [list(group) for _, group in groupby(unique, key=_shard)]
+        batches = (list(batch) for shard in shards for batch in batched(shard, TRANSACTION_ROWS))
         return [marked for batch in batches for marked in self._mark(batch, until)]
 
     def _mark(self, due: Sequence[DueMailbox], until: datetime) -> Sequence[DueMailbox]:
@@ -115,6 +115,10 @@ class TableMailboxes:
 
 def _stored(record: Entity, schedule: Entity | None) -> StoredMailbox:
     return StoredMailbox(record_of(Mailbox, record), record.etag, {} if schedule is None else _schedule(schedule))
+
+
+def _shard(due: DueMailbox) -> str:
+    return mailbox_partition(due.id)
 
 
 def _mark(due: DueMailbox, until: datetime) -> Operation:

@@ -114,7 +114,7 @@ class Transport:
 
     def _signed(self, url: str) -> dict[str, str]:
         date = formatdate(usegmt=True)
-        headers = {"x-ms-date": date, "x-ms-version": _VERSION, "DataServiceVersion": "3.0;NetFx"}
+        headers = {"x-ms-date": date, "x-ms-version": _VERSION, "DataServiceVersion": "3.0"}
         if self._key is None:
             return {**headers, "Authorization": f"Bearer {self._bearer()}"}
         resource = f"/{self._account.name}{url.partition('?')[0]}"
