@@ -57,6 +57,10 @@ class Fault:
     id: int = 0
     hits: int = field(default=0)
 
+    def is_meant(self, number: int | None, mailbox: str | None) -> bool:
+        """Whether it is the fault of that number, and of that mailbox; None is any."""
+        return number in (None, self.id) and (mailbox is None or mailbox.lower() == (self.mailbox or "").lower())
+
     def matches(self, kind: FaultKind, mailbox: str | None, operation: str | None, item: str | None) -> bool:
         return (
             kind is self.kind
@@ -96,11 +100,7 @@ class Faults:
     def clear(self, number: int | None = None, mailbox: str | None = None) -> None:
         """Turns off one fault, those of a mailbox, or all."""
         with self._lock:
-            self._on = [
-                fault
-                for fault in self._on
-                if (number is not None and fault.id != number) or (mailbox is not None and fault.mailbox != mailbox)
-            ]
+            self._on = [fault for fault in self._on if not fault.is_meant(number, mailbox)]
 
     def hit(self, kind: FaultKind, mailbox: str | None, operation: str | None, item: str | None = None) -> Fault | None:
         """The fault of this kind that strikes now, if one does; it is used up by one."""

@@ -8,7 +8,7 @@ import pytest
 from exchangelib import BASIC, IMPERSONATION, Account, Configuration, Credentials, EWSTimeZone
 from exchangelib.protocol import close_connections
 from exchangelib.version import EXCHANGE_2019, Version
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 from lxml import etree
 
@@ -187,6 +187,7 @@ def test_every_file_of_the_corpus_is_listed_and_readable(server: MailServer, ann
         assert set(read.codes) == {"NoError"}
 
 
+@example(raw=b"From: \x00")
 @settings(max_examples=80, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(raw=st.one_of(st.binary(max_size=200), st.lists(st.sampled_from(BROKEN), max_size=50).map(b"".join)))
 def test_whatever_arrives_is_answered_with_valid_xml(

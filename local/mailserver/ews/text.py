@@ -20,8 +20,9 @@ def attribute(text: str) -> bytes:
 
 
 def element(name: str, text: str) -> bytes:
-    """An element of the types namespace; nothing where there is no text."""
-    return b"<t:%b>%b</t:%b>" % (name.encode(), escaped(text), name.encode()) if text else b""
+    """An element of the types namespace; nothing where there is no text that XML could carry."""
+    content = escaped(text)
+    return b"<t:%b>%b</t:%b>" % (name.encode(), content, name.encode()) if content else b""
 
 
 def flag(name: str, value: bool) -> bytes:
