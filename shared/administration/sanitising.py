@@ -10,6 +10,8 @@ from urllib.parse import unquote
 
 import nh3
 
+from shared.administration.levelling import levelled
+
 BLOCKED = "blocked:"
 
 _DROPPED_WITH_CONTENT = {
@@ -57,7 +59,7 @@ _LINK = re.compile(r"(?:https?|mailto|tel):", re.IGNORECASE)
 def sanitised(html: str, inline: Mapping[str, str]) -> str:
     """The HTML that may be shown; `inline` gives the URL of each attachment by its content id."""
     return nh3.clean(
-        html,
+        levelled(html),
         tags=_TAGS,
         clean_content_tags=_DROPPED_WITH_CONTENT,
         attributes=_ATTRIBUTES,
