@@ -85,10 +85,11 @@ class Booking:
         self.pending = []
         self.in_page = False
 
-    def give_back(self) -> None:
-        """Releases the lease, with what was decided. A page that was begun stays open: the next run knows its items."""
+    def give_back(self, *, done: bool = False) -> None:
+        """Releases the lease, with what was decided. A page that was begun stays open, so that the next run looks for items
+        that are decided already; `done`: no page can be half done any more."""
         changes, self.pending = self.pending, []
-        self.lease.release(changes, page_open=True if self.in_page else None)
+        self.lease.release(changes, page_open=self.in_page if self.in_page or done else None)
 
     def _book(self, change: Change) -> None:
         self.tally.count_change(change)

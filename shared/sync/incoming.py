@@ -66,6 +66,9 @@ class IncomingSync:
         """Runs until nothing new or no budget is left. Raises only what keeps it from writing the mailbox's schedule:
         the queue then delivers the message again."""
         started = self._clock()
+        if message.workload is not Workload.INCOMING:
+            log.error("other_workload", extra={"workload": message.workload.value, "message_id": message.id})
+            return RunOutcome.REFUSED
         mailbox = self._stores.mailboxes.get(message.mailbox_id)
         if mailbox is None:
             log.warning("unknown_mailbox", extra={"mailbox_id": message.mailbox_id, "message_id": message.id})
@@ -117,8 +120,8 @@ class _Ending:
         error: Exception | None = None
         try:
             outcome = run.go()
-        except LeaseLost as lost:
-            outcome, error = RunOutcome.LEASE_LOST, lost
+        except LeaseLost:
+            outcome = RunOutcome.LEASE_LOST
         except Exception as failure:  # noqa: BLE001 # an unknown error of one mailbox is counted, and never loses its schedule
             outcome, error = RunOutcome.FAILED, failure
             self._give_back(run)
@@ -230,10 +233,11 @@ class _Ending:
     # ---- what is left behind
 
     def _give_back(self, run: IncomingRun) -> None:
+        """If it cannot be released, the lease expires by itself; the schedule is written all the same."""
         try:
             run.give_back()
-        except SyncError as error:
-            log.warning("lease_not_released", extra={"mailbox_id": self._mailbox.record.id, "code": error.code})
+        except Exception as error:  # noqa: BLE001 # what ended the run is reported, not what followed from it
+            log.warning("lease_not_released", extra={"mailbox_id": self._mailbox.record.id, "code": _code_of(error)})
 
     @property
     def _about_mailbox(self) -> str:

@@ -43,10 +43,10 @@ def was_abandoned(state: RunState | None) -> bool:
 
 
 def taken(state: RunState | None, holder: RunId, expires: datetime, nonce: str) -> RunState:
-    """The state of a lease that `holder` takes. Takeovers in a row are counted."""
+    """The state of a lease that `holder` takes. Takeovers in a row are counted; they may have left a page half done."""
     former = state or RunState(nonce="")
-    takeovers = former.takeovers + 1 if was_abandoned(state) else former.takeovers
-    return replace(former, nonce=nonce, holder=holder, expires=expires, takeovers=takeovers)
+    mine = replace(former, nonce=nonce, holder=holder, expires=expires)
+    return replace(mine, takeovers=former.takeovers + 1, page_open=True) if was_abandoned(state) else mine
 
 
 def pieces(changes: Sequence[Change], last_rows: int = 0) -> Iterator[Sequence[Change]]:

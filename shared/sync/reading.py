@@ -12,7 +12,7 @@ from typing import Protocol
 
 from shared.domain.choices import Direction
 from shared.domain.configuration import Mailbox
-from shared.domain.email import IncomingMessage, ItemRef, NewEmail
+from shared.domain.email import IncomingMessage, ItemRef, NewEmail, Sighting
 from shared.domain.errors import ItemError, ItemUnreadable
 from shared.domain.ids import email_id
 from shared.ports import Clock, IncomingEmail, Stores
@@ -101,23 +101,23 @@ class BatchReader:
                 yield self._finish(storing)
 
     def promoted_before(self, candidate: Candidate) -> bool:
-        """Whether this mailbox promoted the item already, in a run that was interrupted before it committed so."""
+        """Whether this very item was promoted already, by a run that was interrupted before it committed so."""
         if candidate.message_id is not None:
             sightings = self._stores.activities.sightings(email_id(candidate.message_id, Direction.INCOMING))
-            if any(sighting.mailbox_id == self._mailbox.id for sighting in sightings):
-                return True
-            if not sightings:
-                return False
+            if not sightings or self._is_among(sightings, candidate):
+                return bool(sightings)
         with ExitStack() as open_batches:
             for batch in self._batches([candidate], open_batches):
                 self._promote(batch)
-                return any(self._is_sighted(email) for email in batch.emails.values())
+                return any(self._is_stored(email, candidate) for email in batch.emails.values())
         return False
 
-    def _is_sighted(self, email: NewEmail) -> bool:
-        """The email stands under the id that only its own content can have, seen by this mailbox."""
-        sightings = self._stores.activities.sightings(email.activity.content_id)
-        return any(sighting.mailbox_id == self._mailbox.id for sighting in sightings)
+    def _is_stored(self, email: NewEmail, candidate: Candidate) -> bool:
+        """The email stands under the id that only its own content can have."""
+        return self._is_among(self._stores.activities.sightings(email.activity.content_id), candidate)
+
+    def _is_among(self, sightings: Sequence[Sighting], candidate: Candidate) -> bool:
+        return any(sighting.mailbox_id == self._mailbox.id and sighting.item_id == candidate.ref.id for sighting in sightings)
 
     # ---- fetching, on the run's thread
 

@@ -108,7 +108,7 @@ class IncomingRun:
         done = pages.retry(head.todos)
         for place, first in enumerate(listed):
             done = done and pages.read_folder(first, is_last=place == len(listed) - 1)
-        pages.booking.give_back()
+        pages.booking.give_back(done=done)
         return RunOutcome.COMPLETED if done else RunOutcome.CONTINUED
 
     def _pages(self, mail: IncomingEmail, head: LedgerHead) -> "Pages":
@@ -193,13 +193,14 @@ class Pages:
     def _read_page(self, page: ListedPage, following: "_Following", *, is_repeated: bool, is_last: bool) -> bool:
         booking = self.booking
         booking.in_page = True
-        booking.tally.caught_up = page.after.caught_up
+        booking.tally.caught_up = page.mark.caught_up
         if self._may_hold_known_items(page, is_repeated=is_repeated):
             booking.known.load()
         wanted = self._decide(page.page.items, is_repeated=is_repeated)
         if not booking.read(wanted, following.list):
             return False
         booking.finish_page(page.after, release=is_last and following.is_none)
+        booking.tally.caught_up = page.after.caught_up
         booking.tally.pages += 1
         return True
 

@@ -33,7 +33,7 @@ class InMemoryMail:
     fetching_fails: dict[str, list[BaseException]] = field(default_factory=dict)
     """Per item id: raised by the next fetches of it, one each, in the middle of a batch."""
     unreadable: dict[str, ItemError] = field(default_factory=dict)
-    raw_fails: dict[str, Exception] = field(default_factory=dict)
+    raw_fails: dict[str, BaseException] = field(default_factory=dict)
     deadly: set[str] = field(default_factory=set)
     """Items that kill the process each time they are read."""
     fetched: list[str] = field(default_factory=list)

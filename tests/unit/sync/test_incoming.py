@@ -444,3 +444,19 @@ def test_a_mailbox_whose_breaker_is_open_is_refused_until_its_probe() -> None:
     scene.clock.advance(timedelta(hours=1))
     assert scene.run() is RunOutcome.COMPLETED
     assert scene.schedule().breaker is None
+
+
+def test_a_message_about_another_workload_is_refused() -> None:
+    scene = Scene()
+    message = SyncMailbox("m", scene.mailboxes["anna"].id, Workload.ACT)
+    assert scene.process().run(message) is RunOutcome.REFUSED
+    assert scene.servers.attempts == []
+
+
+def test_a_backfill_whose_time_is_spent_in_its_last_page_goes_on_as_a_backfill() -> None:
+    scene = Scene(budget=RunBudget(batch_items=1, time=MINUTE))
+    for number in range(3):
+        scene.anna.deliver(a_message(f"Offer {number}"))
+    scene.world.watch = lambda name: scene.clock.advance(MINUTE) if name == "timeline.put" else None
+    assert scene.run() is RunOutcome.CONTINUED
+    assert len(scene.queued(Queue.SYNC_BACKFILL)) == 1

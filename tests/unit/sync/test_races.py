@@ -12,11 +12,14 @@ from threading import Barrier
 import pytest
 
 from shared.domain.choices import Reason, Verdict, Workload
+from shared.domain.errors import ItemUnreadable, Unreachable
 from shared.domain.ledger import LedgerCommit, Mark
 from shared.domain.operations import RunOutcome
+from shared.sync.budgets import ItemLimits
 from shared.sync.incoming import IncomingSync
 from tests.builders import MONDAY, a_message, a_sync_of
 from tests.unit.sync.faults import Fault, FaultyWorld
+from tests.unit.sync.in_memory_mail import ProcessDied
 from tests.unit.sync.scene import Scene
 from tests.unit.sync.snapshots import outcome_of
 
@@ -234,6 +237,36 @@ def test_the_first_decision_stands_when_the_rules_changed_between_crash_and_repl
     assert (item.verdict, item.activity_id) == (Verdict.PROMOTED, activity_id)
 
 
+def test_the_first_decision_about_a_variant_stands_too() -> None:
+    scene = Scene()
+    scene.anna.deliver(a_message("Report one", message_id="constant@example"))
+    scene.until_idle("anna")
+    scene.anna.deliver(a_message("Report two", message_id="constant@example"))
+    scene.world.fault = Fault.DEATH_BEFORE
+    scene.world.watch = lambda name: _fail_at_first(scene, name, "activities.mark_variants")
+    assert scene.attempt() is None
+
+    mailbox = scene.stored_mailbox()
+    later = replace(mailbox.record, process_email_received_after=MONDAY + timedelta(days=1))
+    scene.stores.mailboxes.replace(later, mailbox.etag, {})
+    scene.clock.advance(LONGER_THAN_A_LEASE)
+    scene.until_idle("anna")
+    assert scene.subjects() == ["Report one", "Report two"]
+    assert all(scene.activity(activity_id).record.has_variants for activity_id in scene.activity_ids())
+
+
+def test_mail_before_the_start_date_stays_out_after_a_crash_though_its_message_id_is_stored() -> None:
+    scene = Scene()
+    scene.anna.deliver(a_message("Ancient", message_id="constant@example", received=MONDAY - timedelta(days=99)))
+    scene.anna.deliver(a_message("Report", message_id="constant@example"))
+    scene.world.fault = Fault.DEATH_BEFORE
+    scene.world.watch = lambda name: _fail_at_first(scene, name, "timeline.put")
+    assert scene.attempt() is None
+    scene.clock.advance(LONGER_THAN_A_LEASE)
+    scene.until_idle("anna")
+    assert scene.subjects() == ["Report"]
+
+
 def _fail_at_first(scene: Scene, name: str, wanted: str) -> None:
     if name == wanted and not scene.world.at:
         scene.world.at = len(scene.world.calls)
@@ -327,3 +360,50 @@ def test_two_deadly_items_do_not_keep_the_others_from_being_stored() -> None:
     scene.until_idle("anna")
     assert scene.subjects() == ["Offer 1", "Offer 2", "Offer 3"]
     assert len(scene.stores.quarantine.list(scene.mailboxes["anna"].id).items) == 2
+
+
+def test_an_item_that_kills_the_process_when_it_is_retried_is_quarantined_too() -> None:
+    scene = Scene()
+    bad = scene.anna.deliver(a_message("Bad"))
+    scene.anna.deliver(a_message("Good"))
+    scene.anna.unreadable[bad.id] = ItemUnreadable("broken")
+    scene.run()
+    scene.anna.deadly.add(bad.id)
+    scene.clock.advance(timedelta(minutes=15))
+    scene.anna.deliver(a_message("New"))
+    scene.until_nothing_is_left()
+    assert scene.subjects() == ["Good", "New"]
+    assert Verdict.QUARANTINED in scene.verdicts()
+    assert scene.head().todos == ()
+
+
+def test_a_raw_form_that_kills_the_process_is_given_up() -> None:
+    scene = Scene(limits=ItemLimits(attempts=1))
+    bad = scene.anna.deliver(a_message("Bad"))
+    scene.anna.unreadable[bad.id] = ItemUnreadable("broken")
+    scene.anna.raw_fails[bad.id] = ProcessDied("out of memory")
+    scene.until_idle("anna")
+    [kept] = scene.stores.quarantine.list(scene.mailboxes["anna"].id).items
+    assert (kept.error, kept.raw_blob) == ("stopped_the_process", None)
+
+
+def test_a_takeover_that_fails_before_the_page_does_not_forget_that_the_page_is_half_done() -> None:
+    """The first decision stands even if the run after the crash fails before it reads the page again."""
+    scene = Scene()
+    bad = scene.anna.deliver(a_message("Bad"))
+    scene.anna.unreadable[bad.id] = ItemUnreadable("broken")
+    scene.run()
+    scene.anna.deliver(a_message("Offer"))
+    scene.world.fault = Fault.DEATH_BEFORE
+    scene.world.watch = lambda name: _fail_at_first(scene, name, "timeline.put")
+    assert scene.attempt() is None
+    scene.clock.advance(timedelta(minutes=15))
+    scene.anna.fetching_fails[bad.id] = [Unreachable("while it was retried")]
+    assert scene.attempt() is RunOutcome.FAILED
+
+    mailbox = scene.stored_mailbox()
+    later = replace(mailbox.record, process_email_received_after=MONDAY + timedelta(days=1))
+    scene.stores.mailboxes.replace(later, mailbox.etag, {})
+    scene.until_idle("anna")
+    assert scene.subjects() == ["Offer"]
+    assert scene.verdicts() == sorted([Verdict.FAILING, Verdict.PROMOTED])
