@@ -88,7 +88,7 @@ class TableMailboxes:
     def mark_queued(self, due: Sequence[DueMailbox], until: datetime) -> Sequence[DueMailbox]:
         unique = sorted({each.id: each for each in due}.values(), key=_shard)
         shards = [list(group) for _, group in groupby(unique, key=_shard)]
-        batches = (list(batch) for shard in shards for batch in batched(shard, TRANSACTION_ROWS))
+        batches = (list(batch) for shard in shards for batch in batched(shard, TRANSACTION_ROWS, strict=False))
         return [marked for batch in batches for marked in self._mark(batch, until)]
 
     def _mark(self, due: Sequence[DueMailbox], until: datetime) -> Sequence[DueMailbox]:
