@@ -9,12 +9,13 @@ import hashlib
 import http.client
 import json
 import threading
-from collections.abc import Callable
-from contextlib import suppress
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from types import TracebackType
 from typing import Self
+from urllib.parse import urlsplit
 
 _PER_HOP = frozenset({"connection", "keep-alive", "transfer-encoding", "proxy-connection", "content-length"})
 
@@ -133,6 +134,19 @@ class Wire:
         if known is not None:
             known.close()
             self._connections.one = None
+
+
+@contextmanager
+def wire_to(url: str) -> Iterator[Wire]:
+    """A proxy in front of the server of a URL."""
+    parts = urlsplit(url)
+    with Wire(parts.hostname or "", parts.port or 0) as wire:
+        yield wire
+
+
+def through(url: str, wire: Wire) -> str:
+    """The URL at the proxy."""
+    return urlsplit(url)._replace(netloc=f"127.0.0.1:{wire.port}").geturl()
 
 
 class _Server(ThreadingHTTPServer):

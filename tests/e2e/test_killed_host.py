@@ -14,12 +14,11 @@ import sys
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from threading import Lock
-from urllib.parse import urlsplit
 
 import pytest
 
@@ -33,7 +32,7 @@ from shared.domain.email import ListOf
 from shared.domain.ledger import LedgerCommit, LedgerItem
 from shared.ports import Stores
 from shared.stores.azure import StorageConnection, azure_stores, create_missing
-from tests.bench.wire import Dropped, Request, Wire
+from tests.bench.wire import Dropped, Request, Wire, through, wire_to
 from tests.builders import a_mailbox, a_profile, an_owner
 from tests.e2e.organisation import LONG_AGO, PASSWORD, USERNAME
 
@@ -118,16 +117,16 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[_World]:
         azurite = running.enter_context(Azurite())
         server = running.enter_context(MailServer())
         server.add_account(USERNAME, PASSWORD, impersonation=True)
-        mail_wire = running.enter_context(_wire_to(server.ews_url))
-        table_wire = running.enter_context(_wire_to(azurite.endpoints["TableEndpoint"]))
+        mail_wire = running.enter_context(wire_to(server.ews_url))
+        table_wire = running.enter_context(wire_to(azurite.endpoints["TableEndpoint"]))
         key = base64.urlsafe_b64encode(secrets.token_bytes(32)).decode()
         account = StorageConnection(azurite.connection_string)
         create_missing(account)
         stores = azure_stores(account, secrets_key=key)
-        _configure_profile(stores, _through(server.ews_url, mail_wire))
+        _configure_profile(stores, through(server.ews_url, mail_wire))
         tables = azurite.endpoints["TableEndpoint"]
         environment = {
-            "AzureWebJobsStorage": azurite.connection_string.replace(tables, _through(tables, table_wire)),
+            "AzureWebJobsStorage": azurite.connection_string.replace(tables, through(tables, table_wire)),
             "SIDESYNC_SECRETS_KEY": key,
             "SIDESYNC_ALLOW_LOCAL_SERVERS": "true",
             "AzureFunctionsJobHost__extensions__queues__maxPollingInterval": "00:00:00.2",
@@ -138,17 +137,6 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[_World]:
         running.callback(host.kill)
         host.start()
         yield _World(server, stores, mail_wire, table_wire, host)
-
-
-@contextmanager
-def _wire_to(url: str) -> Iterator[Wire]:
-    parts = urlsplit(url)
-    with Wire(parts.hostname or "", parts.port or 0) as wire:
-        yield wire
-
-
-def _through(url: str, wire: Wire) -> str:
-    return urlsplit(url)._replace(netloc=f"127.0.0.1:{wire.port}").geturl()
 
 
 def _configure_profile(stores: Stores, ews_url: str) -> None:
