@@ -3,10 +3,10 @@
 from typing import Any, Protocol
 
 from fastapi import FastAPI
-from fastapi.openapi.utils import get_openapi
 
+from functions.api.documented import described
 from functions.api.guard import Guard
-from functions.api.problems import Problem, answer_with_problems
+from functions.api.problems import answer_with_problems
 from functions.api.routers.activities import activities
 from functions.api.routers.alerts import alerts
 from functions.api.routers.mailboxes import mailboxes
@@ -31,7 +31,7 @@ class Api(FastAPI):
 
     def openapi(self) -> dict[str, Any]:
         if self.openapi_schema is None:
-            self.openapi_schema = _description(self)
+            self.openapi_schema = described(self)
         return self.openapi_schema
 
 
@@ -59,17 +59,3 @@ def create_app(sidesync: Sidesync) -> FastAPI:
     ):
         app.include_router(router, prefix=PREFIX)
     return app
-
-
-def _description(app: FastAPI) -> dict[str, Any]:
-    described = get_openapi(title=app.title, version=app.version, summary=app.summary, routes=app.routes)
-    problem = Problem.model_json_schema(ref_template="#/components/schemas/{model}")
-    components = described["components"]
-    components["schemas"] |= problem.pop("$defs") | {"Problem": problem}
-    for unused in ("HTTPValidationError", "ValidationError"):
-        components["schemas"].pop(unused, None)
-    components["securitySchemes"] = {
-        "function_key": {"type": "apiKey", "in": "header", "name": "x-functions-key", "description": "Checked by the host."}
-    }
-    described["security"] = [{"function_key": []}]
-    return described

@@ -1,10 +1,13 @@
-"""How responses stand in the OpenAPI description: every error is a problem."""
+"""The OpenAPI description: every error is a problem, every schema in it is used, and the host asks for a key."""
 
+from collections.abc import Iterator
 from typing import Any
 
+from fastapi import FastAPI
+from fastapi.openapi.utils import get_openapi
 from pydantic import BaseModel
 
-from functions.api.problems import MEDIA_TYPE
+from functions.api.problems import MEDIA_TYPE, Problem
 
 type Responses = dict[int | str, dict[str, Any]]
 
@@ -56,3 +59,31 @@ def created(shown: type[BaseModel]) -> Responses:
 def binary(media_type: str, description: str) -> Responses:
     schema = {"type": "string"} if media_type.startswith("text/") else {"type": "string", "format": "binary"}
     return {200: {"description": description, "content": {media_type: {"schema": schema}}}}
+
+
+def described(app: FastAPI) -> dict[str, Any]:
+    """The description of the whole API."""
+    description = get_openapi(title=app.title, version=app.version, summary=app.summary, routes=app.routes)
+    problem = Problem.model_json_schema(ref_template="#/components/schemas/{model}")
+    components = description["components"]
+    components["schemas"] |= problem.pop("$defs") | {"Problem": problem}
+    components["securitySchemes"] = {
+        "function_key": {"type": "apiKey", "in": "header", "name": "x-functions-key", "description": "Checked by the host."}
+    }
+    description["security"] = [{"function_key": []}]
+    while unused := components["schemas"].keys() - set(_references(description)):
+        for name in unused:
+            del components["schemas"][name]
+    return description
+
+
+def _references(node: object) -> Iterator[str]:
+    """The names of the schemas that are referred to."""
+    if isinstance(node, dict):
+        if isinstance(reference := node.get("$ref"), str):
+            yield reference.rpartition("/")[2]
+        for value in node.values():
+            yield from _references(value)
+    elif isinstance(node, list):
+        for value in node:
+            yield from _references(value)

@@ -1,6 +1,5 @@
 """Explain: every message has an answer, also one that left no trace."""
 
-from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
@@ -9,23 +8,14 @@ import pytest
 from shared.administration.explanation import Explanation
 from shared.administration.failures import RecordNotFound
 from shared.domain import words
-from shared.domain.choices import (
-    ActivityState,
-    Direction,
-    EmailStatus,
-    Priority,
-    Reason,
-    Verdict,
-    Workload,
-)
+from shared.domain.choices import Direction, Reason, Verdict, Workload
 from shared.domain.configuration import Breaker, StoredMailbox
-from shared.domain.email import EmailActivity, EmailContent, ItemRef, NewEmail, Sighting
+from shared.domain.email import ItemRef
 from shared.domain.ids import ActivityId, MailboxId, RunId, email_id
 from shared.domain.ledger import LedgerCommit, LedgerItem, Mark, RunState, Todo, TodoKind, item_key
 from tests.builders import MONDAY
+from tests.unit.administration.emails import MESSAGE_ID, an_email
 from tests.unit.administration.office import Office
-
-MESSAGE_ID = "offer@fabrikam.example"
 
 
 @pytest.fixture
@@ -220,35 +210,3 @@ def _stored(office: Office, mailbox_id: MailboxId, message_id: str | None = MESS
     activity_id = email_id(message_id or "fingerprint", Direction.INCOMING)
     office.stores.activities.create([an_email(activity_id, mailbox_id, message_id=message_id)])
     return activity_id
-
-
-def an_email(activity_id: ActivityId, mailbox_id: MailboxId, **content: Any) -> NewEmail:
-    activity = EmailActivity(
-        id=activity_id,
-        fingerprint="fingerprint",
-        content_id=activity_id,
-        direction=Direction.INCOMING,
-        state=ActivityState.COMPLETED,
-        status=EmailStatus.RECEIVED,
-        subject="Offer",
-        sender="carol@fabrikam.example",
-        received=MONDAY,
-        created_on=MONDAY,
-        owner=None,
-        receiving_mailbox=mailbox_id,
-    )
-    whole = EmailContent(
-        subject="Offer",
-        message_id=MESSAGE_ID,
-        in_reply_to=None,
-        references=(),
-        parties=(),
-        sent=MONDAY,
-        received=MONDAY,
-        priority=Priority.NORMAL,
-        body_html=None,
-        body_text="Our offer",
-        attachments=(),
-        conversation_index=None,
-    )
-    return NewEmail(activity, replace(whole, **content), Sighting(activity_id, mailbox_id, MONDAY, "item-1"))
