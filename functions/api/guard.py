@@ -1,9 +1,10 @@
-"""The outermost layer: bodies have a limit, and an error that nobody foresaw is logged and answered without details."""
+"""The outermost layer: bodies have a limit, answers are kept by nobody, and what nobody foresaw is told without details."""
 
 import logging
 from http import HTTPStatus
 
 from fastapi import HTTPException
+from starlette.datastructures import MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from functions.api.problems import problem
@@ -12,6 +13,13 @@ LONGEST_BODY = 256 * 1024
 """Bytes; a configuration record is a hundredth of that."""
 
 _log = logging.getLogger("sidesync.api")
+
+
+def _keep_private(message: Message) -> None:
+    """Mail and configuration are for the caller alone: no cache on the way, and no guessing of media types."""
+    headers = MutableHeaders(raw=message["headers"])
+    headers.setdefault("Cache-Control", "no-store")
+    headers.setdefault("X-Content-Type-Options", "nosniff")
 
 
 class Guard:
@@ -36,6 +44,8 @@ class Guard:
         async def noted(message: Message) -> None:
             nonlocal started
             started = True
+            if message["type"] == "http.response.start":
+                _keep_private(message)
             await send(message)
 
         try:

@@ -78,7 +78,7 @@ class ProfileAdministration:
             self._stores.profiles.set_breaker(stored.record.id, None)
         continuation: str | None = None
         while True:
-            part = self._stores.mailboxes.list(continuation)
+            part = self._stores.mailboxes.list(continuation, limit=500)
             for mailbox in part.items:
                 if mailbox.record.profile_id == stored.record.id:
                     self._make_due(mailbox)
@@ -88,8 +88,9 @@ class ProfileAdministration:
 
     def _make_due(self, mailbox: StoredMailbox) -> None:
         for workload in Workload:
-            if own_ineligibility(mailbox.record, workload) is None:
-                schedule = due_now(mailbox.schedule.get(workload), self._clock())
+            present = mailbox.schedule.get(workload)
+            schedule = due_now(present, self._clock())
+            if own_ineligibility(mailbox.record, workload) is None and schedule != present:
                 self._stores.mailboxes.reschedule(mailbox.record.id, workload, schedule)
 
 

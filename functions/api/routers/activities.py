@@ -20,9 +20,7 @@ Raw = Annotated[bool, Query(description="The body as it was received, instead of
 
 _SANDBOX = {
     "Content-Security-Policy": "sandbox; default-src 'none'",
-    "X-Content-Type-Options": "nosniff",
     "Referrer-Policy": "no-referrer",
-    "Cache-Control": "private, no-store",
     "Cross-Origin-Resource-Policy": "same-origin",
 }
 _SHOWN_PAGE = _SANDBOX | {

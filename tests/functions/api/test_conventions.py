@@ -87,6 +87,11 @@ def test_what_nobody_foresaw_is_logged_and_shown_without_details(
     assert [record.message for record in caplog.records] == ["api_failed"]
 
 
+def test_answers_are_kept_by_nobody(api: Api) -> None:
+    for answer in (api.get("/profiles"), api.get("/nothing"), api.get("/openapi.json")):
+        assert (answer.headers["Cache-Control"], answer.headers["X-Content-Type-Options"]) == ("no-store", "nosniff")
+
+
 def test_health_asks_no_store(api: Api, monkeypatch: pytest.MonkeyPatch) -> None:
     _fail(api, monkeypatch, Busy("the store is busy"))
 
