@@ -214,6 +214,18 @@ def test_an_outage_while_items_are_read_blames_no_item() -> None:
     assert scene.verdicts() == [Verdict.PROMOTED] * 4
 
 
+def test_after_an_outage_of_the_listing_items_are_read_together() -> None:
+    scene = Scene()
+    for number in range(4):
+        scene.anna.deliver(a_message(f"Offer {number}"))
+    scene.anna.listing_fails = [Unreachable("down") for _ in range(5)]
+    for _ in range(5):
+        assert scene.run() is RunOutcome.FAILED
+    scene.world.calls.clear()
+    assert scene.run() is RunOutcome.COMPLETED
+    assert scene.world.calls.count("mail.fetch") == 1
+
+
 def test_a_message_that_cannot_be_converted_fails_alone() -> None:
     scene = Scene()
     scene.anna.deliver(a_message("Bad", sent="not a date"))

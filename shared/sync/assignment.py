@@ -1,0 +1,34 @@
+"""What a run is about, and what it has around it."""
+
+from concurrent.futures import Executor
+from dataclasses import dataclass
+
+from shared.domain.configuration import EmailServerProfile, Mailbox
+from shared.domain.ids import RunId
+from shared.ports import Clock, OpenMailbox, Stores
+from shared.sync.budgets import ItemLimits, RunBudget
+
+
+@dataclass(frozen=True, slots=True)
+class Assignment:
+    """What a run is about."""
+
+    run_id: RunId
+    mailbox: Mailbox
+    profile: EmailServerProfile
+    failures: int
+    """Failed runs in a row before this one."""
+    is_continuation: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Surroundings:
+    """What every run of a process shares."""
+
+    stores: Stores
+    open_mailbox: OpenMailbox
+    clock: Clock
+    budget: RunBudget
+    limits: ItemLimits
+    executor: Executor
+    version: str
