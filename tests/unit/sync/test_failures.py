@@ -5,13 +5,11 @@ from datetime import timedelta
 
 import pytest
 
-from shared.domain.choices import Verdict, Workload, WorkloadStatus
+from shared.domain.choices import Workload, WorkloadStatus
 from shared.domain.configuration import Credentials, SecretRef, WorkloadSchedule
 from shared.domain.errors import (
     AccessDenied,
     AuthenticationFailed,
-    ItemError,
-    ItemUnreadable,
     MailboxNotFound,
     Throttled,
     Unreachable,
@@ -182,86 +180,3 @@ def test_after_an_hour_one_run_probes_and_success_closes_the_breaker() -> None:
     assert scene.run("anna") is RunOutcome.COMPLETED
     assert scene.stores.profiles.list()[0].breaker is None
     assert scene.run("ben") is RunOutcome.COMPLETED
-
-
-# ---- one item never blocks a mailbox
-
-
-@pytest.mark.parametrize("failure", [Unreachable("cut short"), KeyError("a bug")])
-def test_an_item_during_which_calls_always_fail_does_not_block_the_mailbox(failure: Exception) -> None:
-    scene = Scene()
-    refs = [scene.anna.deliver(a_message(f"Offer {number}")) for number in range(4)]
-    scene.anna.fetching_fails[refs[1].id] = [failure] * 100
-    for _ in range(3):
-        assert scene.run() is RunOutcome.FAILED
-        scene.clock.advance(scene.wait())
-    assert scene.run() is RunOutcome.COMPLETED
-    assert scene.subjects() == ["Offer 0", "Offer 2", "Offer 3"]
-    assert Verdict.FAILING in scene.verdicts()
-
-
-def test_an_outage_while_items_are_read_blames_no_item() -> None:
-    scene = Scene()
-    refs = [scene.anna.deliver(a_message(f"Offer {number}")) for number in range(4)]
-    for ref in refs:
-        scene.anna.fetching_fails[ref.id] = [Unreachable("down") for _ in range(50)]
-    for _ in range(12):
-        assert scene.run() is RunOutcome.FAILED
-        scene.clock.advance(scene.wait())
-    assert scene.ledger() == {}
-    scene.anna.fetching_fails.clear()
-    assert scene.run() is RunOutcome.COMPLETED
-    assert scene.verdicts() == [Verdict.PROMOTED] * 4
-
-
-def test_after_an_outage_of_the_listing_items_are_read_together() -> None:
-    scene = Scene()
-    for number in range(4):
-        scene.anna.deliver(a_message(f"Offer {number}"))
-    scene.anna.listing_fails = [Unreachable("down") for _ in range(5)]
-    for _ in range(5):
-        assert scene.run() is RunOutcome.FAILED
-    scene.world.calls.clear()
-    assert scene.run() is RunOutcome.COMPLETED
-    assert scene.world.calls.count("mail.fetch") == 1
-
-
-def test_a_message_that_cannot_be_converted_fails_alone() -> None:
-    scene = Scene()
-    scene.anna.deliver(a_message("Bad", sent="not a date"))
-    scene.anna.deliver(a_message("Good"))
-    assert scene.run() is RunOutcome.COMPLETED
-    assert scene.subjects() == ["Good"]
-    [bad] = [item for item in scene.ledger().values() if item.verdict is Verdict.FAILING]
-    assert bad.detail == "TypeError while the message was converted."
-
-
-def test_a_mailbox_whose_server_answers_nonsense_does_not_delay_the_others() -> None:
-    scene = Scene()
-    scene.anna.listing_fails = [ValueError("not XML")] * 20
-    scene.ben.deliver(a_message("Offer"))
-    assert scene.run("anna") is RunOutcome.FAILED
-    assert scene.run("ben") is RunOutcome.COMPLETED
-    assert scene.subjects("ben") == ["Offer"]
-
-
-def test_an_item_that_always_fails_ends_in_quarantine_even_where_its_raw_form_fails_transiently() -> None:
-    scene = Scene()
-    bad = scene.anna.deliver(a_message("Bad"))
-    scene.anna.unreadable[bad.id] = ItemUnreadable("broken")
-    scene.anna.raw_fails[bad.id] = Unreachable("cut short")
-    for _ in range(30):
-        scene.attempt()
-        scene.clock.advance(15 * MINUTE)
-    [item] = scene.ledger().values()
-    assert item.verdict is Verdict.QUARANTINED
-    [kept] = scene.stores.quarantine.list(scene.mailboxes["anna"].id).items
-    assert kept.raw_blob is None
-
-
-def test_every_error_of_an_item_ends_as_a_verdict_not_as_the_end_of_the_run() -> None:
-    scene = Scene()
-    ref = scene.anna.deliver(a_message("Bad"))
-    scene.anna.unreadable[ref.id] = ItemError("of any kind")
-    assert scene.run() is RunOutcome.COMPLETED
-    assert scene.verdicts() == [Verdict.FAILING]

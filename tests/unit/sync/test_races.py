@@ -15,11 +15,9 @@ from shared.domain.choices import Reason, Verdict, Workload
 from shared.domain.errors import ItemUnreadable, Unreachable
 from shared.domain.ledger import LedgerCommit, Mark
 from shared.domain.operations import RunOutcome
-from shared.sync.budgets import ItemLimits
 from shared.sync.incoming import IncomingSync
 from tests.builders import MONDAY, a_message, a_sync_of
 from tests.unit.sync.faults import Fault, FaultyWorld
-from tests.unit.sync.in_memory_mail import ProcessDied
 from tests.unit.sync.scene import Scene
 from tests.unit.sync.snapshots import outcome_of
 
@@ -329,62 +327,6 @@ def test_the_same_message_twice_in_one_mailbox_is_one_activity_and_two_items() -
     assert scene.subjects() == ["Offer"]
     assert [(item.verdict, item.reason) for item in scene.ledger().values()] == [(Verdict.PROMOTED, Reason.RELEVANT)] * 2
     assert len(scene.stores.activities.sightings(scene.activity_ids()[0])) == 1
-
-
-# ---- an item that kills the process
-
-
-def test_an_item_that_kills_the_process_each_time_is_quarantined_and_the_rest_is_stored() -> None:
-    scene = Scene()
-    refs = [scene.anna.deliver(a_message(f"Offer {number}")) for number in range(5)]
-    scene.anna.deadly.add(refs[2].id)
-    deaths = 0
-    while (outcome := scene.attempt()) is not RunOutcome.IDLE:
-        deaths += outcome is None
-        scene.clock.advance(LONGER_THAN_A_LEASE)
-        assert deaths < 5, "the message of the queue would be poison by now"
-    assert deaths == 3
-    assert scene.subjects() == ["Offer 0", "Offer 1", "Offer 3", "Offer 4"]
-    [quarantined] = scene.stores.quarantine.list(scene.mailboxes["anna"].id).items
-    assert (quarantined.ref, quarantined.error, quarantined.raw_blob) == (refs[2], "stopped_the_process", None)
-    [item] = [item for item in scene.ledger().values() if item.verdict is Verdict.QUARANTINED]
-    assert item.reason is Reason.STOPPED_THE_PROCESS
-    assert scene.head().state is not None
-    assert scene.head().state.takeovers == 0  # type: ignore[union-attr]
-
-
-def test_two_deadly_items_do_not_keep_the_others_from_being_stored() -> None:
-    scene = Scene()
-    refs = [scene.anna.deliver(a_message(f"Offer {number}")) for number in range(5)]
-    scene.anna.deadly |= {refs[0].id, refs[4].id}
-    scene.until_idle("anna")
-    assert scene.subjects() == ["Offer 1", "Offer 2", "Offer 3"]
-    assert len(scene.stores.quarantine.list(scene.mailboxes["anna"].id).items) == 2
-
-
-def test_an_item_that_kills_the_process_when_it_is_retried_is_quarantined_too() -> None:
-    scene = Scene()
-    bad = scene.anna.deliver(a_message("Bad"))
-    scene.anna.deliver(a_message("Good"))
-    scene.anna.unreadable[bad.id] = ItemUnreadable("broken")
-    scene.run()
-    scene.anna.deadly.add(bad.id)
-    scene.clock.advance(timedelta(minutes=15))
-    scene.anna.deliver(a_message("New"))
-    scene.until_nothing_is_left()
-    assert scene.subjects() == ["Good", "New"]
-    assert Verdict.QUARANTINED in scene.verdicts()
-    assert scene.head().todos == ()
-
-
-def test_a_raw_form_that_kills_the_process_is_given_up() -> None:
-    scene = Scene(limits=ItemLimits(attempts=1))
-    bad = scene.anna.deliver(a_message("Bad"))
-    scene.anna.unreadable[bad.id] = ItemUnreadable("broken")
-    scene.anna.raw_fails[bad.id] = ProcessDied("out of memory")
-    scene.until_idle("anna")
-    [kept] = scene.stores.quarantine.list(scene.mailboxes["anna"].id).items
-    assert (kept.error, kept.raw_blob) == ("stopped_the_process", None)
 
 
 def test_a_takeover_that_fails_before_the_page_does_not_forget_that_the_page_is_half_done() -> None:
