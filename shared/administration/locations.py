@@ -9,6 +9,9 @@ from urllib.parse import SplitResult, urlsplit
 from shared.administration.rules import Rules, is_host_name
 from shared.domain.errors import InvalidRecord
 
+_PLATFORM_SERVICES = tuple(map(ipaddress.ip_address, ("168.63.129.16", "100.100.100.200", "fd00:ec2::254")))
+"""Metadata services of clouds that have no link-local address."""
+
 LONGEST_LOCATION = 2084
 """emailserverprofile.incomingserverlocation."""
 
@@ -76,10 +79,19 @@ def _check_host(field: str, host: str, rules: Rules) -> None:
     except ValueError:
         _check_name(field, host, rules)
         return
-    embedded = getattr(address, "ipv4_mapped", None) or address
-    local = embedded.is_loopback or embedded.is_link_local or embedded.is_unspecified or embedded.is_multicast
-    if local and not rules.allow_local_servers:
+    if _is_local(getattr(address, "ipv4_mapped", None) or address) and not rules.allow_local_servers:
         raise InvalidRecord(field, f"{field} is an address of this machine or network link", _NOT_LOCAL)
+
+
+def _is_local(address: ipaddress.IPv4Address | ipaddress.IPv6Address) -> bool:
+    """This machine, its link, its platform, or nobody. Private networks are none of that: Exchange Server stands in them."""
+    return (
+        address.is_loopback
+        or address.is_link_local
+        or address.is_unspecified
+        or address.is_multicast
+        or address in _PLATFORM_SERVICES
+    )
 
 
 def _check_name(field: str, host: str, rules: Rules) -> None:

@@ -218,6 +218,8 @@ LOCATIONS_REFUSED = [
     "https://[::ffff:127.0.0.1]/",
     "https://169.254.169.254/metadata",
     "https://0.0.0.0/",
+    "https://168.63.129.16/",
+    "https://[fd00:ec2::254]/",
     "https://2130706433/",
     "https://127.1/",
     "https://localhost/",
@@ -234,6 +236,10 @@ def test_a_location_that_is_no_safe_url_is_refused(office: Office, location: str
 
     assert refused.value.field == "incoming_location"
     assert "password@" not in str(refused.value)
+
+
+def test_a_server_in_a_private_network_is_allowed(office: Office) -> None:
+    assert office.has_profile(incoming_location="https://10.0.0.5/EWS/Exchange.asmx").active
 
 
 @pytest.mark.parametrize("location", ["http://127.0.0.1:8080/EWS/Exchange.asmx", "https://localhost/EWS", "http://[::1]:1/"])
