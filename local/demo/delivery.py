@@ -5,6 +5,7 @@ from collections.abc import Callable, Mapping, Sequence
 from types import TracebackType
 from typing import Self
 
+from local.mailserver import FaultKind
 from local.mailserver.remote import MailServerControl
 from local.samples import Placed, Sample
 from local.samples.people import PEOPLE
@@ -33,7 +34,9 @@ class Post:
             self._control.put(sample.raw, sample.to[0], "inbox", draft=draft, from_me=from_me)
             return
         if sample.received is not None:
-            self._control.deliver(sample.raw, sample.to, sample.received, internal=sample.internal)
+            ids = self._control.deliver(sample.raw, sample.to, sample.received, internal=sample.internal)
+            if sample.unreadable:
+                self._control.faults.add(FaultKind.UNREADABLE_ITEM, sample.to[0], item=ids[0], code="ErrorItemCorrupt")
             return
         signed_in_as = sample.sender if sample.internal else ""
         self._connection(signed_in_as).sendmail(sample.sender, list(sample.to), sample.raw)

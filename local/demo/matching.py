@@ -30,13 +30,13 @@ def _find(sample: Sample, activities: Mapping[str, Mapping[str, Json]]) -> Json 
 
 
 def _is(sample: Sample, activity: Json) -> bool:
-    if sample.message_id is None:
-        return activity["message_id"] is None and _says(sample, activity)
-    return bool(activity["message_id"] == sample.message_id) and _says(sample, activity)
+    if activity["message_id"] != sample.message_id or sample.subject not in (None, activity["subject"]):
+        return False
+    return sample.message_id is not None or has_text(sample, activity)
 
 
-def _says(sample: Sample, activity: Json) -> bool:
-    return sample.subject is None or activity["subject"] == sample.subject
+def has_text(sample: Sample, activity: Json) -> bool:
+    return sample.contains is None or collapsed(sample.contains) in collapsed(activity["body_text"])
 
 
 def collapsed(text: str) -> str:

@@ -9,46 +9,39 @@ from rich.table import Table
 
 from local.demo.check import Check
 from local.demo.folder import Account
-from local.demo.outcome import MailboxOutcome, seconds_of
+from local.demo.outcome import MailboxOutcome, Watched, seconds_of
 from shared.domain import words
-from shared.domain.choices import Reason, Verdict
+from shared.domain.choices import Reason
 
 
-def print_mailboxes(console: Console, outcomes: Sequence[MailboxOutcome]) -> None:
+def print_mailboxes(console: Console, outcomes: Sequence[MailboxOutcome], not_read: Sequence[Watched] = ()) -> None:
     table = Table("mailbox", title="What became of the mail", title_justify="left")
-    for heading in ("delivered", "seen", "promoted", "skipped", "other", "activities", "runs", "seconds", "per second"):
-        table.add_column(heading, justify="right")
+    for heading in ("sent", "seen", "promoted", "skipped", "other", "activities", "runs", "seconds"):
+        table.add_column(heading, justify="right", no_wrap=True)
     for outcome in outcomes:
         by_verdict = _by_verdict(outcome)
         other = sum(count for verdict, count in by_verdict.items() if verdict not in ("promoted", "skipped"))
-        table.add_row(
-            outcome.watched.person.address,
-            str(outcome.watched.delivered),
-            str(outcome.seen),
-            str(by_verdict.get("promoted", 0)),
-            str(by_verdict.get("skipped", 0)),
-            str(other),
-            str(len(outcome.activities)),
-            str(len(outcome.runs)),
-            f"{outcome.seconds:.1f}",
-            f"{outcome.seen / outcome.seconds:.0f}" if outcome.seconds else "-",
-        )
+        promoted, skipped = by_verdict.get("promoted", 0), by_verdict.get("skipped", 0)
+        counts = (outcome.watched.delivered, outcome.seen, promoted, skipped, other, len(outcome.activities), len(outcome.runs))
+        table.add_row(_name(outcome.watched), *map(str, counts), f"{outcome.seconds:.1f}")
     console.print(table)
+    waiting = [f"{_name(each)} ({each.person.standing.value}, {each.delivered} messages wait)" for each in not_read]
+    if waiting:
+        console.print(f"Not read: {', '.join(waiting)}.", highlight=False)
     _print_reasons(console, outcomes)
 
 
+def _name(watched: Watched) -> str:
+    return watched.person.address.partition("@")[0]
+
+
 def _print_reasons(console: Console, outcomes: Sequence[MailboxOutcome]) -> None:
-    table = Table("decision", title="Why", title_justify="left")
-    table.add_column("messages", justify="right")
-    table.add_column("mailboxes")
+    table = Table("decision", "why", "messages", "mailboxes", title="Decisions", title_justify="left")
+    table.columns[2].justify = "right"
     for verdict, reason in sorted({key for outcome in outcomes for key in outcome.verdicts}):
-        where = [
-            (outcome.watched.person.address.partition("@")[0], outcome.verdicts[verdict, reason])
-            for outcome in outcomes
-            if outcome.verdicts[verdict, reason]
-        ]
-        told = words.explain(Verdict(verdict), Reason(reason))
-        table.add_row(told, str(sum(count for _, count in where)), ", ".join(f"{name} {count}" for name, count in where))
+        where = {_name(outcome.watched): outcome.verdicts[verdict, reason] for outcome in outcomes}
+        told = ", ".join(f"{name} {count}" for name, count in where.items() if count)
+        table.add_row(verdict, words.REASONS[Reason(reason)], str(sum(where.values())), told)
     console.print(table)
 
 

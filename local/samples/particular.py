@@ -32,6 +32,7 @@ def particular(now: datetime, large_bytes: int = LARGE_BYTES) -> Iterator[Sample
     yield from _meetings(now)
     yield from _old(now)
     yield from _placed(now)
+    yield from _unreadable(now)
 
 
 def _letter(
@@ -227,3 +228,9 @@ def _placed(now: datetime) -> Iterator[Sample]:
         letter = _letter(now, david, [BRUNO], f"A note, {placed.value}", "To be continued.", message_id)
         sample = _as_sample(f"{placed.value} in the inbox", Shows.PLACED, letter, [DAVID])
         yield replace(sample, placed=placed, verdict=Verdict.SKIPPED, reason=reason)
+
+
+def _unreadable(now: datetime) -> Iterator[Sample]:
+    letter = _letter(now, _ELODIE, [ANNA], "Un message abîmé", "Illisible.", "damaged-1@atelier-lefevre.example")
+    sample = _as_sample("an item that is damaged on the server", Shows.UNREADABLE, letter, [ANNA])
+    yield replace(sample, received=now, unreadable=True, verdict=Verdict.FAILING, reason=Reason.UNREADABLE)

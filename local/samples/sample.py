@@ -29,6 +29,7 @@ class Shows(StrEnum):
     OLD = "older than the start date"
     PLACED = "drafts and own copies"
     BROKEN = "broken MIME"
+    UNREADABLE = "an item that the server cannot give"
 
 
 class Placed(StrEnum):
@@ -68,6 +69,8 @@ class Sample:
     """Given: put into the mailbox with that date. None: it arrives over SMTP, now."""
     placed: Placed | None = None
     """Given: put into the inbox by the owner's own mail program."""
+    unreadable: bool = False
+    """The server fails whenever it is asked for this item."""
     internal: bool = False
     """Sent by a signed-in user of the organisation."""
     verdict: Verdict = Verdict.PROMOTED
