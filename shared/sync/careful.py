@@ -25,8 +25,8 @@ class OneByOneReader:
 
     def read(self, candidates: Sequence[Candidate], meanwhile: Callable[[], None]) -> Generator[Results]:
         suspect: tuple[Candidate, ItemError] | None = None
-        for candidate in sorted(candidates, key=self._is_not_condemned):
-            if not self._is_not_condemned(candidate):
+        for candidate in candidates:
+            if candidate.key == self._condemned:
                 self._condemned = None
                 yield [(candidate, StoppedTheProcess("The process stopped while it read this item."))]
                 continue
@@ -45,9 +45,6 @@ class OneByOneReader:
         if suspect is not None:
             yield [suspect]
         meanwhile()
-
-    def _is_not_condemned(self, candidate: Candidate) -> bool:
-        return candidate.key != self._condemned
 
 
 def _may_be_the_item(error: Exception) -> bool:

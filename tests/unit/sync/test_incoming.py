@@ -12,7 +12,7 @@ from shared.domain.choices import (
     WorkloadStatus,
 )
 from shared.domain.configuration import Breaker, WorkloadSchedule
-from shared.domain.errors import FolderNotFound
+from shared.domain.errors import FolderNotFound, Throttled, TransientError
 from shared.domain.ids import MailboxId, ProfileId
 from shared.domain.operations import RunOutcome
 from shared.messages import Queue, SyncMailbox, SyncReason
@@ -99,6 +99,20 @@ def test_a_first_listing_goes_on_through_the_backfill_queue() -> None:
     assert len(scene.subjects()) == 6
 
 
+def test_a_continuation_that_cannot_be_queued_leaves_the_mailbox_due_soon() -> None:
+    scene = Scene()
+    scene.anna.page_items = 2
+    for number in range(4):
+        scene.anna.deliver(a_message(f"Offer {number}"))
+
+    def fail(queue: str, text: str) -> None:
+        raise TransientError(f"{queue} does not take {len(text)} bytes")
+
+    scene.stores.queues.send = fail  # type: ignore[method-assign,assignment]
+    assert scene.run() is RunOutcome.CONTINUED
+    assert scene.wait() == MINUTE
+
+
 def test_new_mail_that_exceeds_the_page_budget_goes_on_through_the_queue_of_new_mail() -> None:
     scene = Scene(budget=RunBudget(pages=2))
     scene.run()
@@ -177,6 +191,43 @@ def test_a_watermark_that_expires_between_two_pages_lists_the_folder_again() -> 
     scene.until_idle("anna")
     assert len(scene.subjects()) == 6
     assert len(scene.anna.fetched) == 6
+
+
+def test_a_folder_that_is_listed_again_in_the_middle_of_a_backfill_fetches_nothing_twice() -> None:
+    scene = Scene()
+    scene.anna.page_items = 2
+    for number in range(8):
+        scene.anna.deliver(a_message(f"Offer {number}", received=MONDAY + number * MINUTE))
+    assert scene.run() is RunOutcome.CONTINUED
+
+    def expire(name: str) -> None:
+        if name == "timeline.put" and len(scene.anna.fetched) == 6:
+            scene.anna.generation = 2
+
+    scene.world.watch = expire
+    scene.until_idle("anna")
+    assert sorted(scene.anna.fetched) == sorted(f"item-{number}" for number in range(1, 9))
+
+
+def test_a_page_is_finished_before_the_failure_of_the_next_listing_counts() -> None:
+    scene = Scene(budget=RunBudget(pages_before_backfill=20))
+    scene.anna.page_items = 2
+    for number in range(4):
+        scene.anna.deliver(a_message(f"Offer {number}"))
+    listings = []
+
+    def second_listing_fails(name: str) -> None:
+        if name == "mail.changes":
+            listings.append(name)
+            if len(listings) == 2:
+                scene.anna.listing_fails = [Throttled("slow down", retry_after=5 * MINUTE)]
+
+    scene.world.watch = second_listing_fails
+    assert scene.run() is RunOutcome.FAILED
+    assert len(scene.ledger()) == 2
+    assert scene.wait() == 5 * MINUTE
+    scene.until_idle("anna")
+    assert len(scene.subjects()) == 4
 
 
 def test_a_server_that_promises_more_and_gives_nothing_is_a_failure_not_an_endless_loop() -> None:

@@ -1,6 +1,7 @@
 """What becomes of the items of a mailbox: stored, skipped, gone, failing, given up."""
 
 from datetime import timedelta
+from typing import BinaryIO
 
 import pytest
 
@@ -192,6 +193,25 @@ def test_an_email_that_the_store_rejects_does_not_keep_the_others_out() -> None:
     assert scene.subjects() == ["One", "Two"]
     [bad] = [item for item in scene.ledger().values() if item.verdict is Verdict.FAILING]
     assert bad.reason is Reason.REJECTED
+
+
+def test_an_attachment_that_the_store_rejects_keeps_its_own_message_out_only() -> None:
+    scene = Scene()
+    scene.anna.deliver(a_message("Bad", attachments=[b"refused"]))
+    scene.anna.deliver(a_message("Good", attachments=[b"accepted"]))
+    put = scene.stores.blobs.put
+
+    def refusing(name: str, content: BinaryIO | bytes) -> None:
+        assert not isinstance(content, bytes)
+        if content.read() == b"refused":
+            raise ItemRejected("malware")
+        content.seek(0)
+        put(name, content)
+
+    scene.stores.blobs.put = refusing  # type: ignore[method-assign]
+    assert scene.run() is RunOutcome.COMPLETED
+    assert scene.subjects() == ["Good"]
+    assert [item.reason for item in scene.ledger().values() if item.verdict is Verdict.FAILING] == [Reason.REJECTED]
 
 
 def test_an_item_that_the_server_passes_over_is_not_lost() -> None:

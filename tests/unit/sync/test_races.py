@@ -11,8 +11,10 @@ from threading import Barrier
 
 import pytest
 
-from shared.domain.choices import Reason, Verdict, Workload
+from shared.domain.choices import OwnerKind, Reason, Verdict, Workload
+from shared.domain.email import ListOf
 from shared.domain.errors import ItemUnreadable, Unreachable
+from shared.domain.ids import OwnerId
 from shared.domain.ledger import LedgerCommit, Mark
 from shared.domain.operations import RunOutcome
 from shared.sync.incoming import IncomingSync
@@ -233,6 +235,22 @@ def test_the_first_decision_stands_when_the_rules_changed_between_crash_and_repl
     assert scene.activity(activity_id).record.owner == "user-anna"
     [item] = scene.ledger().values()
     assert (item.verdict, item.activity_id) == (Verdict.PROMOTED, activity_id)
+
+
+def test_listings_after_a_crash_follow_what_was_stored_not_what_would_be_stored_now() -> None:
+    scene = Scene()
+    scene.anna.deliver(a_message("Offer", cc=["ben@contoso.example"]))
+    scene.world.fault = Fault.DEATH_BEFORE
+    scene.world.watch = lambda name: _fail_at_first(scene, name, "timeline.put")
+    assert scene.attempt() is None
+
+    ben = scene.stores.owners.get(OwnerKind.USER, OwnerId("user-ben"))
+    assert ben is not None
+    scene.stores.owners.replace(replace(ben.record, address="benjamin@contoso.example"), ben.etag)
+    scene.clock.advance(LONGER_THAN_A_LEASE)
+    scene.until_idle("anna")
+    [entry] = scene.stores.timeline.list(ListOf.PARTY, "user-ben").items
+    assert [entry.activity_id] == scene.activity_ids()
 
 
 def test_the_first_decision_about_a_variant_stands_too() -> None:
