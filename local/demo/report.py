@@ -4,6 +4,7 @@ import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.table import Table
 
@@ -14,8 +15,14 @@ from shared.domain import words
 from shared.domain.choices import Reason
 
 
+def _table(title: str, *headings: str) -> Table:
+    table = Table(*headings, title=title, title_justify="left", box=SIMPLE_HEAD, pad_edge=False)
+    table.columns[0].no_wrap = True
+    return table
+
+
 def print_mailboxes(console: Console, outcomes: Sequence[MailboxOutcome], not_read: Sequence[Watched] = ()) -> None:
-    table = Table("mailbox", title="What became of the mail", title_justify="left")
+    table = _table("What became of the mail", "mailbox")
     for heading in ("sent", "seen", "promoted", "skipped", "other", "activities", "runs", "seconds"):
         table.add_column(heading, justify="right", no_wrap=True)
     for outcome in outcomes:
@@ -36,7 +43,7 @@ def _name(watched: Watched) -> str:
 
 
 def _print_reasons(console: Console, outcomes: Sequence[MailboxOutcome]) -> None:
-    table = Table("decision", "why", "messages", "mailboxes", title="Decisions", title_justify="left")
+    table = _table("Decisions", "decision", "why", "messages", "mailboxes")
     table.columns[2].justify = "right"
     for verdict, reason in sorted({key for outcome in outcomes for key in outcome.verdicts}):
         where = {_name(outcome.watched): outcome.verdicts[verdict, reason] for outcome in outcomes}
@@ -46,7 +53,7 @@ def _print_reasons(console: Console, outcomes: Sequence[MailboxOutcome]) -> None
 
 
 def print_checks(console: Console, checks: Sequence[Check]) -> None:
-    table = Table("", "check", "found", title="Checks", title_justify="left")
+    table = _table("Checks", "", "check", "found")
     for check in checks:
         table.add_row("[green]ok[/green]" if check.ok else "[red]FAILED[/red]", check.name, _plain(check.detail))
     console.print(table)
@@ -97,7 +104,7 @@ def _by_verdict(outcome: MailboxOutcome) -> Mapping[str, int]:
 
 
 def print_files(console: Console, folder: Path, accounts: Sequence[Account]) -> None:
-    table = Table("file", "what became of it", title=f"Files of {folder}", title_justify="left")
+    table = _table(f"Files of {folder}", "file", "what became of it")
     for each in accounts:
         table.add_row(_plain(str(each.file.path.relative_to(folder))), _plain(each.told))
     console.print(table)
