@@ -121,7 +121,7 @@ def test_probes_of_an_open_breaker_grow_apart_up_to_four_hours() -> None:
     assert set(intervals[5:]) == {4 * HOUR}
 
 
-@pytest.mark.parametrize("reason", list(scheduling.OWN_REASONS))
+@pytest.mark.parametrize("reason", sorted(scheduling.OWN_REASONS))
 def test_a_refusal_by_the_mailboxs_own_record_ends_its_schedule(reason: Ineligible) -> None:
     refused = scheduling.after_refusal(WorkloadSchedule(due=MONDAY, queued_until=MONDAY), MONDAY, reason)
     assert (refused.due, refused.queued_until, refused.status) == (None, None, WorkloadStatus.NOT_RUN)
