@@ -23,14 +23,14 @@ def _table(title: str, *headings: str) -> Table:
 
 def print_mailboxes(console: Console, outcomes: Sequence[MailboxOutcome], not_read: Sequence[Watched] = ()) -> None:
     table = _table("What became of the mail", "mailbox")
-    for heading in ("sent", "seen", "promoted", "skipped", "other", "activities", "runs", "seconds"):
+    for heading in ("sent", "seen", "promoted", "skipped", "other", "listed", "runs", "time"):
         table.add_column(heading, justify="right", no_wrap=True)
     for outcome in outcomes:
         by_verdict = _by_verdict(outcome)
         other = sum(count for verdict, count in by_verdict.items() if verdict not in ("promoted", "skipped"))
         promoted, skipped = by_verdict.get("promoted", 0), by_verdict.get("skipped", 0)
         counts = (outcome.watched.delivered, outcome.seen, promoted, skipped, other, len(outcome.activities), len(outcome.runs))
-        table.add_row(_name(outcome.watched), *map(str, counts), f"{outcome.seconds:.1f}")
+        table.add_row(_name(outcome.watched), *map(str, counts), f"{outcome.seconds:.1f} s")
     console.print(table)
     waiting = [f"{_name(each)} ({each.person.standing.value}, {each.delivered} messages wait)" for each in not_read]
     if waiting:
