@@ -20,6 +20,7 @@ from shared.domain.operations import RunOutcome
 from shared.sync.incoming import IncomingSync
 from tests.builders import MONDAY, a_message, a_sync_of
 from tests.unit.sync.faults import Fault, FaultyWorld
+from tests.unit.sync.in_memory_mail import InMemoryMail
 from tests.unit.sync.scene import Scene
 from tests.unit.sync.snapshots import outcome_of
 
@@ -203,12 +204,14 @@ def test_items_that_are_listed_again_are_neither_judged_nor_fetched_again() -> N
     assert scene.subjects() == ["New", "Offer 0", "Offer 1", "Offer 2", "Shared"]
 
 
-def test_another_endpoint_is_another_source_whose_watermark_is_not_used() -> None:
+def test_a_watermark_of_another_endpoint_is_not_used_though_that_would_accept_it() -> None:
     scene = undisturbed()
-    scene.anna.source = "another server/anna"
-    scene.anna.generation += 1
+    moved = InMemoryMail("another server/anna")
+    for number in range(5):
+        moved.deliver(a_message(f"Moved {number}"))
+    scene.servers.mails["anna@contoso.example"] = moved
     scene.until_idle("anna")
-    assert outcome_of(scene.stores)["activities"] == outcome_of(undisturbed().stores)["activities"]
+    assert [subject for subject in scene.subjects() if "Moved" in subject] == [f"Moved {number}" for number in range(5)]
 
 
 # ---- the configuration changes between a crash and the replay
