@@ -1,6 +1,9 @@
 """Email activities over HTTP. What strangers wrote is shown sanitised, in a sandbox, and never as a page of ours."""
 
+import base64
 import re
+from collections.abc import Iterator
+from contextlib import suppress
 from typing import Annotated
 from urllib.parse import quote
 
@@ -12,6 +15,7 @@ from functions.api.identifiers import ActivityPath, AttachmentPath
 from functions.api.schemas import ActivityShown, AttachmentShown, SightingShown
 from shared.administration import Administration
 from shared.administration.activities import WholeEmail
+from shared.administration.failures import RecordNotFound
 from shared.administration.sanitising import sanitised
 from shared.domain.email import EmailContent
 from shared.domain.ids import ActivityId
@@ -26,9 +30,12 @@ _SANDBOX = {
 _SHOWN_PAGE = _SANDBOX | {
     "Content-Security-Policy": (
         "sandbox allow-popups allow-popups-to-escape-sandbox; default-src 'none';"
-        " img-src 'self' data:; style-src 'unsafe-inline'; base-uri 'none'; form-action 'none'"
+        " img-src data:; style-src 'unsafe-inline'; base-uri 'none'; form-action 'none'"
     )
 }
+_PICTURE = re.compile(r"image/(?:png|gif|jpeg|webp)\Z", re.IGNORECASE)
+_EMBEDDED_BYTES = 4 * 1024 * 1024
+"""Pictures of a body that are shown with it, at most; those beyond stay attachments."""
 _MEDIA_TYPE = re.compile(r"[a-z0-9][a-z0-9!#$&^_.+-]{0,63}/[a-z0-9][a-z0-9!#$&^_.+-]{0,63}\Z", re.IGNORECASE)
 
 
@@ -51,7 +58,8 @@ def activities(administration: Administration) -> APIRouter:
             return Response(content.body_text, media_type="text/plain", headers=_SANDBOX)
         if raw:
             return Response(content.body_html, media_type="text/html", headers=_SANDBOX | _as_download("body.html"))
-        return Response(_safe_html(activity_id, content), media_type="text/html", headers=_SHOWN_PAGE)
+        pictures = dict(_embedded(administration, activity_id, content))
+        return Response(sanitised(content.body_html, pictures), media_type="text/html", headers=_SHOWN_PAGE)
 
     @router.get(
         "/{activity_id}/attachments/{number}",
@@ -93,6 +101,18 @@ def _safe_html(activity_id: str, content: EmailContent) -> str | None:
         if each.content_id
     }
     return sanitised(content.body_html, inline)
+
+
+def _embedded(administration: Administration, activity_id: str, content: EmailContent) -> Iterator[tuple[str, str]]:
+    """The pictures of a body by content id, as data: the page stands in a sandbox, from where it can ask us for nothing."""
+    room = _EMBEDDED_BYTES
+    for number, each in enumerate(content.attachments):
+        if each.content_id and each.size <= room and _PICTURE.match(each.content_type):
+            room -= each.size
+            with suppress(RecordNotFound):
+                _, chunks = administration.activities.attachment(ActivityId(activity_id), number)
+                encoded = base64.b64encode(b"".join(chunks)).decode()
+                yield each.content_id, f"data:{each.content_type.lower()};base64,{encoded}"
 
 
 def _attachment_url(activity_id: str, number: int) -> str:

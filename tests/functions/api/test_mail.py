@@ -115,6 +115,25 @@ def test_the_body_is_served_sanitised_in_a_sandbox(api: Api, mailbox_id: str) ->
     assert "allow-same-origin" not in policy
 
 
+def test_the_pictures_of_a_body_stand_in_its_page_and_nothing_else_does(api: Api, mailbox_id: str) -> None:
+    """A page in a sandbox can ask for nothing, and a picture would need the key."""
+    has_email(
+        api,
+        mailbox_id,
+        body_html='<img src="cid:0@contoso"><img src="cid:1@contoso"><img src="cid:2@contoso">',
+        attachments={
+            "a.png": ("image/png", b"png"),
+            "b.svg": ("image/svg+xml", b"<svg/>"),
+            "c.gif": ("image/gif", bytes(5_000_000)),
+        },
+    )
+
+    page = api.get(f"/activities/{ACTIVITY}/body")
+
+    assert page.text == '<img src="data:image/png;base64,cG5n"><img><img>'
+    assert "img-src data:;" in page.headers["Content-Security-Policy"]
+
+
 def test_the_raw_body_is_a_download(api: Api, mailbox_id: str) -> None:
     has_email(api, mailbox_id, body_html="<script>alert(1)</script>")
 
