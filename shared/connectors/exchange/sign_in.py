@@ -196,14 +196,17 @@ class PlatformTokens(Tokens):
 
 
 class BearerAuth(AuthBase):
-    """Puts a token that is valid now on every request. One that was accepted before and is refused is replaced, once."""
+    """Puts a token that is valid now on every request. One that was accepted before and is refused is replaced, once.
+
+    Threads share it: of several requests under way with that token the first one replaces it, the others take the new one."""
 
     def __init__(self, tokens: Tokens) -> None:
         self._tokens = tokens
         self._accepted: str | None = None
+        self._replacing = Lock()
 
     def __call__(self, request: requests.PreparedRequest) -> requests.PreparedRequest:
-        request.headers["Authorization"] = f"Bearer {self._tokens.token()}"
+        request.headers["Authorization"] = self._valid_now()
         request.register_hook("response", self._answered)  # type: ignore[no-untyped-call]
         return request
 
@@ -212,14 +215,20 @@ class BearerAuth(AuthBase):
         if response.status_code != 401:
             self._accepted = used
             return response
-        if used != self._accepted:
+        response.close()  # nobody reads the body of a refusal
+        with self._replacing:
+            if used == self._accepted:
+                self._accepted = None
+                self._tokens.forget()
+            fresh = self._valid_now()
+        if fresh == used:
             return response
-        self._accepted = None
-        self._tokens.forget()
-        response.close()
         request = response.request.copy()
-        request.headers["Authorization"] = f"Bearer {self._tokens.token()}"
+        request.headers["Authorization"] = fresh
         return response.connection.send(request, **how_sent)
+
+    def _valid_now(self) -> str:
+        return f"Bearer {self._tokens.token()}"
 
 
 def _access_token(result: Any, *, profile_wide: bool) -> str:  # noqa: ANN401 (a JSON object)
