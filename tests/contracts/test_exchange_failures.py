@@ -351,6 +351,27 @@ def test_an_attachment_that_breaks_the_connection_is_an_item_error(
         content(got.attachments[0])
 
 
+@pytest.mark.parametrize(
+    ("bound", "value", "kind"),
+    [("LARGEST_STREAM", 1 << 20, ItemTooLarge), ("LONGEST_STREAM", timedelta(seconds=-1), ItemUnreadable)],
+)
+def test_an_attachment_that_does_not_end_is_an_item_error(
+    incoming: IncomingEmail,
+    served: ServedByExchange,
+    monkeypatch: pytest.MonkeyPatch,
+    bound: str,
+    value: object,
+    kind: type[ItemError],
+) -> None:
+    message = a_message("m1")
+    message.add_attachment(bytes(2 << 20), maintype="application", subtype="pdf", filename="a.pdf")
+    served.deliver(bytes(message))
+    (attachment,) = fetched(incoming)[0].attachments
+    monkeypatch.setattr(f"shared.connectors.exchange.session.{bound}", value)
+    with pytest.raises(kind):
+        content(attachment)
+
+
 def test_an_attachment_of_a_server_that_is_down_is_no_item_error(incoming: IncomingEmail, served: ServedByExchange) -> None:
     message = a_message("m1")
     message.add_attachment(b"terms" * 100_000, maintype="text", subtype="plain", filename="terms.txt")

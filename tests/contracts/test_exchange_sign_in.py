@@ -2,15 +2,19 @@
 
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import replace
 from datetime import timedelta
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from threading import Thread
 from urllib.parse import urlsplit
 
 import pytest
+from requests import Session
 
 from local.mailserver import MailServer
 from shared.connectors.connect import Connect, ServerTypeUnsupported
-from shared.connectors.exchange import destination
+from shared.connectors.exchange import destination, session
 from shared.connectors.exchange.destination import LocationRefused
 from shared.domain.choices import AuthenticationProtocol, CredentialSource, ServerType
 from shared.domain.configuration import Credentials, EmailServerProfile, SecretRef
@@ -115,6 +119,33 @@ def test_a_server_that_offers_nothing_known_is_told(connect: Connect) -> None:
         profile = a_profile(server.ews_url, authentication=AuthenticationProtocol.AUTO_DETECT)
         error = failure(lambda: listed(connect, profile, a_new_mailbox(server).address))
     assert isinstance(error, AuthenticationFailed)
+
+
+class EndlessRefusal(BaseHTTPRequestHandler):
+    """401, and a body that goes on for as long as somebody reads."""
+
+    sent = 0
+
+    def do_POST(self) -> None:
+        self.send_response(401)
+        self.send_header("WWW-Authenticate", 'Basic realm="mail"')
+        self.end_headers()
+        with suppress(ConnectionError):
+            while EndlessRefusal.sent < 256 << 20:
+                EndlessRefusal.sent += self.wfile.write(bytes(1 << 16))
+
+    def log_message(self, *_: object) -> None:
+        """Quietly."""
+
+
+def test_detecting_reads_no_more_than_headers(connect: Connect) -> None:
+    with ThreadingHTTPServer(("127.0.0.1", 0), EndlessRefusal) as server:
+        Thread(target=server.serve_forever).start()
+        location = f"http://127.0.0.1:{server.server_port}/EWS/Exchange.asmx"
+        profile = a_profile(location, authentication=AuthenticationProtocol.AUTO_DETECT)
+        assert isinstance(failure(lambda: listed(connect, profile, "anna@contoso.example")), AuthenticationFailed)
+        server.shutdown()
+    assert EndlessRefusal.sent < 32 << 20
 
 
 def test_a_mailbox_signs_in_with_its_own_credentials(connect: Connect, served: ServedByExchange) -> None:
@@ -285,6 +316,11 @@ def test_a_mailbox_that_is_not_there_or_disabled_is_told(connect: Connect, serve
 # ---- connections
 
 
+def open_connections(of: Session) -> int:
+    manager = of.get_adapter("http://").poolmanager  # type: ignore[attr-defined]
+    return len(manager.pools)
+
+
 def test_mailboxes_of_one_identity_share_their_connections(connect: Connect, served: ServedByExchange) -> None:
     profile = a_profile(served.server.ews_url, max_connections=2)
     with ThreadPoolExecutor(8) as threads:
@@ -310,14 +346,39 @@ def test_a_new_secret_closes_the_connections_of_the_old_one(connect: Connect, se
     in_use = old.get_session()
     assert listed(connect, a_profile(served.server.ews_url, version="2"), served.address) == []
     old.release_session(in_use)
-    assert old._session_pool.empty()
+    assert open_connections(in_use) == 0
+
+
+def test_a_run_that_began_before_the_secret_changed_goes_on(connect: Connect, served: ServedByExchange) -> None:
+    profile = a_profile(served.server.ews_url, max_connections=1, timeout=timedelta(seconds=1))
+    with connect(profile, a_mailbox(served.address)) as incoming:
+        incoming.changes(INBOX, None)
+        listed(connect, replace(profile, credentials=a_profile("", version="2").credentials), served.address)
+        for _ in range(3):
+            assert incoming.changes(INBOX, None).items == ()
+
+
+def test_connections_are_kept_for_the_identities_used_last(
+    connect: Connect, served: ServedByExchange, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(session, "MOST_POOLS", 2)
+    profile = a_profile(served.server.ews_url, username=None, credential_source=CredentialSource.MAILBOX)
+    owners = [a_new_mailbox(served.server).address for _ in range(3)]
+    pools: list[session.Pool] = []
+    for turn in (0, 1, 0, 2):
+        served.server.add_account(owners[turn], PASSWORD, mailbox=owners[turn])
+        own = Credentials(username=owners[turn], secret=SecretRef(PASSWORD, "1"))
+        assert listed(connect, profile, owners[turn], own) == []
+        pools.append(connect._pools().session(profile, a_mailbox(owners[turn], own)).protocol)
+    assert pools[0] is pools[2]
+    assert [pool.session_pool_size for pool in pools] == [1, 0, 1, 1]
 
 
 def test_other_limits_of_a_profile_hold_from_the_next_run_on(connect: Connect, served: ServedByExchange) -> None:
     profile = a_profile(served.server.ews_url, max_connections=1)
     listed(connect, profile, served.address)
-    session = connect._pools().session(replace(profile, max_connections=7), a_mailbox(served.address))
-    assert session.protocol.max_connections == 7
+    at_once = connect._pools().session(replace(profile, max_connections=7), a_mailbox(served.address))
+    assert at_once.protocol.max_connections == 7
 
 
 # ---- where a connection may go

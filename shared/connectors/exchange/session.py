@@ -8,6 +8,7 @@ Failures are raised at once and typed; nobody sleeps here.
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
+from datetime import timedelta
 from queue import Empty
 from threading import Lock
 from time import monotonic
@@ -43,6 +44,12 @@ from shared.ports import Secrets
 CHUNK = 1 << 16
 LARGEST_REPLY = 64 << 20
 """Bytes of a reply that is read whole. What is larger is one item, and too large."""
+LARGEST_STREAM = 256 << 20
+"""Bytes of a reply that is streamed: the largest message that Exchange Online takes, in base64, and some."""
+LONGEST_STREAM = timedelta(minutes=5)
+"""A run's lease would not outlast a longer one."""
+MOST_POOLS = 200
+"""Identities whose connections are kept, where each mailbox signs in by itself."""
 
 
 class Answers(FailFast):  # type: ignore[misc] # exchangelib has no types
@@ -122,9 +129,8 @@ class Pool(BaseProtocol):  # type: ignore[misc]
 
     def release_session(self, session: requests.Session) -> None:
         if self._retired:
-            session.close()
-        else:
-            self._session_pool.put(session, block=False)
+            session.close()  # its connection; whoever still uses the pool opens another
+        self._session_pool.put(session, block=False)
 
     def retire_session(self, session: requests.Session) -> None:
         """A connection in an unknown state makes room for a new one."""
@@ -180,22 +186,25 @@ class Session:
 
     def reply(self, body: bytes, headers: Mapping[str, str | bytes]) -> bytes:
         """The whole reply. Raises ItemTooLarge, Unreachable when it takes longer than the time for one call."""
-        deadline = monotonic() + self.timeout
-        parts, size = [], 0
         with self.protocol.posted(body, headers, self.timeout) as response:
-            for chunk in response.iter_content(CHUNK):
-                parts.append(chunk)
-                size += len(chunk)
-                if size > LARGEST_REPLY:
-                    raise ItemTooLarge(f"The reply is larger than {LARGEST_REPLY >> 20} MiB.")
-                if monotonic() > deadline:
-                    raise Unreachable("The reply took longer than the time allowed for one call.")
-        return b"".join(parts)
+            return b"".join(_bounded(response.iter_content(CHUNK), LARGEST_REPLY, self.timeout))
 
     def chunks(self, body: bytes, headers: Mapping[str, str | bytes]) -> Iterator[bytes]:
-        """The reply as it comes; each wait for more is bounded, the whole is not."""
+        """The reply as it comes. Raises ItemTooLarge, Unreachable when it takes longer than `LONGEST_STREAM`."""
         with self.protocol.posted(body, headers, self.timeout) as response:
-            yield from response.iter_content(CHUNK)
+            yield from _bounded(response.iter_content(CHUNK), LARGEST_STREAM, LONGEST_STREAM.total_seconds())
+
+
+def _bounded(chunks: Iterator[bytes], largest: int, seconds: float) -> Iterator[bytes]:
+    """The same chunks. Raises ItemTooLarge, Unreachable."""
+    deadline, size = monotonic() + seconds, 0
+    for chunk in chunks:
+        size += len(chunk)
+        if size > largest:
+            raise ItemTooLarge(f"The reply is larger than {largest >> 20} MiB.")
+        if monotonic() > deadline:
+            raise Unreachable("The reply took longer than the time allowed for it.")
+        yield chunk
 
 
 type _Identity = tuple[object, ...]
@@ -203,7 +212,7 @@ type _Identity = tuple[object, ...]
 
 @dataclass(slots=True)
 class Pools:
-    """Every pool of the process. One instance lives as long as the worker."""
+    """The pools of the process, the one used longest ago first. One instance lives as long as the worker."""
 
     secrets: Secrets
     allow_local_servers: bool
@@ -240,13 +249,18 @@ class Pools:
         with self._lock:
             known = self._pools.get(identity)
             if known and known[0] == version:
+                self._pools[identity] = self._pools.pop(identity)
                 return known[1]
             auth = make_auth(sign_in, protocol, self.secrets, endpoint, allow_local_servers=self.allow_local_servers)
             gate = self._gates.setdefault((identity, version), Gate(profile_wide=sign_in.profile_wide))
             pool = Pool(endpoint, auth, gate, sign_in.profile_wide, self.allow_local_servers)
+            self._pools.pop(identity, None)
             self._pools[identity] = (version, pool)
-            if known:
-                known[1].retire()
+            outdated = [known[1]] if known else []
+            while len(self._pools) > MOST_POOLS:
+                outdated.append(self._pools.pop(next(iter(self._pools)))[1])
+            for each in outdated:
+                each.retire()
             return pool
 
     def _protocol_of(self, endpoint: str, sign_in: SignIn, timeout: float) -> AuthenticationProtocol:
@@ -269,7 +283,10 @@ def _detected(endpoint: str, timeout: float, *, allow_local_servers: bool) -> Au
     """The best of what the server offers to one who does not say who he is. Raises TransientError, AuthenticationFailed."""
     try:
         with guarded_session(allow_local_servers=allow_local_servers) as session:
-            response = session.post(endpoint, data=b"", headers=DEFAULT_HEADERS, timeout=timeout, allow_redirects=False)
+            response = session.post(
+                endpoint, data=b"", headers=DEFAULT_HEADERS, timeout=timeout, allow_redirects=False, stream=True
+            )
+            response.close()  # its headers say it all
     except requests.RequestException as error:
         raise mapped(error, "detecting the kind of authentication") from error
     if response.status_code != 401:
