@@ -83,7 +83,7 @@ class Machine:
 
     def start_host(self) -> None:
         """Starts the host, again if it was ended; storage and mail are as they were."""
-        command = (sys.executable, "-m", "local.host", "--app", str(ROOT), "--port", "0", "--json")
+        command = (sys.executable, "-m", "local.host", "--app", str(ROOT), "--no-settings", "--port", "0", "--json")
         environment = self._environment()
         self._host = Child("the Functions host", command, self.logs / "host.log", environment)
         self._running.enter_context(self._host)

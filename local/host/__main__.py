@@ -15,7 +15,7 @@ from typing import NoReturn
 from local.host.errors import HostError
 from local.host.host import FunctionsHost
 from local.host.logs import log_to_terminal
-from local.host.settings import app_environment, read_local_settings
+from local.host.settings import FILE, app_environment, read_local_settings
 
 ROOT = Path(__file__).parents[2]
 
@@ -25,9 +25,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = _parser().parse_args(arguments)
     log_to_terminal(options.log_level)
     stop = _stop_on_signals()
-    host = FunctionsHost(options.app, port=options.port, grace=timedelta(seconds=options.grace))
+    settings = None if options.no_settings else options.settings or _settings_of(options.app)
+    host = FunctionsHost(options.app, settings=settings, port=options.port, grace=timedelta(seconds=options.grace))
     try:
-        _check_own_settings(options.app)
+        _check_own_settings(options.app, settings)
         host.__enter__()
         _announce(host, as_json=options.json)
         stop.wait()
@@ -51,7 +52,10 @@ def leave(status: int) -> NoReturn:
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m local.host", description=__doc__)
     parser.add_argument("--app", type=Path, default=Path.cwd(), help="directory of the function app (default: this one)")
-    parser.add_argument("--port", type=int, help="HTTP port; 0 is any free one (default: local.settings.json's, else 7071)")
+    parser.add_argument("--port", type=int, help="HTTP port; 0 is any free one (default: the settings', else 7071)")
+    files = parser.add_mutually_exclusive_group()
+    files.add_argument("--settings", type=Path, help="file of the settings (default: the app's local.settings.json, if any)")
+    files.add_argument("--no-settings", action="store_true", help="the environment holds all settings, no file is read")
     parser.add_argument(
         "--grace", type=float, default=30, help="seconds that running functions may take to finish (default: 30)"
     )
@@ -60,14 +64,19 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
-def _check_own_settings(app_dir: Path) -> None:
+def _settings_of(app_dir: Path) -> Path | None:
+    path: Path = app_dir / FILE
+    return path if path.exists() else None
+
+
+def _check_own_settings(app_dir: Path, settings: Path | None) -> None:
     """Sidesync itself would only miss a setting at its first invocation. Raises HostError."""
     if app_dir.resolve() != ROOT:
         return
     from shared.settings import MissingSetting, read_settings  # here, because another app may have a `shared` of its own
 
     try:
-        read_settings(app_environment(read_local_settings(app_dir), {}))
+        read_settings(app_environment(read_local_settings(settings), {}))
     except MissingSetting as error:
         raise HostError(str(error)) from error
 

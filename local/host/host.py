@@ -54,14 +54,17 @@ class FunctionsHost:
         app_dir: Path,
         environment: Mapping[str, str] | None = None,
         *,
+        settings: Path | None = None,
         port: int | None = None,
         grace: timedelta = timedelta(seconds=30),
         message_lease: timedelta = queues.LEASE,
     ) -> None:
-        """`environment` wins over the process's own, that over local.settings.json. `port` None is the file's, else 7071;
-        0 is any free one. `grace` is how long a stop waits for running functions."""
+        """`settings` is a file such as local.settings.json; without one none is read, not even the app's own. `environment`
+        wins over the process's own, that over the file. `port` None is the file's, else 7071; 0 is any free one. `grace` is
+        how long a stop waits for running functions."""
         self.app_dir = app_dir.resolve()
         self._given = dict(environment or {})
+        self._settings_file = settings
         self._asked_port = port
         self._grace = grace
         self._message_lease = message_lease
@@ -132,7 +135,7 @@ class FunctionsHost:
         return self._invoke(function, self._call_now(function, text))
 
     def _start(self) -> None:
-        settings = read_local_settings(self.app_dir)
+        settings = read_local_settings(self._settings_file)
         environment = app_environment(settings, self._given)
         self._options = read_host_json(self.app_dir, environment)
         self._http = HttpServer(self._port(settings.port), lambda request: self._front_end.answer(request))

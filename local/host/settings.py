@@ -25,10 +25,9 @@ class LocalSettings:
     port: int | None = None
 
 
-def read_local_settings(app_dir: Path) -> LocalSettings:
-    """The file's settings; none where there is no file. Raises HostError, naming what is wrong in it."""
-    path = app_dir / FILE
-    if not path.exists():
+def read_local_settings(path: Path | None) -> LocalSettings:
+    """The file's settings; no settings without a file. Raises HostError, naming what is wrong in it."""
+    if path is None:
         return LocalSettings()
     content = read_json_object(path)
     if content.get("IsEncrypted", False):

@@ -132,7 +132,8 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[_World]:
             "AzureFunctionsJobHost__extensions__queues__maxPollingInterval": "00:00:00.2",
             "AzureWebJobs.enumerate_mailboxes.Disabled": "false",
         }
-        command = (sys.executable, "-m", "local.host", "--app", str(ROOT), "--port", "0", "--json", "--grace", "5")
+        options = ("--app", str(ROOT), "--no-settings", "--port", "0", "--json", "--grace", "5")
+        command = (sys.executable, "-m", "local.host", *options)
         host = Child("the host", command, tmp_path_factory.mktemp("host") / "host.log", environment)
         running.callback(host.kill)
         host.start()

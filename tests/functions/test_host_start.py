@@ -24,8 +24,8 @@ def nothing(req: func.HttpRequest) -> str:
 """
 
 
-def refusal(app: SampleApp) -> str:
-    with pytest.raises(HostError) as refused, app.host():
+def refusal(app: SampleApp, **options: object) -> str:
+    with pytest.raises(HostError) as refused, app.host(**options):
         pass
     return str(refused.value)
 
@@ -133,20 +133,29 @@ def test_a_setting_replaces_an_option_of_host_json(sample_app: MakeApp) -> None:
 
 def test_local_settings_reach_the_app_and_the_environment_wins(sample_app: MakeApp) -> None:
     app = sample_app(NOTHING)
-    settings = {"IsEncrypted": False, "Values": {"COLOUR": "red"}, "Explanations": {"COLOUR": "any"}}
-    (app.directory / "local.settings.json").write_text(json.dumps(settings))
-    with app.host() as host:
+    content = {"IsEncrypted": False, "Values": {"COLOUR": "red"}, "Explanations": {"COLOUR": "any"}}
+    settings = app.directory / "local.settings.json"
+    settings.write_text(json.dumps(content))
+    with app.host(settings=settings) as host:
         assert httpx.get(f"{host.base_url}/api/nothing").text == "red"
     app.environment["COLOUR"] = "blue"
-    with app.host() as host:
+    with app.host(settings=settings) as host:
         assert httpx.get(f"{host.base_url}/api/nothing").text == "blue"
     assert "COLOUR" not in os.environ
 
 
 def test_encrypted_local_settings_are_refused_with_the_remedy(sample_app: MakeApp) -> None:
     app = sample_app(NOTHING)
-    (app.directory / "local.settings.json").write_text('{"IsEncrypted": true}')
-    assert "func settings decrypt" in refusal(app)
+    settings = app.directory / "local.settings.json"
+    settings.write_text('{"IsEncrypted": true}')
+    assert "func settings decrypt" in refusal(app, settings=settings)
+
+
+def test_a_host_in_this_process_reads_no_settings_that_it_was_not_given(sample_app: MakeApp) -> None:
+    app = sample_app(NOTHING)
+    (app.directory / "local.settings.json").write_text('{"Values": {"AzureWebJobs.nothing.Disabled": "true"}')
+    with app.host() as host:
+        assert httpx.get(f"{host.base_url}/api/nothing").text == "none"
 
 
 def test_a_second_host_in_one_process_is_refused(sample_app: MakeApp) -> None:
@@ -177,6 +186,32 @@ def test_the_program_announces_itself_serves_and_ends_cleanly_on_sigterm(sample_
     assert process.returncode == 0, errors
 
 
+@pytest.mark.parametrize(
+    ("arguments", "colour"), [((), "red"), (("--settings", "{app}/other.json"), "green"), (("--no-settings",), "none")]
+)
+def test_the_program_reads_the_settings_of_its_app_or_the_named_ones_or_none(
+    sample_app: MakeApp, arguments: tuple[str, ...], colour: str
+) -> None:
+    app = sample_app(NOTHING)
+    (app.directory / "local.settings.json").write_text('{"Values": {"COLOUR": "red"}}')
+    (app.directory / "other.json").write_text('{"Values": {"COLOUR": "green"}}')
+    options = [each.format(app=app.directory) for each in arguments]
+    with program(app.directory, {**os.environ, **app.environment}, "--json", *options) as process:
+        assert process.stdout is not None
+        announced = json.loads(process.stdout.readline())
+        assert httpx.get(f"{announced['base_url']}/api/nothing").text == colour
+        process.terminate()
+        process.communicate(timeout=10)
+
+
+def test_named_settings_that_are_not_there_are_told(sample_app: MakeApp) -> None:
+    app = sample_app(NOTHING)
+    with program(app.directory, {**os.environ, **app.environment}, "--settings", "nowhere.json") as process:
+        _, errors = process.communicate(timeout=20)
+    assert process.returncode == 1
+    assert "nowhere.json cannot be read" in errors
+
+
 def test_the_program_ends_after_its_grace_period_although_a_function_still_runs(sample_app: MakeApp) -> None:
     source = """
     @app.queue_trigger(arg_name="message", queue_name="%QUEUE%", connection="AzureWebJobsStorage")
@@ -200,7 +235,7 @@ def test_the_program_says_in_one_message_which_setting_of_sidesync_is_missing(az
     }
     environment["AzureWebJobsStorage"] = azurite.connection_string
     environment["SIDESYNC_SECRETS_KEY"] = ""
-    with program(ROOT, environment) as process:
+    with program(ROOT, environment, "--no-settings") as process:
         _, errors = process.communicate(timeout=20)
     assert process.returncode == 1
     assert "The setting SIDESYNC_SECRETS_KEY is missing" in errors
