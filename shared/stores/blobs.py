@@ -25,7 +25,7 @@ class StorageBlobs:
         self._opened: ContainerClient | None = None
 
     def put(self, name: str, content: BinaryIO | bytes) -> None:
-        from azure.core.exceptions import AzureError, ResourceExistsError, ResourceNotFoundError
+        from azure.core.exceptions import AzureError, ResourceNotFoundError
 
         blob = self._blob(name)
         stream = io.BytesIO(content) if isinstance(content, bytes) else content
@@ -41,10 +41,10 @@ class StorageBlobs:
                 self.create_container()
                 stream.seek(start)
                 blob.upload_blob(stream, length=size, overwrite=False)
-        except ResourceExistsError:
-            return
         except AzureError as error:
-            raise mapped(error, "Blob") from error
+            # Other conflicts, such as that of a container being deleted, are conflicts too, but nothing is there then.
+            if getattr(error, "error_code", None) != "BlobAlreadyExists":
+                raise mapped(error, "Blob") from error
 
     def write(self, name: str, chunks: Iterable[bytes]) -> int:
         """Blocks are staged one by one; the blob changes when the last one is there."""

@@ -21,6 +21,10 @@ PATIENCE: Mapping[str, Any] = {
 for; what they repeat here is the same when it is done twice."""
 
 
+_PASSING = frozenset({"InvalidBlockList"})
+"""Two wrote the same blob at once, and the other one was done first."""
+
+
 class StorageRefused(SyncError):
     """The storage account does not let us in."""
 
@@ -40,7 +44,9 @@ def mapped(error: "AzureError", service: str) -> SyncError:
         return StorageRefused(what)
     if status in (429, 503):
         return Throttled(what, _retry_after(error))
-    if status in range(400, 500) and status not in (408, 409):
+    if getattr(error, "error_code", None) in _PASSING:
+        return Busy(what)
+    if status in range(400, 500) and status not in (404, 408, 409):
         return InvalidRecord("name", what, "Use a name and a content that the storage account accepts.")
     return Busy(what)
 
