@@ -1,7 +1,7 @@
 """What the stores on Azure Storage do when the wire fails, or the process dies between two writes; and what a poll costs."""
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
 
@@ -16,11 +16,12 @@ from shared.stores.azure import azure_stores
 from shared.stores.entities import watermark_blob
 from shared.stores.failures import StorageRefused
 from shared.stores.tables.fast import FastGateway
-from shared.stores.tables.gateway import (
-    Gateway,
-)
+from shared.stores.tables.gateway import Entity, Gateway, Query
+from shared.stores.tables.ledger import TableLedger
 from shared.stores.tables.sdk import SdkGateway
+from shared.stores.tables.table import Table
 from shared.stores.tables.transport import Connections, NoReply, NotSent, Reply
+from shared.stores.text_blobs import TextBlobs
 from tests.contracts.conftest import SECRETS_KEY
 from tests.contracts.records import INCOMING, NOW, a_mailbox, a_run, a_state, an_alert, an_email, an_item, an_owner
 
@@ -187,6 +188,42 @@ def test_a_server_that_is_not_there_is_unreachable(kind: str) -> None:
     gateway: Gateway = SdkGateway(nowhere) if kind == "sdk" else FastGateway(nowhere, lambda _: None, sleep=lambda _: None)
     with pytest.raises(Unreachable):
         gateway.get("Mailboxes", "p", "r")
+
+
+@dataclass
+class ShortPages:
+    """A gateway of which every page holds one row, and what happens after each."""
+
+    gateway: Gateway
+    meanwhile: Callable[[], object] = lambda: None
+
+    def __getattr__(self, name: str) -> object:
+        return getattr(self.gateway, name)
+
+    def page(
+        self, table: str, query: Query, limit: int | None = None, after: tuple[str, str] | None = None
+    ) -> tuple[Sequence[Entity], tuple[str, str] | None]:
+        assert limit is None
+        found = self.gateway.page(table, query, 1, after)
+        self.meanwhile()
+        return found
+
+
+def test_a_head_that_takes_several_pages_has_the_marks_of_its_state(
+    faulty: Stores, wire: Wire, connection: StorageConnection, prefix: str
+) -> None:
+    short = ShortPages(over(account_of(connection), wire))
+    reading = TableLedger(Table(short, f"{prefix}Ledger"), TextBlobs(faulty.blobs))  # type: ignore[arg-type]  # by __getattr__
+    etag = faulty.ledger.head(a_mailbox().id, INCOMING, NOW).etag
+    etag = faulty.ledger.commit(a_mailbox().id, INCOMING, etag, LedgerCommit(a_state("1"), marks=(Mark("inbox", "s", "old"),)))
+
+    def overtaken() -> None:
+        short.meanwhile = lambda: None
+        faulty.ledger.commit(a_mailbox().id, INCOMING, etag, LedgerCommit(a_state("2"), marks=(Mark("inbox", "s", "new"),)))
+
+    short.meanwhile = overtaken
+    found = reading.head(a_mailbox().id, INCOMING, NOW)
+    assert (found.state, found.marks) == (a_state("2"), (Mark("inbox", "s", "new"),))
 
 
 def test_alerts_raised_by_two_at_once_keep_their_first_time(faulty: Stores, wire: Wire) -> None:

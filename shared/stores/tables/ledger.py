@@ -10,7 +10,7 @@ from shared.domain.ids import MailboxId
 from shared.domain.ledger import ItemKey, LedgerCommit, LedgerHead, LedgerItem, Mark, RunState, Todo
 from shared.stores.entities import STATE, after, item_row, ledger_partition, mark_row, todo_row, todos_due, watermark_blob
 from shared.stores.limits import TEXT_UNITS, checked_id, checked_rows, storable_item, units
-from shared.stores.tables.gateway import Entity, Operation, RowMissing, Value, Verb, operation, rows_of
+from shared.stores.tables.gateway import Entity, Operation, Query, RowMissing, Value, Verb, operation, rows_of
 from shared.stores.tables.table import Table, columns_of, record_of
 from shared.stores.text_blobs import TextBlobs
 
@@ -38,8 +38,8 @@ class TableLedger:
 
     def head(self, mailbox_id: MailboxId, workload: Workload, now: datetime) -> LedgerHead:
         partition = ledger_partition(mailbox_id, workload)
-        rows = list(self._table.rows(rows_of(partition, _MARKS, todos_due(now))))
-        state = next((row for row in rows if row.row == STATE), None)
+        rows = self._rows(rows_of(partition, _MARKS, todos_due(now)))
+        state = _state_of(rows)
         marks = sorted((self._mark(row) for row in rows if row.row.startswith(_MARKS)), key=lambda mark: mark.folder)
         return LedgerHead(
             state=None if state is None else record_of(RunState, state),
@@ -73,6 +73,18 @@ class TableLedger:
         found = self._table.get(ledger_partition(mailbox_id, workload), item_row(key))
         return None if found is None else record_of(LedgerItem, found)
 
+    def _rows(self, query: Query) -> Sequence[Entity]:
+        """Marks as they are under the state's ETag. A query may take several pages, and somebody may commit between the one
+        with the marks and the one with the state; then it is asked again."""
+        seen: str | None = None
+        while True:
+            pages = list(self._table.pages(query))
+            rows = [row for page in pages for row in page]
+            state = _state_of(rows)
+            if state is None or state in pages[0] or state.etag == seen:
+                return rows
+            seen = state.etag
+
     def _commit(self, partition: str, writes: list[Operation]) -> str:
         """A todo that is gone already is done: the commit goes on without it."""
         while True:
@@ -103,6 +115,10 @@ class TableLedger:
             self._named[folder] = blob
         if before is not None and before != blob:
             self._texts.delete(before)
+
+
+def _state_of(rows: Sequence[Entity]) -> Entity | None:
+    return next((row for row in rows if row.row == STATE), None)
 
 
 def _writes(partition: str, etag: str | None, commit: LedgerCommit, blobs: Mapping[str, str | None]) -> list[Operation]:
