@@ -1,9 +1,11 @@
 """Where the storage account is and who signs requests to it: a connection string, or an account name and a managed identity."""
 
+import base64
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
 
 from shared.domain.errors import SyncError
 
@@ -80,6 +82,8 @@ def _from_parts(parts: Mapping[str, str], client_id: str | None = None, *, with_
     missing = [name for name in ("AccountName", *(("AccountKey",) if with_key else ())) if not parts.get(name)]
     if missing:
         raise InvalidConnection(f"the connection string has no {' and no '.join(missing)}")
+    if with_key and not _is_base64(parts["AccountKey"]):
+        raise InvalidConnection("the connection string has an AccountKey that is not base64")
     return Account(
         name=parts["AccountName"],
         key=parts.get("AccountKey"),
@@ -90,8 +94,25 @@ def _from_parts(parts: Mapping[str, str], client_id: str | None = None, *, with_
     )
 
 
+def _is_base64(text: str) -> bool:
+    try:
+        return bool(base64.b64decode(text))
+    except ValueError:
+        return False
+
+
+def _is_url(text: str) -> bool:
+    try:
+        parts = urlsplit(text)
+        return parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
+    except ValueError:
+        return False
+
+
 def _endpoint(parts: Mapping[str, str], service: str) -> str:
     if given := parts.get(f"{service.title()}Endpoint"):
+        if not _is_url(given):
+            raise InvalidConnection(f"the connection string has a {service.title()}Endpoint that is no URL")
         return given.rstrip("/")
     scheme = parts.get("DefaultEndpointsProtocol", "https")
     return f"{scheme}://{parts['AccountName']}.{service}.{parts.get('EndpointSuffix', 'core.windows.net')}"

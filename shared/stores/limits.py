@@ -59,6 +59,10 @@ def well_formed(text: str) -> str:
     return text
 
 
+def _is_text(text: str) -> bool:
+    return well_formed(text) == text
+
+
 def is_key(text: str) -> bool:
     """Whether the Table service takes it as a key."""
     return units(text) <= KEY_UNITS and not _FORBIDDEN.search(text)
@@ -161,6 +165,6 @@ def position(text: str) -> tuple[str, ...]:
         found = json.loads(base64.urlsafe_b64decode(text.encode()))
     except (binascii.Error, ValueError, RecursionError):
         found = None
-    if not isinstance(found, list) or not found or not all(isinstance(part, str) for part in found):
+    if not isinstance(found, list) or not found or not all(isinstance(part, str) and _is_text(part) for part in found):
         raise InvalidRecord("continuation", "not a continuation of this list", "Start the list from its beginning.")
     return tuple(found)

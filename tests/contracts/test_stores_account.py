@@ -4,7 +4,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 import pytest
+from azure.core.exceptions import ClientAuthenticationError
 
+from shared.domain.errors import Unreachable
 from shared.stores.account import InvalidConnection, StorageConnection, account_of
 from shared.stores.tables.fast import FastGateway
 from shared.stores.tables.transport import Reply
@@ -28,7 +30,13 @@ def test_a_connection_string_leads_to_the_cloud() -> None:
     )
 
 
-@pytest.mark.parametrize("text", ["", "nonsense", "AccountName=a", "AccountKey=hush"])
+@pytest.mark.parametrize(
+    "text",
+    [
+        "", "nonsense", "AccountName=a", "AccountKey=hush", "AccountName=a;AccountKey=hushy",
+        "AccountName=a;AccountKey=hush;TableEndpoint=storage/a", "AccountName=a;AccountKey=hush;BlobEndpoint=http://[::1/",
+    ],
+)  # fmt: skip
 def test_a_connection_string_that_is_none_is_refused_without_telling_its_key(text: str) -> None:
     with pytest.raises(InvalidConnection) as caught:
         account_of(StorageConnection(text))
@@ -67,3 +75,15 @@ def test_a_managed_identity_signs_with_a_token_that_is_kept() -> None:
     assert gateway.get("Mailboxes", "p", "r") is None
     assert [headers["Authorization"] for headers in seen] == ["Bearer token1", "Bearer token1"]
     assert identity.asked == 1
+
+
+class NoIdentity:
+    def get_token(self, *_: str) -> Token:
+        raise ClientAuthenticationError("no identity here")
+
+
+def test_a_machine_without_an_identity_is_told_in_our_words() -> None:
+    account = account_of(StorageConnection(account_name="contoso"))
+    account.__dict__["credential"] = NoIdentity()
+    with pytest.raises(Unreachable, match="token"):
+        FastGateway(account, lambda _: None, sleep=lambda _: None).get("Mailboxes", "p", "r")

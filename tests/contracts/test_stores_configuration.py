@@ -126,7 +126,7 @@ def test_users_and_queues_are_listed_apart_in_slices(stores: Stores) -> None:
     assert [each.record.name for each in stores.owners.list(OwnerKind.QUEUE).items] == ["queue"]
 
 
-@pytest.mark.parametrize("continuation", ["nonsense", "W10=", "e30=", "WzEsMl0=", "ü"])
+@pytest.mark.parametrize("continuation", ["nonsense", "W10=", "e30=", "WzEsMl0=", "WyJcdWQ4MDAiLCAieCJd", "ü"])
 def test_a_continuation_that_is_none_is_refused(stores: Stores, continuation: str) -> None:
     stores.owners.create(an_owner())
     with pytest.raises(InvalidRecord) as caught:

@@ -13,13 +13,16 @@ from dataclasses import dataclass
 from datetime import timedelta
 from email.utils import formatdate
 from threading import Lock
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 from urllib.parse import urlsplit
 
 import urllib3
 
 from shared.domain.errors import Busy, Throttled, TransientError, Unreachable
 from shared.stores.account import Account
+
+if TYPE_CHECKING:
+    from azure.core.credentials import TokenCredential
 
 _VERSION = "2020-12-06"
 """Of the Table service; bearer tokens need at least this one."""
@@ -128,9 +131,19 @@ class Transport:
             credential = self._account.credential
             if not hasattr(credential, "get_token"):
                 raise TypeError("an account without a key needs a credential that gives tokens")
-            fresh = credential.get_token(_TOKEN_SCOPE)
-            token, expires = self._token = (fresh.token, fresh.expires_on)
+            token, expires = self._token = _fresh_token(credential)
         return token
+
+
+def _fresh_token(credential: "TokenCredential") -> tuple[str, float]:
+    """And when it expires. Raises NotSent."""
+    from azure.core.exceptions import AzureError
+
+    try:
+        fresh = credential.get_token(_TOKEN_SCOPE)
+    except AzureError as error:
+        raise NotSent(f"no token for the Table service: {type(error).__name__}") from error
+    return fresh.token, fresh.expires_on
 
 
 def _may_repeat(error: TransientError, *, repeatable: bool) -> bool:
