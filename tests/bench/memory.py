@@ -45,8 +45,8 @@ def measure() -> Figures:
         large = _in_a_process(server.ews_url, "large", azurite.connection_string)
     return Figures(
         {
-            "large_runpeak_mib": large["peak_mib"],
-            "small_runpeak_mib": small["peak_mib"],
+            "large_run_peak_mib": large["peak_mib"],
+            "small_run_peak_mib": small["peak_mib"],
             "large_run_extra_mib": round(large["peak_mib"] - small["peak_mib"], 1),
             "large_run_seconds": large["seconds"],
             "large_run_mib_per_second": round(MESSAGES * BYTES / 2**20 / large["seconds"], 1),
