@@ -40,7 +40,7 @@ def check_samples(checks: Checks, api: Api, shown: Shown) -> None:
     for outcome in shown.outcomes.values():
         _check_mailbox(checks, outcome, [one for one in shown.samples if outcome.watched.person.address in one.to])
     _check_identity(checks, shown)
-    _check_content(checks, shown)
+    _check_content(checks, api, shown)
     _check_attachments(checks, api, shown)
     _check_skipped(checks, api, shown)
     _check_safety(checks, shown)
@@ -108,12 +108,13 @@ def _all_matched(matched: Sequence[Matched]) -> Finding:
 # ---- content
 
 
-def _check_content(checks: Checks, shown: Shown) -> None:
+def _check_content(checks: Checks, api: Api, shown: Shown) -> None:
     checks.make("subjects and texts in every character set", lambda: _texts(shown.matched(Shows.CHARSET)))
     ordinary = (Shows.CORRESPONDENCE, Shows.REPLY, Shows.ATTACHMENT, Shows.INLINE_PICTURE, Shows.LARGE)
     checks.make("subjects and texts of ordinary mail in five languages", lambda: _texts(shown.matched(*ordinary)))
     checks.make("a reply names its original, which is an activity too", lambda: _replies(shown))
     checks.make("pictures in the HTML point at their attachments", lambda: _pictures(shown.matched(Shows.INLINE_PICTURE)))
+    checks.make("a body is a page that shows its own pictures", lambda: _page(api, shown.matched(Shows.INLINE_PICTURE)))
     checks.make("high importance", lambda: _importance(shown.matched(Shows.IMPORTANCE)))
     checks.make("an own address claimed from outside is promoted and marked", lambda: _claimed(shown))
     checks.make("broken MIME becomes activities", lambda: _broken(shown))
@@ -158,6 +159,13 @@ def _pictures(matched: Sequence[Matched]) -> Finding:
 
 def _is_shown(attachment: Json, html: str) -> bool:
     return bool(attachment["content_id"]) and (f"cid:{attachment['content_id']}" in html or "/attachments/" in html)
+
+
+def _page(api: Api, matched: Sequence[Matched]) -> Finding:
+    pages = [api.bytes_of(f"/activities/{one.activity['id']}/body") for one in matched if one.activity]
+    shown = sum(page.count(b'src="data:image/png;base64,') for page in pages)
+    sent = sum(attachment.is_inline for one in matched for attachment in one.sample.attachments)
+    return shown == sent > 0, f"{shown} of {sent} pictures stand in {len(pages)} pages"
 
 
 def _importance(matched: Sequence[Matched]) -> Finding:
