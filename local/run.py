@@ -15,18 +15,21 @@ from pathlib import Path
 from local.azurite import Azurite, AzuriteMissing
 from local.host.__main__ import leave
 from local.host.__main__ import main as serve
+from local.host.errors import HostError
+from local.host.host import STORAGE
+from local.host.settings import FILE, SAMPLE, app_environment, read_local_settings
+from local.host.storage import EMULATOR, connection_string
 
 ROOT = Path(__file__).parents[1]
 EMULATOR_PORTS = (10000, 10001, 10002)
-_EMULATOR = "UseDevelopmentStorage=true"
 
 
 def write_settings(root: Path) -> bool:
     """Writes `local.settings.json` from the sample where there is none; True if it did."""
-    target = root / "local.settings.json"
+    target = root / FILE
     if target.exists():
         return False
-    settings = json.loads((root / "local.settings.sample.json").read_text())
+    settings = json.loads((root / SAMPLE).read_text())
     settings["Values"]["SIDESYNC_SECRETS_KEY"] = base64.urlsafe_b64encode(os.urandom(32)).decode()
     with os.fdopen(os.open(target, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
         json.dump(settings, file, indent=2)
@@ -34,10 +37,9 @@ def write_settings(root: Path) -> bool:
 
 
 def needs_emulator(root: Path) -> bool:
-    """The settings name the emulator on its usual ports, and nobody serves there. Raises ValueError where they are no JSON."""
-    settings = json.loads((root / "local.settings.json").read_text())
-    storage = {**settings.get("Values", {}), **os.environ}.get("AzureWebJobsStorage")
-    return storage == _EMULATOR and not all(_listening(port) for port in EMULATOR_PORTS)
+    """The settings name the emulator on its usual ports, and nobody serves there. Raises HostError."""
+    environment = app_environment(read_local_settings(root / FILE), {})
+    return connection_string(STORAGE, environment) == EMULATOR and not all(_listening(port) for port in EMULATOR_PORTS)
 
 
 def _listening(port: int) -> bool:
@@ -55,12 +57,8 @@ def main(arguments: list[str]) -> int:
         emulator = Azurite(ROOT / ".azurite", EMULATOR_PORTS) if needs_emulator(ROOT) else nullcontext()
         with emulator:
             return serve(["--app", str(ROOT), *arguments])
-    except AzuriteMissing as error:
+    except (AzuriteMissing, HostError) as error:
         print(f"error: {error}", file=sys.stderr)
-    except ValueError as error:
-        print(
-            f"error: local.settings.json is not valid JSON ({error}): mend it, or remove it to start afresh.", file=sys.stderr
-        )
     return 1
 
 

@@ -11,7 +11,7 @@ from azure.storage.queue import QueueClient, QueueServiceClient
 from local.host.errors import HostError
 from local.host.settings import FILE, SAMPLE
 
-_AZURITE = (
+EMULATOR = (
     "DefaultEndpointsProtocol=http;AccountName=devstoreaccount1;"
     "AccountKey=Eby8vdM02xNOcqFlqUwJPLlmEtlCDXJ1OUzFT50uSRZ6IFsuFq2UVErCz4I6tq/K1SZFPTOtr/KBHBeksoGMGw==;"
     "BlobEndpoint=http://127.0.0.1:10000/devstoreaccount1;"
@@ -93,4 +93,4 @@ def connection_string(connection: str, environment: Mapping[str, str]) -> str:
             f"The setting {connection} is missing: write the connection string of a storage account there"
             f" (UseDevelopmentStorage=true for Azurite on its usual ports). Copy {SAMPLE} to {FILE} to start from."
         )
-    return _AZURITE if text.strip().rstrip(";").lower() == "usedevelopmentstorage=true" else text
+    return EMULATOR if text.strip().rstrip(";").lower() == "usedevelopmentstorage=true" else text

@@ -3,10 +3,12 @@
 import base64
 import json
 import shutil
+import socket
 from pathlib import Path
 
 import pytest
 
+from local.host import HostError
 from local.run import ROOT, needs_emulator, write_settings
 
 
@@ -38,8 +40,31 @@ def test_real_storage_needs_no_emulator(root: Path, monkeypatch: pytest.MonkeyPa
     assert not needs_emulator(root)
 
 
-def test_settings_that_are_no_json_are_told(root: Path) -> None:
-    (root / "local.settings.json").write_text("{")
+@pytest.mark.parametrize("written", ["UseDevelopmentStorage=true", "usedevelopmentstorage=true;"])
+def test_the_emulator_is_needed_however_the_settings_write_it(
+    root: Path, monkeypatch: pytest.MonkeyPatch, written: str
+) -> None:
+    monkeypatch.delenv("AzureWebJobsStorage", raising=False)
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        monkeypatch.setattr("local.run.EMULATOR_PORTS", (free.getsockname()[1],))
+    content = {"Values": {"AzureWebJobsStorage": written}}
+    (root / "local.settings.json").write_text(json.dumps(content), encoding="utf-8-sig")
 
-    with pytest.raises(ValueError, match="Expecting property name"):
+    assert needs_emulator(root)
+
+
+@pytest.mark.parametrize(
+    ("content", "words"),
+    [
+        ("{", "not valid JSON"),
+        ("[]", "must hold a JSON object"),
+        ('{"Values": "none"}', "Values must be an object"),
+        ("{}", "AzureWebJobsStorage is missing"),
+    ],
+)
+def test_settings_that_cannot_be_used_are_told(root: Path, monkeypatch: pytest.MonkeyPatch, content: str, words: str) -> None:
+    monkeypatch.delenv("AzureWebJobsStorage", raising=False)
+    (root / "local.settings.json").write_text(content)
+
+    with pytest.raises(HostError, match=words):
         needs_emulator(root)
