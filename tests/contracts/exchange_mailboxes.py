@@ -1,14 +1,19 @@
 """Exchange mailboxes for tests: on the local mail server, or on a live one that environment variables name."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
 from itertools import count
 
+import pytest
+
 from local.mailserver import MailServer
+from shared.connectors.connect import Connect
 from shared.domain.choices import AuthenticationProtocol, CredentialSource, ServerType
 from shared.domain.configuration import Credentials, EmailServerProfile, Mailbox, SecretRef
+from shared.domain.errors import SyncError
 from shared.domain.ids import MailboxId, ProfileId
-from tests.contracts.incoming_email import NOON
+from tests.contracts.incoming_email import NOON, everything
 
 SERVICE = "sidesync@contoso.example"
 PASSWORD = "correct horse battery staple"
@@ -96,3 +101,15 @@ def a_new_mailbox(server: MailServer) -> ServedByExchange:
     address = f"mailbox{next(_numbers)}@contoso.example"
     server.add_mailbox(address)
     return ServedByExchange(server, address)
+
+
+def listed(connect: Connect, profile: EmailServerProfile, address: str, credentials: Credentials | None = None) -> list[str]:
+    """Message-IDs of the mailbox, as somebody sees them who signs in by this profile."""
+    with connect(profile, a_mailbox(address, credentials)) as incoming:
+        return [item.message_id or "" for item in everything(incoming)[0]]
+
+
+def failure(attempt: Callable[[], object]) -> SyncError:
+    with pytest.raises(SyncError) as raised:
+        attempt()
+    return raised.value

@@ -1,20 +1,17 @@
 """Who signs in to Exchange and how, and that a refused credential is tried once, whoever asks."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
-from dataclasses import replace
-from datetime import timedelta
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from threading import Thread
 from urllib.parse import urlsplit
 
 import pytest
-from requests import Session
 
 from local.mailserver import MailServer
 from shared.connectors.connect import Connect, ServerTypeUnsupported
-from shared.connectors.exchange import destination, session
+from shared.connectors.exchange import destination
 from shared.connectors.exchange.destination import LocationRefused
 from shared.domain.choices import AuthenticationProtocol, CredentialSource, ServerType
 from shared.domain.configuration import Credentials, EmailServerProfile, SecretRef
@@ -22,10 +19,8 @@ from shared.domain.email import INBOX
 from shared.domain.errors import (
     AccessDenied,
     AuthenticationFailed,
-    Busy,
     Disabled,
     MailboxNotFound,
-    SyncError,
     TransientError,
     Unreachable,
 )
@@ -37,8 +32,10 @@ from tests.contracts.exchange_mailboxes import (
     a_mailbox,
     a_new_mailbox,
     a_profile,
+    failure,
+    listed,
 )
-from tests.contracts.incoming_email import a_message, everything
+from tests.contracts.incoming_email import a_message
 
 APPLICATION = "5f2c1f0e-6d1c-4f0d-9d9c-2f6f5f0f7a01"
 APPLICATION_SECRET = "app secret"
@@ -63,18 +60,6 @@ def connect() -> Iterator[Connect]:
     connecting = Connect(KnownSecrets(), allow_local_servers=True)
     yield connecting
     connecting.close()
-
-
-def listed(connect: Connect, profile: EmailServerProfile, address: str, credentials: Credentials | None = None) -> list[str]:
-    """Message-IDs of the mailbox, as somebody sees them who signs in by this profile."""
-    with connect(profile, a_mailbox(address, credentials)) as incoming:
-        return [item.message_id or "" for item in everything(incoming)[0]]
-
-
-def failure(attempt: Callable[[], object]) -> SyncError:
-    with pytest.raises(SyncError) as raised:
-        attempt()
-    return raised.value
 
 
 # ---- ways of signing in
@@ -311,74 +296,6 @@ def test_a_mailbox_that_is_not_there_or_disabled_is_told(connect: Connect, serve
     assert isinstance(failure(lambda: listed(connect, profile, "nobody@contoso.example")), MailboxNotFound)
     served.server.set_mailbox_enabled(served.address, False)
     assert isinstance(failure(lambda: listed(connect, profile, served.address)), Disabled)
-
-
-# ---- connections
-
-
-def open_connections(of: Session) -> int:
-    manager = of.get_adapter("http://").poolmanager  # type: ignore[attr-defined]
-    return len(manager.pools)
-
-
-def test_mailboxes_of_one_identity_share_their_connections(connect: Connect, served: ServedByExchange) -> None:
-    profile = a_profile(served.server.ews_url, max_connections=2)
-    with ThreadPoolExecutor(8) as threads:
-        results = threads.map(lambda _: listed(connect, profile, served.address), range(24))
-        assert list(results) == [[]] * 24
-    assert connect._pools().session(profile, a_mailbox(served.address)).protocol.session_pool_size <= 2
-
-
-def test_who_waits_too_long_for_a_connection_is_told_that_it_is_busy(connect: Connect, served: ServedByExchange) -> None:
-    profile = a_profile(served.server.ews_url, max_connections=1, timeout=timedelta(seconds=0.2))
-    pool = connect._pools().session(profile, a_mailbox(served.address)).protocol
-    taken = pool.get_session()
-    assert isinstance(failure(lambda: listed(connect, profile, served.address)), Busy)
-    pool.release_session(taken)
-    assert listed(connect, profile, served.address) == []
-
-
-def test_a_new_secret_closes_the_connections_of_the_old_one(connect: Connect, served: ServedByExchange) -> None:
-    profile = a_profile(served.server.ews_url)
-    listed(connect, profile, served.address)
-    old = connect._pools().session(profile, a_mailbox(served.address)).protocol
-    assert old.session_pool_size == 1
-    in_use = old.get_session()
-    assert listed(connect, a_profile(served.server.ews_url, version="2"), served.address) == []
-    old.release_session(in_use)
-    assert open_connections(in_use) == 0
-
-
-def test_a_run_that_began_before_the_secret_changed_goes_on(connect: Connect, served: ServedByExchange) -> None:
-    profile = a_profile(served.server.ews_url, max_connections=1, timeout=timedelta(seconds=1))
-    with connect(profile, a_mailbox(served.address)) as incoming:
-        incoming.changes(INBOX, None)
-        listed(connect, replace(profile, credentials=a_profile("", version="2").credentials), served.address)
-        for _ in range(3):
-            assert incoming.changes(INBOX, None).items == ()
-
-
-def test_connections_are_kept_for_the_identities_used_last(
-    connect: Connect, served: ServedByExchange, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(session, "MOST_POOLS", 2)
-    profile = a_profile(served.server.ews_url, username=None, credential_source=CredentialSource.MAILBOX)
-    owners = [a_new_mailbox(served.server).address for _ in range(3)]
-    pools: list[session.Pool] = []
-    for turn in (0, 1, 0, 2):
-        served.server.add_account(owners[turn], PASSWORD, mailbox=owners[turn])
-        own = Credentials(username=owners[turn], secret=SecretRef(PASSWORD, "1"))
-        assert listed(connect, profile, owners[turn], own) == []
-        pools.append(connect._pools().session(profile, a_mailbox(owners[turn], own)).protocol)
-    assert pools[0] is pools[2]
-    assert [pool.session_pool_size for pool in pools] == [1, 0, 1, 1]
-
-
-def test_other_limits_of_a_profile_hold_from_the_next_run_on(connect: Connect, served: ServedByExchange) -> None:
-    profile = a_profile(served.server.ews_url, max_connections=1)
-    listed(connect, profile, served.address)
-    at_once = connect._pools().session(replace(profile, max_connections=7), a_mailbox(served.address))
-    assert at_once.protocol.max_connections == 7
 
 
 # ---- where a connection may go

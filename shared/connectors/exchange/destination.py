@@ -5,6 +5,7 @@ resolves differently the second time changes nothing. Private networks are allow
 """
 
 import ipaddress
+import socket
 import ssl
 from functools import cache, partial
 from typing import Any
@@ -23,6 +24,15 @@ _METADATA_SERVICES = frozenset(
 )
 _TRANSLATED = ipaddress.ip_network("64:ff9b::/96")
 """NAT64: the last 32 bits are an IPv4 address."""
+
+
+_KEPT_ALIVE = [
+    *HTTPConnection.default_socket_options,
+    (socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1),
+    *((socket.IPPROTO_TCP, getattr(socket, name), 60) for name in ("TCP_KEEPIDLE", "TCP_KEEPINTVL") if hasattr(socket, name)),
+]
+"""Seconds. Between two polls of an idle mailbox lie up to 15 minutes, and Azure's outbound address translation forgets a silent
+connection after four without telling: the next request would wait for its whole timeout."""
 
 
 class LocationRefused(MailboxError):
@@ -108,7 +118,7 @@ class OneConnection(HTTPAdapter):
         super().__init__(pool_connections=1, pool_maxsize=1, max_retries=0, pool_block=True)
 
     def init_poolmanager(self, *args: Any, **kwargs: Any) -> None:  # noqa: ANN401 (as in requests)
-        super().init_poolmanager(*args, **kwargs, ssl_context=_tls())
+        super().init_poolmanager(*args, **kwargs, ssl_context=_tls(), socket_options=_KEPT_ALIVE)
         if not self._allow_local_servers:
             self.poolmanager.pool_classes_by_scheme = {"http": _PlainPool, "https": _TlsPool}
 
