@@ -107,12 +107,18 @@ def fingerprint_of(message: IncomingMessage, text: str, attachments: Sequence[Ha
     """What tells content apart that came with the same Message-ID: SHA-256 in hexadecimal."""
     parts = [
         normalised_address(message.sender.address) if message.sender else "",
-        message.sent.replace(microsecond=0).isoformat() if message.sent else "",
+        _time_of(message),
         message.subject,
         collapsed(text),
         *sorted(attachment.identity or attachment.sha256 for attachment in attachments),
     ]
     return hashlib.sha256(json.dumps(parts).encode("ascii")).hexdigest()
+
+
+def _time_of(message: IncomingMessage) -> str:
+    """The Date as the sender wrote it. Where neither Date nor Message-ID tell messages apart, when this one came."""
+    time = message.sent or (message.received if message.message_id is None else None)
+    return time.replace(microsecond=0).isoformat() if time else ""
 
 
 def blob_name(content_id: ActivityId, sha256: str) -> str:

@@ -40,6 +40,12 @@ def test_without_a_message_id_the_fingerprint_identifies() -> None:
     assert promoted(message).activity.id != promoted(replace(message, subject="Other")).activity.id
 
 
+def test_what_has_neither_message_id_nor_date_is_told_apart_by_when_it_came() -> None:
+    message = a_message(message_id=None, sent=None)
+    later = replace(message, received=message.received + timedelta(minutes=1))
+    assert promoted(message).activity.id != promoted(later).activity.id
+
+
 @pytest.mark.parametrize(
     "changes",
     [
