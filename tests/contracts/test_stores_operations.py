@@ -1,6 +1,7 @@
 """The contract of quarantine, alerts and runs."""
 
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 
 import pytest
@@ -57,6 +58,12 @@ def test_an_alert_that_is_raised_again_keeps_its_first_time(stores: Stores) -> N
     stores.alerts.put(replace(an_alert(raised_on=NOW + 2 * MINUTE), cause="Another cause"))
     (found,) = stores.alerts.list().items
     assert found == replace(an_alert(raised_on=NOW + 2 * MINUTE), first_raised_on=NOW, cause="Another cause")
+
+
+def test_one_cause_that_many_mailboxes_meet_at_once_is_one_alert(stores: Stores) -> None:
+    with ThreadPoolExecutor(12) as threads:
+        list(threads.map(lambda _: stores.alerts.put(an_alert("profile:1")), range(60)))
+    assert len(stores.alerts.list("profile:1").items) == 1
 
 
 def test_alerts_are_apart_by_what_they_are_about_and_their_parameters(stores: Stores) -> None:

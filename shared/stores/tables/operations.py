@@ -10,7 +10,7 @@ from shared.domain.operations import Alert, QuarantinedItem, Run
 from shared.ports import Slice
 from shared.stores.entities import alert_row, quarantine_listed_row, quarantine_row, run_row
 from shared.stores.limits import checked_id, storable_alert, storable_quarantined, storable_run
-from shared.stores.tables.gateway import Operation, Query, Verb, operation, rows_of
+from shared.stores.tables.gateway import Query, RowMissing, Verb, operation, rows_of
 from shared.stores.tables.table import Table, columns_of, record_of, slice_as
 
 _ATTEMPTS = 5
@@ -58,22 +58,21 @@ class TableAlerts:
     def put(self, alert: Alert) -> None:
         checked_id(alert.about, "about")
         checked_id(alert.code, "code")
-        _until_unchanged(lambda: self._table.write(self._put(storable_alert(alert))))
+        _until_unchanged(lambda: self._put(storable_alert(alert)))
 
     def list(self, about: str | None = None, continuation: str | None = None, limit: int = 50) -> Slice[Alert]:
         query = Query() if about is None else rows_of(about)
         return slice_as(self._table.slice(query, continuation, limit), lambda row: record_of(Alert, row))
 
-    def _put(self, alert: Alert) -> Operation:
-        """The time it was raised first stays that of the row which is there."""
-        row = alert_row(alert)
-        found = self._table.get(alert.about, row)
-        if found is None:
-            raised = replace(alert, first_raised_on=alert.first_raised_on or alert.raised_on)
-            return operation(Verb.INSERT, alert.about, row, columns_of(raised))
-        first = record_of(Alert, found).first_raised_on
-        raised = replace(alert, first_raised_on=first or alert.first_raised_on or alert.raised_on)
-        return operation(Verb.REPLACE, alert.about, row, columns_of(raised), found.etag)
+    def _put(self, alert: Alert) -> None:
+        """Merged, so that the time it was raised first stays: one cause may raise it for many mailboxes at once, and those
+        must not wait for one another."""
+        again = columns_of(replace(alert, first_raised_on=None))
+        first = columns_of(replace(alert, first_raised_on=alert.first_raised_on or alert.raised_on))
+        try:
+            self._table.write(operation(Verb.MERGE, alert.about, alert_row(alert), again))
+        except RowMissing:
+            self._table.write(operation(Verb.INSERT, alert.about, alert_row(alert), first))
 
 
 class TableRuns:
