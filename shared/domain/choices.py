@@ -161,7 +161,7 @@ class Verdict(StrEnum):
 
 
 class Reason(StrEnum):
-    """Why an item has its verdict. `shared.sync.explain` says each in plain words."""
+    """Why an item has its verdict. `shared.domain.words` says each in plain words."""
 
     RELEVANT = "relevant"
     SENDER_CLAIMS_OWN_ADDRESS = "sender_claims_own_address"
