@@ -18,7 +18,22 @@ blueprint = func.Blueprint()
 async def api(request: func.HttpRequest, context: func.Context) -> func.HttpResponse:
     """Every request of the API."""
     middleware = await asyncio.to_thread(_middleware)
-    return cast(func.HttpResponse, await middleware.handle_async(request, context))
+    return cast(func.HttpResponse, await middleware.handle_async(_with_whole_path(request), context))
+
+
+def _with_whole_path(request: func.HttpRequest) -> func.HttpRequest:
+    """azure.functions cuts a path at its semicolon: the request would be about another record than the one it names."""
+    path, mark, query = request.url.partition("?")
+    if ";" not in path:
+        return request
+    return func.HttpRequest(
+        method=request.method,
+        url=f"{path.replace(';', '%3B')}{mark}{query}",
+        headers=dict(request.headers),
+        params=dict(request.params),
+        route_params=dict(request.route_params),
+        body=request.get_body(),
+    )
 
 
 _building = Lock()

@@ -123,6 +123,17 @@ def test_the_api_is_closed_without_the_key(host: FunctionsHost) -> None:
     assert httpx.get(f"{host.base_url}/api/profiles", headers={"x-functions-key": "wrong"}).status_code == 401
 
 
+def test_a_path_is_not_cut_at_its_semicolon(host: FunctionsHost) -> None:
+    reply = httpx.put(
+        f"{host.base_url}/api/users/anna;b",
+        json={"name": "Anna", "address": "anna@contoso.example"},
+        headers={"x-functions-key": host.key},
+        timeout=30,
+    )
+    assert reply.status_code == 422
+    assert reply.json()["errors"][0]["pointer"] == "path/user_id"
+
+
 def test_the_openapi_document_stands_under_api_and_so_do_the_paths_in_it(host: FunctionsHost) -> None:
     reply = httpx.get(f"{host.base_url}/api/openapi.json", headers={"x-functions-key": host.key}, timeout=30)
     assert reply.status_code == 200
