@@ -4,7 +4,7 @@
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import timedelta
 from os import environ
 
@@ -21,7 +21,7 @@ class MissingSetting(SyncError):
 class StorageAccount:
     """Where tables, queues and blobs are: a connection string, or an account reached as a managed identity."""
 
-    connection_string: str | None = None
+    connection_string: str | None = field(default=None, repr=False)
     account_name: str | None = None
     client_id: str | None = None
     """Of a user-assigned identity; None is the system-assigned one."""
@@ -30,7 +30,7 @@ class StorageAccount:
 @dataclass(frozen=True, slots=True)
 class Settings:
     storage: StorageAccount
-    secrets_key: str
+    secrets_key: str = field(repr=False)
     """Key of the local secrets store: 32 bytes in URL-safe base64."""
     allow_local_servers: bool = False
     """Mail servers on loopback or private addresses and without TLS are allowed: for one machine only."""

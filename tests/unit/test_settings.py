@@ -31,6 +31,13 @@ def test_an_account_name_stands_for_a_managed_identity() -> None:
     assert read_settings(environment).storage == StorageAccount(account_name="contosomail", client_id="1f2e")
 
 
+def test_settings_that_are_printed_show_no_key() -> None:
+    shown = repr(read_settings({"AzureWebJobsStorage": "AccountKey=a2V5", "SIDESYNC_SECRETS_KEY": "c2VjcmV0"}))
+
+    assert "a2V5" not in shown
+    assert "c2VjcmV0" not in shown
+
+
 @pytest.mark.parametrize("name", ["AzureWebJobsStorage", "SIDESYNC_SECRETS_KEY"])
 def test_a_missing_setting_is_named(name: str) -> None:
     with pytest.raises(MissingSetting, match=name):
