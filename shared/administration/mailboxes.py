@@ -6,6 +6,7 @@ from typing import Literal
 
 from shared.administration import rules
 from shared.administration.failures import NotPossibleNow, RecordNotFound
+from shared.administration.locations import host_of
 from shared.administration.schedules import after_change, due_now, enabled
 from shared.administration.standing import MailboxStanding, remedy, standing
 from shared.administration.writing import Keep, NewSecret, check_etag, check_secret, persistently, settle
@@ -105,11 +106,28 @@ class MailboxAdministration:
         edited = edit(present)
         self._check_owner(present, edited)
         valid = _valid(edited)
+        self._check_secret_stays_home(present, valid, secret)
         kept = present.credentials.secret
         has_secret = kept is not None if isinstance(secret, Keep) else secret is not None
         self._check_profile(present, valid, has_secret=has_secret)
         ref = settle(self._stores.secrets, f"mailbox-{present.id}", kept, secret)
         return replace(valid, credentials=replace(valid.credentials, secret=ref))
+
+    def _check_secret_stays_home(self, present: Mailbox, edited: Mailbox, secret: NewSecret) -> None:
+        """A stored secret is never sent to another host than it was given for."""
+        if present.credentials.secret is None or not isinstance(secret, Keep):
+            return
+        if edited.profile_id in (None, present.profile_id) or self._host(edited.profile_id) == self._host(present.profile_id):
+            return
+        raise InvalidRecord(
+            "credentials/secret",
+            "the profile's server is another host than the stored secret was given for",
+            "Give the secret again together with profile_id, or null to remove it.",
+        )
+
+    def _host(self, profile_id: ProfileId | None) -> str | None:
+        stored = None if profile_id is None else self._stores.profiles.get(profile_id)
+        return None if stored is None else host_of(stored.record.incoming_location)
 
     def _check_owner(self, present: Mailbox, edited: Mailbox) -> None:
         if present.active or not edited.active or edited.owner is None:

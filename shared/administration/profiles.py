@@ -1,6 +1,6 @@
 """Email server profiles: created, read, listed and replaced."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
 from shared.administration.failures import RecordNotFound
@@ -58,6 +58,7 @@ class ProfileAdministration:
             return None
         check_etag(stored.etag, etag)
         _check_secret_stays_home(stored.record, profile, secret)
+        self._check_secrets_of_mailboxes_stay_home(stored.record, profile)
         record = self._with_secret(profile, stored.record.credentials.secret, secret)
         if record != stored.record:
             self._stores.profiles.replace(record, stored.etag)
@@ -76,15 +77,27 @@ class ProfileAdministration:
         """
         if stored.breaker is not None:
             self._stores.profiles.set_breaker(stored.record.id, None)
+        for mailbox in self._mailboxes_on(stored.record.id):
+            self._make_due(mailbox)
+
+    def _mailboxes_on(self, profile_id: ProfileId) -> Iterator[StoredMailbox]:
         continuation: str | None = None
         while True:
             part = self._stores.mailboxes.list(continuation, limit=500)
-            for mailbox in part.items:
-                if mailbox.record.profile_id == stored.record.id:
-                    self._make_due(mailbox)
+            yield from (mailbox for mailbox in part.items if mailbox.record.profile_id == profile_id)
             continuation = part.continuation
             if continuation is None:
                 return
+
+    def _check_secrets_of_mailboxes_stay_home(self, present: EmailServerProfile, profile: EmailServerProfile) -> None:
+        if host_of(present.incoming_location) == host_of(profile.incoming_location):
+            return
+        if any(mailbox.record.credentials.secret is not None for mailbox in self._mailboxes_on(present.id)):
+            raise InvalidRecord(
+                "incoming_location",
+                "mailboxes on this profile have secrets of their own, which were given for another host",
+                "Create a profile for the new host and move the mailboxes there, each with its secret; or remove these first.",
+            )
 
     def _make_due(self, mailbox: StoredMailbox) -> None:
         for workload in Workload:

@@ -23,6 +23,7 @@ from tests.builders import MONDAY
 from tests.unit.administration.office import PASSWORD, Office
 
 CONTOSO = ProfileId("contoso")
+ELSEWHERE = ProfileId("fabrikam")
 LATER = timedelta(minutes=10)
 
 
@@ -186,6 +187,30 @@ def test_on_a_profile_where_mailboxes_sign_in_themselves_a_mailbox_needs_credent
     assert without_secret.value.field == "credentials/secret"
     assert ref is not None
     assert office.stores.secrets.get(ref) == PASSWORD
+
+
+@pytest.mark.parametrize("on_the_way", [ELSEWHERE, None], ids=["straight", "without a profile in between"])
+def test_the_stored_secret_of_a_mailbox_is_not_sent_to_another_host(office: Office, on_the_way: ProfileId | None) -> None:
+    own = {"credential_source": CredentialSource.MAILBOX, "credentials": Credentials()}
+    office.has_profile(secret=None, **own)
+    office.has_profile(secret=None, id=ELSEWHERE, incoming_location="https://mail.fabrikam.example/EWS/Exchange.asmx", **own)
+    mailbox_id = office.has_user().record.id
+    office.administration.mailboxes.change(
+        mailbox_id,
+        lambda mailbox: replace(mailbox, profile_id=CONTOSO, credentials=Credentials(username="anna")),
+        PASSWORD,
+    )
+    if on_the_way is None:
+        office.changes(mailbox_id, profile_id=None)
+
+    with pytest.raises(InvalidRecord, match="another host") as refused:
+        office.changes(mailbox_id, profile_id=ELSEWHERE)
+    moved = office.administration.mailboxes.change(
+        mailbox_id, lambda mailbox: replace(mailbox, profile_id=ELSEWHERE), "another password"
+    )
+
+    assert refused.value.field == "credentials/secret"
+    assert moved.stored.record.profile_id == ELSEWHERE
 
 
 def test_a_new_password_of_a_mailbox_makes_it_due(office: Office) -> None:

@@ -90,6 +90,23 @@ def test_a_stored_secret_is_not_sent_to_another_host(office: Office, elsewhere: 
     assert snapshot(office.stores) == before
 
 
+def test_the_stored_secrets_of_mailboxes_are_not_sent_to_another_host(office: Office) -> None:
+    office.has_profile(secret=None, **OWN)
+    mailbox_id = office.has_user().record.id
+    office.administration.mailboxes.change(
+        mailbox_id,
+        lambda mailbox: replace(mailbox, profile_id=ProfileId("contoso"), credentials=Credentials(username="anna")),
+        PASSWORD,
+    )
+    before = snapshot(office.stores)
+
+    with pytest.raises(InvalidRecord, match="another host") as refused:
+        office.has_profile(secret=None, incoming_location="https://mail.fabrikam.example/EWS/Exchange.asmx", **OWN)
+
+    assert refused.value.field == "incoming_location"
+    assert snapshot(office.stores) == before
+
+
 def test_another_path_on_the_same_host_keeps_the_secret(office: Office) -> None:
     kept = office.has_profile().credentials.secret
     moved = a_profile(incoming_location="https://MAIL.contoso.example/ews/exchange.asmx")
