@@ -9,6 +9,7 @@ is seconds; it may be given as ISO 8601 too. A secret is never shown, only wheth
 
 import ast
 import inspect
+import re
 import textwrap
 from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import MISSING, Field, fields, is_dataclass
@@ -34,10 +35,19 @@ from pydantic import Field as SchemaField
 
 from shared.domain.configuration import SecretRef
 
+_DATE = re.compile(r"\d{4}-\d\d-\d\d")
+
 
 def _instant(value: object) -> object:
-    if not isinstance(value, str):
-        raise ValueError("write a date and time with an offset, such as 2026-01-31T00:00:00Z")  # noqa: TRY004 - pydantic reads it
+    """Not every text: pydantic reads a number in quotes as seconds since 1970."""
+    if not isinstance(value, str) or not _DATE.match(value):
+        raise ValueError("write a date and time with an offset, such as 2026-01-31T00:00:00Z")
+    return value
+
+
+def _duration(value: object) -> object:
+    if isinstance(value, bool):
+        raise ValueError("write seconds as a number, or an ISO 8601 duration such as PT1M")  # noqa: TRY004 - pydantic reads it
     return value
 
 
@@ -161,7 +171,7 @@ def _accepted(kind: Any) -> Any:
     if kind is datetime:
         return Instant
     if kind is timedelta:
-        return Annotated[timedelta, WithJsonSchema(_DURATION, mode="validation")]
+        return Annotated[timedelta, BeforeValidator(_duration), WithJsonSchema(_DURATION, mode="validation")]
     if kind in (bool, int):
         return Annotated[kind, Strict()]
     return _rebuilt(kind, _accepted)

@@ -35,8 +35,9 @@ def _problem(description: str, example: dict[str, Any] | None = None) -> dict[st
 
 ETAG = {"ETag": {"description": "Names this state of the record; give it back as If-Match.", "schema": {"type": "string"}}}
 
-READS: Responses = {
-    401: {"description": "The function key is missing or wrong; the host answers, without a body."},
+CALLS: Responses = {401: {"description": "The function key is missing or wrong; the host answers, without a body."}}
+
+READS: Responses = CALLS | {
     404: _problem("There is no such record."),
     422: _problem("A parameter or field is not valid; `errors` says which, why, and what to do.", _EXAMPLE),
     503: _problem("The store is busy; repeat after the seconds that Retry-After names."),
@@ -56,9 +57,8 @@ def created(shown: type[BaseModel]) -> Responses:
     return {201: {"description": "It was not there before, and is now.", "model": shown, "headers": ETAG}}
 
 
-def binary(media_type: str, description: str) -> Responses:
-    schema = {"type": "string"} if media_type.startswith("text/") else {"type": "string", "format": "binary"}
-    return {200: {"description": description, "content": {media_type: {"schema": schema}}}}
+def binary(description: str, *media_types: str) -> Responses:
+    return {200: {"description": description, "content": {each: {"schema": {"type": "string"}} for each in media_types}}}
 
 
 def described(app: FastAPI) -> dict[str, Any]:

@@ -15,6 +15,7 @@ from pydantic import BaseModel, Field
 from starlette.exceptions import HTTPException
 
 from shared.administration.failures import NotPossibleNow, RecordNotFound
+from shared.administration.rules import ID_PATTERN, ID_REMEDY
 from shared.domain.errors import AlreadyExists, Changed, InvalidRecord, SyncError, TransientError
 
 MEDIA_TYPE = "application/problem+json"
@@ -122,9 +123,14 @@ async def _on_invalid_request(_: Request, error: RequestValidationError) -> JSON
 
 def _invalid(error: dict[str, Any]) -> FieldProblem:
     where, *path = error["loc"]
+    kind = error["type"]
+    if where == "body" and (not path or kind == "json_invalid"):  # whose path is a place in the text
+        path, kind = [], "model_attributes_type" if kind == "missing" else kind
     name = "/".join(str(part).replace("~", "~0").replace("/", "~1") for part in path)
     pointer = f"#/{name}" if where == "body" and name else "#" if where == "body" else f"{where}/{name}"
-    detail, remedy = _DETAILS.get(error["type"], ("has a value that is not possible", None))
+    detail, remedy = _DETAILS.get(kind, ("has a value that is not possible", None))
+    if error.get("ctx", {}).get("pattern") == ID_PATTERN:
+        remedy = ID_REMEDY
     return FieldProblem(pointer=pointer, detail=detail, remedy=remedy or f"{_sentence(error['msg'])}")
 
 
@@ -136,6 +142,8 @@ _DETAILS: dict[str, tuple[str, str | None]] = {
     "int_type": ("is no whole number", "Write a whole number."),
     "model_attributes_type": ("is no JSON object", "Send a JSON object, with Content-Type: application/json."),
     "json_invalid": ("is not JSON", "Send a JSON object in UTF-8."),
+    "timezone_aware": ("has no time zone", "Write it with an offset, such as 2026-01-31T00:00:00Z."),
+    "time_delta_parsing": ("is no duration", "Write seconds as a number, or an ISO 8601 duration such as PT1M."),
     "string_pattern_mismatch": ("has a form that no such id has", "Check the id; lists show the ones that exist."),
 }
 

@@ -129,11 +129,7 @@ class Explanations:
         causes = [*self._held_back(mailbox, profile), *_progress(mailbox, head), *_start(mailbox, profile)]
         if activities:
             causes.append("The message is stored, but came through another mailbox; no copy of it was seen in this one.")
-        causes.append("Only the Inbox is read: a message that was moved or deleted before it was read, or that a server rule")
-        causes[-1] += (
-            " put into another folder, leaves no trace. So does a message that never arrived, or has another Message-ID."
-        )
-        return causes
+        return [*causes, _NEVER_SEEN]
 
     def _held_back(self, mailbox: StoredMailbox, profile: StoredProfile | None) -> Sequence[str]:
         reason = standing(mailbox, profile, self._clock()).held_back[WORKLOAD]

@@ -17,6 +17,7 @@ LONGEST_SECRET = 1024
 
 ID_PATTERN = rf"^[A-Za-z0-9](?:[A-Za-z0-9._-]{{0,{LONGEST_ID - 2}}}[A-Za-z0-9])?$"
 """Identifiers that clients choose: harmless in URLs, storage keys and logs."""
+ID_REMEDY = f"Use 1 to {LONGEST_ID} letters, digits, dots, hyphens and underscores, first and last a letter or a digit."
 
 _ID = re.compile(ID_PATTERN.removesuffix("$") + r"\Z")
 _LOCAL_PART = re.compile(r"[a-z0-9!#$%&'*+/=?^_`{|}~-]+(?:\.[a-z0-9!#$%&'*+/=?^_`{|}~-]+)*\Z", re.IGNORECASE)
@@ -35,11 +36,7 @@ class Rules:
 
 def identifier(field: str, value: str) -> str:
     if not _ID.match(value):
-        raise InvalidRecord(
-            field,
-            f"{field} is not an identifier",
-            f"Use 1 to {LONGEST_ID} letters, digits, dots, hyphens and underscores, first and last a letter or a digit.",
-        )
+        raise InvalidRecord(field, f"{field} is not an identifier", ID_REMEDY)
     return value
 
 

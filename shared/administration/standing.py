@@ -37,7 +37,7 @@ def _held_back(stored: StoredMailbox, profile: StoredProfile | None, workload: W
 
 _REMEDIES = {
     Ineligible.MAILBOX_INACTIVE: "Activate the mailbox (and its user).",
-    Ineligible.METHOD_NONE: "Set the method to server_side.",
+    Ineligible.METHOD_NONE: "Set incoming_method to server_side; no other workload can be in this version of Sidesync.",
     Ineligible.NOT_APPROVED: "Approve the mailbox.",
     Ineligible.NO_PROFILE: "Set the mailbox's profile_id.",
     Ineligible.UNKNOWN_PROFILE: "Create the profile, or choose another one for the mailbox.",

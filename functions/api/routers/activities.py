@@ -50,7 +50,7 @@ def activities(administration: Administration) -> APIRouter:
         "/{activity_id}/body",
         summary="Show the body of an email",
         response_class=Response,
-        responses=READS | binary("text/html", "The body; as a download in its raw form."),
+        responses=READS | binary("The body; raw HTML as a download.", "text/html", "text/plain"),
     )
     def read_body(activity_id: ActivityPath, raw: Raw = False) -> Response:
         content = administration.activities.content(ActivityId(activity_id))
@@ -65,7 +65,7 @@ def activities(administration: Administration) -> APIRouter:
         "/{activity_id}/attachments/{number}",
         summary="Download an attachment",
         response_class=StreamingResponse,
-        responses=READS | binary("application/octet-stream", "The content, with the media type that the sender gave it."),
+        responses=READS | binary("The content, with the media type that the sender gave it.", "*/*"),
     )
     def download(activity_id: ActivityPath, number: AttachmentPath) -> StreamingResponse:
         attachment, chunks = administration.activities.attachment(ActivityId(activity_id), number)

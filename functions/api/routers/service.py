@@ -2,13 +2,14 @@
 
 from fastapi import APIRouter
 
+from functions.api.documented import CALLS
 from functions.api.schemas import Health
 
 
 def service() -> APIRouter:
     router = APIRouter(tags=["service"])
 
-    @router.get("/health", summary="Whether the API answers; asks no store")
+    @router.get("/health", summary="Whether the API answers; asks no store", responses=CALLS)
     def health() -> Health:
         return Health()
 

@@ -78,9 +78,11 @@ WRONG: list[tuple[str, object]] = [
     ("#/min_polling_interval", {"min_polling_interval": "soon"}),
     ("#/min_polling_interval", {"min_polling_interval": 2 * 24 * 3600}),
     ("#/timeout", {"timeout": 1e300}),
+    ("#/timeout", {"timeout": True}),
     ("#/process_emails_received_after", {"process_emails_received_after": "2026-06-01T00:00:00"}),
     ("#/process_emails_received_after", {"process_emails_received_after": "yesterday"}),
     ("#/process_emails_received_after", {"process_emails_received_after": 1780272000}),
+    ("#/process_emails_received_after", {"process_emails_received_after": "1780272000"}),
     ("#/process_emails_received_after", {"process_emails_received_after": "0001-01-01T00:00:00+14:00"}),
     ("#/polling", {"polling": 5}),
     ("#/a~1b~0c", {"a/b~c": 5}),
@@ -152,6 +154,13 @@ def test_a_strange_id_is_refused_and_nothing_is_stored(api: Api, resource: str, 
     assert snapshot(api.office.stores) == empty
 
 
+def test_an_id_that_cannot_be_one_is_told_what_an_id_is(api: Api) -> None:
+    (error,) = api.put("/users/.anna", {"name": "A", "address": "a@b.example"}).json()["errors"]
+
+    assert error["pointer"] == "path/user_id"
+    assert "1 to 64 letters, digits" in error["remedy"]
+
+
 def test_creating_a_user_creates_its_mailbox(api: Api) -> None:
     answer = api.put("/users/anna", {"name": "Anna Berg", "address": "anna@contoso.example"})
 
@@ -183,6 +192,7 @@ def test_a_mailbox_is_configured_approved_and_due(api: Api) -> None:
 
     assert patched["workloads"]["incoming"]["ineligible_reason"] == "not_approved"
     assert patched["workloads"]["incoming"]["ineligible_remedy"] == "Approve the mailbox."
+    assert "no other workload" in patched["workloads"]["outgoing"]["ineligible_remedy"]
     assert patched["workloads"]["incoming"]["due"] is None
     assert approved["approval"] == "approved"
     assert approved["workloads"]["incoming"]["eligible"] is True

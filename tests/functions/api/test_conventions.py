@@ -27,7 +27,8 @@ def test_a_body_that_is_no_json_is_refused(api: Api, body: bytes) -> None:
 
     assert answer.status_code in (400, 422)
     assert answer.headers["Content-Type"] == "application/problem+json"
-    assert answer.json()["remedy"]
+    assert "Send a JSON object" in answer.json()["remedy"]
+    assert {error["pointer"] for error in answer.json()["errors"]} <= {"#"}
 
 
 @pytest.mark.parametrize("body", ["[]", '"text"', "5", "null", "[[]]"])
@@ -36,6 +37,13 @@ def test_a_body_that_is_no_object_is_refused(api: Api, body: str) -> None:
 
     assert answer.status_code == 422
     assert answer.json()["errors"][0]["pointer"] == "#"
+
+
+def test_head_is_get_for_whoever_wants_no_body(api: Api) -> None:
+    api.has_profile()
+
+    assert api.client.head("/api/profiles/contoso").headers["ETag"] == api.get("/profiles/contoso").headers["ETag"]
+    assert api.client.head("/api/profiles/nowhere").status_code == 404
 
 
 def test_a_body_that_is_too_long_is_refused(api: Api) -> None:
@@ -144,6 +152,7 @@ class TestDescription:
         assert len({operation["operationId"] for operation in operations}) == len(operations)
         for operation in operations:
             assert operation["summary"]
+            assert "401" in operation["responses"]
             errors = {
                 status: answer for status, answer in operation["responses"].items() if status >= "400" and status != "401"
             }
@@ -180,6 +189,12 @@ class TestDescription:
             (f"/mailboxes/{mailbox_id}", "MailboxShown"),
         ):
             assert api.get(path).json().keys() == described["components"]["schemas"][name]["properties"].keys()
+
+    def test_it_says_in_which_media_types_mail_is_served(self, described: dict[str, Any]) -> None:
+        answers = {path: item["get"]["responses"]["200"] for path, item in described["paths"].items() if "get" in item}
+
+        assert answers["/api/activities/{activity_id}/body"]["content"].keys() == {"text/html", "text/plain"}
+        assert answers["/api/activities/{activity_id}/attachments/{number}"]["content"].keys() == {"*/*"}
 
     def test_it_names_the_function_key(self, described: dict[str, Any]) -> None:
         assert described["components"]["securitySchemes"]["function_key"]["name"] == "x-functions-key"
