@@ -96,15 +96,17 @@ class Pages:
         for _, item in new:
             verdict, reason = judge(item, facts, self._around.limits)
             candidate = candidate_of(item)
-            if verdict is Verdict.PROMOTED or (
-                is_repeated and reason in CONFIGURED and self._batches.promoted_before(candidate)
-            ):
+            if verdict is Verdict.PROMOTED or (is_repeated and self._was_promoted(candidate, reason)):
                 wanted.append(candidate)
             elif reason is Reason.BEFORE_START_DATE:
                 booking.tally.count(verdict, reason)
             else:
                 booking.skip(candidate, reason)
         return wanted
+
+    def _was_promoted(self, candidate: Candidate, reason: Reason) -> bool:
+        """An item that would be skipped now was promoted before the page was interrupted: that decision stands."""
+        return reason in CONFIGURED and self._batches.promoted_before(candidate, without_reading=self.booking.is_careful)
 
     def _facts(self, items: Sequence[tuple[ItemKey, ListedItem]]) -> Facts:
         """Looks up the senders that a decision depends on: those whom the server vouches for."""

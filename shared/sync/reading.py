@@ -4,6 +4,7 @@ All calls of the mail server happen on the run's own thread; the executor only e
 them waits for another, so that any number of runs may share one executor. Memory holds two batches at most.
 """
 
+from collections import deque
 from collections.abc import Callable, Generator, Iterator, Sequence
 from concurrent.futures import Executor, Future
 from contextlib import ExitStack
@@ -81,33 +82,36 @@ class BatchReader:
         self._keep_lease = keep_lease
 
     def read(self, candidates: Sequence[Candidate], meanwhile: Callable[[], None]) -> Generator[Results]:
-        with ExitStack() as open_batches:
-            storing: _Batch | None = None
+        under_way: deque[_Batch] = deque()
+        with ExitStack() as cleanup:
+            cleanup.callback(_abandon, under_way)
             try:
-                for batch in self._batches(candidates, open_batches):
+                for batch in self._batches(candidates, under_way):
                     self._promote(batch)
                     self._start_blobs(batch)
-                    if storing is not None:
-                        former, storing = storing, None
-                        yield self._finish(former)
+                    yield from self._stored(under_way)
                     self._start_writing(batch)
-                    storing = batch
                 meanwhile()
             except Exception:
-                if storing is not None:  # what was read before it failed counts
-                    yield self._finish(storing)
+                yield from self._stored(under_way)  # what was read before it failed counts
                 raise
-            if storing is not None:
-                yield self._finish(storing)
+            yield from self._stored(under_way)
 
-    def promoted_before(self, candidate: Candidate) -> bool:
-        """Whether this very item was promoted already, by a run that was interrupted before it committed so."""
+    def promoted_before(self, candidate: Candidate, *, without_reading: bool) -> bool:
+        """Whether this very item was promoted already, by a run that was interrupted before it committed so.
+
+        `without_reading`: only looks where its Message-ID leads to; the item itself may be what interrupts runs.
+        """
         if candidate.message_id is not None:
             sightings = self._stores.activities.sightings(email_id(candidate.message_id, Direction.INCOMING))
             if not sightings or self._is_among(sightings, candidate):
                 return bool(sightings)
-        with ExitStack() as open_batches:
-            for batch in self._batches([candidate], open_batches):
+        if without_reading:
+            return False
+        under_way: deque[_Batch] = deque()
+        with ExitStack() as cleanup:
+            cleanup.callback(_abandon, under_way)
+            for batch in self._batches([candidate], under_way):
                 self._promote(batch)
                 return any(self._is_stored(email, candidate) for email in batch.emails.values())
         return False
@@ -121,17 +125,21 @@ class BatchReader:
 
     # ---- fetching, on the run's thread
 
-    def _batches(self, candidates: Sequence[Candidate], open_batches: ExitStack) -> Iterator[_Batch]:
-        batch = _new_batch(open_batches)
+    def _batches(self, candidates: Sequence[Candidate], under_way: deque[_Batch]) -> Iterator[_Batch]:
+        """Batches, each noted as `under_way` before anything is in it that must be closed."""
+        batch: _Batch | None = None
         for candidate, answer in self._answers(candidates):
+            if batch is None:
+                batch = _Batch()
+                under_way.append(batch)
             batch.candidates.append(candidate)
             batch.read.append(_read(answer, batch.files))
             batch.size += 0 if isinstance(answer, ItemError) else max(answer.size, candidate.size)
             self._keep_lease()
             if len(batch.candidates) >= self._budget.batch_items or batch.size >= self._budget.batch_bytes:
                 yield batch
-                batch = _new_batch(open_batches)
-        if batch.candidates:
+                batch = None
+        if batch is not None:
             yield batch
 
     def _answers(self, candidates: Sequence[Candidate]) -> Iterator[tuple[Candidate, IncomingMessage | ItemError]]:
@@ -182,29 +190,28 @@ class BatchReader:
         batch.files.close()
         batch.written = self._executor.submit(self._emails.write, list(batch.emails.values()))
 
-    def _finish(self, batch: _Batch) -> Results:
-        if batch.written is None:
-            raise AssertionError("a batch is finished only after its writing was started")
-        written = dict(zip(batch.emails, batch.written.result(), strict=True))
-        results: list[tuple[Candidate, Result]] = []
-        for place, (candidate, read) in enumerate(zip(batch.candidates, batch.read, strict=True)):
-            results.append((candidate, read if isinstance(read, ItemError) else written[place]))
-        return results
+    def _stored(self, under_way: deque[_Batch]) -> Iterator[Results]:
+        """The results of the batch that is being stored, if one is. Nothing of it is kept: its messages may be large."""
+        if under_way and (written := under_way[0].written) is not None:
+            yield _results(under_way.popleft(), written.result())
 
 
-def _new_batch(open_batches: ExitStack) -> _Batch:
-    batch = _Batch()
-    open_batches.callback(_abandon, batch)
-    return batch
+def _results(batch: _Batch, written: Sequence[Result]) -> Results:
+    stored = dict(zip(batch.emails, written, strict=True))
+    return [
+        (candidate, read if isinstance(read, ItemError) else stored[place])
+        for place, (candidate, read) in enumerate(zip(batch.candidates, batch.read, strict=True))
+    ]
 
 
-def _abandon(batch: _Batch) -> None:
-    """Waits for what still runs, then closes the files that it reads. Nothing to do for a batch that was finished."""
-    for _, future in batch.blobs:
-        future.exception()
-    if batch.written is not None:
-        batch.written.exception()
-    batch.files.close()
+def _abandon(batches: deque[_Batch]) -> None:
+    """Waits for what still runs, then closes the files that it reads."""
+    for batch in batches:
+        for _, future in batch.blobs:
+            future.exception()
+        if batch.written is not None:
+            batch.written.exception()
+        batch.files.close()
 
 
 def _read(answer: IncomingMessage | ItemError, files: ExitStack) -> _Read | ItemError:
