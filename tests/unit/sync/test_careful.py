@@ -8,7 +8,9 @@ from shared.domain.choices import Reason, Verdict
 from shared.domain.errors import ItemError, ItemUnreadable, Unreachable
 from shared.domain.operations import RunOutcome
 from shared.sync.budgets import ItemLimits
-from tests.builders import a_message
+from shared.sync.careful import MOST_SUSPECTS
+from tests.builders import MONDAY, a_message
+from tests.unit.sync.faults import Fault
 from tests.unit.sync.in_memory_mail import ProcessDied
 from tests.unit.sync.scene import Scene
 
@@ -85,6 +87,66 @@ def test_an_item_during_which_calls_always_fail_does_not_block_the_mailbox(failu
     assert scene.run() is RunOutcome.COMPLETED
     assert scene.subjects() == ["Offer 0", "Offer 2", "Offer 3"]
     assert Verdict.FAILING in scene.verdicts()
+
+
+def test_several_items_in_a_row_during_which_calls_always_fail_do_not_block_the_mailbox() -> None:
+    """The same bad message sent three times, say."""
+    scene = Scene()
+    refs = [scene.anna.deliver(a_message(f"Offer {hour}", received=MONDAY - timedelta(hours=9 - hour))) for hour in range(5)]
+    for ref in refs[1:4]:
+        scene.anna.fetching_fails[ref.id] = [Unreachable("cut short")] * 100
+    for _ in range(4):
+        scene.run()
+        scene.clock.advance(scene.wait())
+    assert scene.subjects() == ["Offer 0", "Offer 4"]
+    assert scene.verdicts().count(Verdict.FAILING) == 3
+
+
+def test_items_that_make_calls_fail_when_they_are_retried_do_not_keep_new_mail_out() -> None:
+    scene = Scene()
+    refs = [scene.anna.deliver(a_message(f"Bad {number}")) for number in range(2)]
+    scene.anna.unreadable = {ref.id: ItemUnreadable("broken") for ref in refs}
+    scene.run()
+    scene.anna.fetching_fails = {ref.id: [Unreachable("cut short")] * 100 for ref in refs}
+    scene.clock.advance(15 * MINUTE)
+    scene.anna.deliver(a_message("New"))
+    for _ in range(4):
+        scene.run()
+        scene.clock.advance(scene.wait())
+    assert scene.subjects() == ["New"]
+    assert {item.attempts for item in scene.ledger().values() if item.verdict is Verdict.FAILING} == {2}
+
+
+def test_a_server_that_is_down_is_asked_for_few_items() -> None:
+    scene = Scene()
+    for number in range(60):
+        ref = scene.anna.deliver(a_message(f"Offer {number}"))
+        scene.anna.fetching_fails[ref.id] = [Unreachable("down") for _ in range(50)]
+    for _ in range(3):
+        assert scene.run() is RunOutcome.FAILED
+    scene.anna.fetched.clear()
+    assert scene.run() is RunOutcome.FAILED
+    assert len(scene.anna.fetched) == MOST_SUSPECTS + 1
+
+
+@pytest.mark.parametrize("failure", [ProcessDied("of this item"), Unreachable("cut short")])
+def test_an_item_that_would_be_skipped_does_not_block_a_page_that_is_repeated(failure: BaseException) -> None:
+    """Whether it was promoted before the page was interrupted can only be told by reading it."""
+    scene = Scene()
+    old = scene.anna.deliver(a_message("Ancient", message_id=None, received=MONDAY - timedelta(days=99)))
+    scene.anna.deliver(a_message("Offer"))
+    scene.anna.fetching_fails[old.id] = [failure] * 100
+    scene.world.fault = Fault.DEATH_BEFORE
+    scene.world.watch = lambda name: _fail_at_first(scene, name, "timeline.put")
+    assert scene.attempt() is None
+    scene.clock.advance(LONGER_THAN_A_LEASE)
+    scene.until_idle("anna")
+    assert scene.subjects() == ["Offer"]
+
+
+def _fail_at_first(scene: Scene, name: str, wanted: str) -> None:
+    if name == wanted and not scene.world.at:
+        scene.world.at = len(scene.world.calls)
 
 
 def test_an_outage_while_items_are_read_blames_no_item() -> None:
