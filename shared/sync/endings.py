@@ -11,8 +11,16 @@ from uuid import uuid4
 
 from shared.domain.choices import AlertLevel, Workload
 from shared.domain.configuration import StoredMailbox, StoredProfile, WorkloadSchedule
-from shared.domain.eligibility import Ineligible, at_probe, breaker_applies
-from shared.domain.errors import AuthenticationFailed, FolderNotFound, MailboxError, SyncError, TransientError
+from shared.domain.eligibility import Ineligible, at_probe, breaker_applies, credential_version, own_ineligibility
+from shared.domain.errors import (
+    AccessDenied,
+    AuthenticationFailed,
+    FolderNotFound,
+    MailboxError,
+    MailboxNotFound,
+    SyncError,
+    TransientError,
+)
 from shared.domain.ids import RunId
 from shared.domain.operations import Alert, Run, RunOutcome
 from shared.domain.words import cause_of
@@ -91,7 +99,10 @@ class Ending:
             after = scheduling.with_missing_folder(after, FolderNotFound.code)
             self._alert(self._about_mailbox, FolderNotFound(folder.name), {"folder": folder.name})
         self._close_breaker(profile)
-        self._reschedule(after)
+        if after.idle_polls:
+            self._reschedule(after)  # one request less for what runs most; a change within a poll is corrected by a refusal
+        else:
+            self._reschedule_unless_changed(after)
 
     def _continue(self, tally: Tally, profile: StoredProfile) -> None:
         """Marked as queued first, then queued: whoever takes the continuation decides the next due time after us."""
@@ -112,14 +123,16 @@ class Ending:
         match error:
             case AuthenticationFailed(profile_wide=True):
                 self._open_profile_breaker(error, profile)
-                self._reschedule(scheduling.after_profile_error(self._schedule, now, minimum, code))
+                self._reschedule_unless_changed(scheduling.after_profile_error(self._schedule, now, minimum, code))
             case MailboxError():
+                if isinstance(error, AccessDenied | MailboxNotFound):  # said to somebody whose sign-in was accepted
+                    self._close_breaker(profile)
                 self._alert(self._about_mailbox, error, {})
                 self._reschedule_unless_changed(scheduling.after_mailbox_error(self._schedule, now, code))
             case _:
                 retry_after = error.retry_after if isinstance(error, TransientError) else None
                 after = scheduling.after_transient(self._schedule, now, minimum, code, retry_after)
-                self._reschedule(after)
+                self._reschedule_unless_changed(after)
                 if after.breaker is not None and self._schedule.breaker is None:
                     self._alert(self._about_mailbox, error, {})
 
@@ -127,33 +140,30 @@ class Ending:
         self._stores.mailboxes.reschedule(self._mailbox.record.id, Workload.INCOMING, after)
 
     def _reschedule_unless_changed(self, after: WorkloadSchedule) -> None:
-        """A schedule that keeps the mailbox from running must not outlive a change of the record that this run did not see.
+        """What a run found must not outlive a change of the record that it did not see: due at once, or not any more.
 
-        Written first, then compared: whichever of the two writers comes last, the mailbox is due.
+        Written first, then compared: whichever of the two writers comes last, the change counts.
         """
         self._reschedule(after)
         present = self._stores.mailboxes.get(self._mailbox.record.id)
         if present is not None and present.etag != self._mailbox.etag:
-            self._reschedule(replace(after, due=self._clock(), breaker=None))
+            may_run = own_ineligibility(present.record, Workload.INCOMING) is None
+            self._reschedule(replace(after, due=self._clock() if may_run else None, breaker=None))
 
     # ---- the profile's credential
 
     def _open_profile_breaker(self, error: AuthenticationFailed, profile: StoredProfile) -> None:
-        """Once per credential: of several mailboxes that fail together, the first one opens it."""
+        """Once per credential: of several mailboxes that fail together, the first one opens it, and one that was replaced
+        meanwhile opens none."""
         now = self._clock()
         present = self._profiles.get_now(profile.record.id)
-        if present is None:
+        if present is None or credential_version(present.record) != credential_version(profile.record):
             return
-        failed = replace(profile, breaker=present.breaker)
-        if breaker_applies(failed) and not at_probe(failed, now) and not self._is_probe:
+        if breaker_applies(present) and not at_probe(present, now) and self._message.reason is not SyncReason.PROBE:
             return
         self._alert(f"profile:{profile.record.id}", error, {})
-        self._stores.profiles.set_breaker(profile.record.id, scheduling.profile_breaker(failed, now, error.code))
+        self._stores.profiles.set_breaker(profile.record.id, scheduling.profile_breaker(present, now, error.code))
         self._profiles.forget(profile.record.id)
-
-    @property
-    def _is_probe(self) -> bool:
-        return self._message.reason is SyncReason.PROBE
 
     def _close_breaker(self, profile: StoredProfile) -> None:
         if profile.breaker is not None:

@@ -21,7 +21,7 @@ class RecentProfiles:
             return None
         now = self._clock()
         read_on, profile = self._read.get(profile_id, (None, None))
-        if read_on is not None and now - read_on < self._life:
+        if read_on is not None and timedelta() <= now - read_on < self._life:  # clocks are set back, too
             return profile
         return self.get_now(profile_id)
 

@@ -8,6 +8,7 @@ import pytest
 from shared.domain.choices import Approval, EmailDeliveryMethod, Workload
 from shared.domain.configuration import Breaker, EmailServerProfile, Mailbox, WorkloadSchedule
 from shared.domain.eligibility import Ineligible, credential_version
+from shared.domain.errors import AccessDenied
 from shared.domain.ids import ProfileId
 from shared.messages import EnumerateShards, Queue, SyncMailbox, SyncReason
 from shared.sync.budgets import EnumerationBudget
@@ -95,6 +96,17 @@ def test_more_than_one_invocation_should_walk_is_handed_on_in_slices(budget: dic
     assert sorted(message.mailbox_id for message in sent(scene)) == everybody(scene)
 
 
+def test_a_slice_is_walked_to_its_end_though_a_slow_store_spends_the_time_before_it_begins() -> None:
+    scene = Scene(mailboxes=many(12))
+    scene.world.watch = lambda name: scene.clock.advance(timedelta(seconds=21)) if name == "profiles.list" else None
+    enumeration(scene).enumerate_all()
+    for _ in range(12):
+        for message in scene.queued(Queue.ENUMERATE_SHARDS):
+            assert isinstance(message, EnumerateShards)
+            enumeration(scene).enumerate_shards(message)
+    assert sorted(message.mailbox_id for message in sent(scene)) == everybody(scene)
+
+
 # ---- profiles
 
 
@@ -135,6 +147,17 @@ def test_slices_that_are_walked_one_after_the_other_send_one_probe() -> None:
     for first in range(0, 256, 16):
         enumeration(scene).enumerate_shards(EnumerateShards("slice", first, first + 15))
     assert len(sent(scene)) == 1
+
+
+def test_a_probe_that_signs_in_closes_the_breaker_though_its_own_mailbox_fails() -> None:
+    scene = Scene(mailboxes=many(5))
+    broken(scene, a_profile(), timedelta())
+    enumeration(scene).enumerate_all()
+    [probe] = sent(scene)
+    [address] = [mailbox.address for mailbox in scene.mailboxes.values() if mailbox.id == probe.mailbox_id]
+    scene.servers.refuses[address] = AccessDenied("signed in, but this mailbox is not yours")
+    scene.process().run(probe)
+    assert enumeration(scene).enumerate_all().enqueued == 4
 
 
 def test_when_the_probe_succeeded_everybody_is_enqueued_again() -> None:

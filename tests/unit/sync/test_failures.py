@@ -5,6 +5,7 @@ from datetime import timedelta
 
 import pytest
 
+from shared.administration.schedules import after_change
 from shared.domain.choices import Workload, WorkloadStatus
 from shared.domain.configuration import Credentials, SecretRef, WorkloadSchedule
 from shared.domain.errors import (
@@ -121,6 +122,42 @@ def test_a_mailbox_that_was_corrected_while_its_run_failed_is_due_at_once() -> N
     assert scene.schedule().breaker is None
 
 
+def test_a_mailbox_that_was_changed_while_its_run_opened_the_breaker_is_due_at_once() -> None:
+    scene = Scene()
+    scene.servers.refuses["anna@contoso.example"] = Unreachable("no route")
+    for _ in range(9):
+        scene.run()
+        scene.clock.advance(scene.wait())
+    changing_during_a_run(scene, name="corrected")
+    scene.run()
+    assert scene.wait() == timedelta()
+    assert scene.schedule().breaker is None
+
+
+@pytest.mark.parametrize("error", [None, AccessDenied("no rights"), Unreachable("no route")])
+def test_a_mailbox_that_was_deactivated_during_its_run_is_not_due_any_more(error: Exception | None) -> None:
+    scene = Scene()
+    scene.anna.deliver(a_message("Offer"))
+    if error is not None:
+        scene.servers.refuses["anna@contoso.example"] = error
+    changing_during_a_run(scene, active=False)
+    scene.run()
+    assert scene.schedule().due is None
+
+
+def changing_during_a_run(scene: Scene, **changes: object) -> None:
+    """The record is changed once the run has read it, as the administration does."""
+
+    def change(name: str) -> None:
+        if name == "open":
+            stored = scene.stored_mailbox()
+            changed = replace(stored.record, **changes)  # type: ignore[arg-type]
+            schedule = after_change(changed, stored.schedule, scene.clock())
+            scene.stores.mailboxes.replace(changed, stored.etag, schedule)
+
+    scene.world.watch = change
+
+
 # ---- a credential of the profile
 
 
@@ -163,6 +200,33 @@ def test_another_password_closes_the_breaker_of_the_profile_at_once() -> None:
     scene.stores.profiles.replace(replace(stored.record, credentials=other), stored.etag)
     assert scene.run("ben") is RunOutcome.COMPLETED
     assert scene.stores.profiles.list()[0].breaker is None
+
+
+def test_a_password_that_was_replaced_while_it_failed_leaves_the_breaker_of_its_successor_open() -> None:
+    scene = wrong_password()
+    entered: list[str] = []
+
+    def replace_the_password(name: str) -> None:
+        if name == "open" and not entered:
+            entered.append(name)
+            stored = scene.stores.profiles.list()[0]
+            other = Credentials(username="contoso\\sync", secret=SecretRef("profile-contoso", "2"))
+            scene.stores.profiles.replace(replace(stored.record, credentials=other), stored.etag)
+            assert scene.run("ben") is RunOutcome.FAILED
+
+    scene.world.watch = replace_the_password
+    assert scene.run("anna") is RunOutcome.FAILED
+    assert scene.run("ben") is RunOutcome.REFUSED
+
+
+def test_a_profile_is_read_again_after_the_clock_was_set_back() -> None:
+    scene = Scene()
+    process = scene.process()
+    process.run(a_sync_of(scene.mailboxes["anna"]))
+    stored = scene.stores.profiles.list()[0]
+    scene.stores.profiles.replace(replace(stored.record, active=False), stored.etag)
+    scene.clock.advance(-HOUR)
+    assert process.run(a_sync_of(scene.mailboxes["anna"])) is RunOutcome.REFUSED
 
 
 def test_after_an_hour_one_run_probes_and_success_closes_the_breaker() -> None:
