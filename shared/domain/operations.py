@@ -20,7 +20,7 @@ class RunOutcome(StrEnum):
     IDLE = "idle"
     """Nothing new. Not written."""
     HELD = "held"
-    """Another run has the mailbox. Not written."""
+    """Another run has the mailbox, or took it over from this one. Not written."""
     REFUSED = "refused"
     FAILED = "failed"
     LEASE_LOST = "lease_lost"

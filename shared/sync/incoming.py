@@ -6,6 +6,7 @@ in between is `shared.sync.run`.
 
 import logging
 from concurrent.futures import Executor
+from datetime import datetime
 
 from shared.domain.choices import Workload
 from shared.domain.configuration import StoredMailbox, StoredProfile, WorkloadSchedule
@@ -60,13 +61,17 @@ class IncomingSync:
         if mailbox is None:
             log.warning("unknown_mailbox", extra={"mailbox_id": message.mailbox_id, "message_id": message.id})
             return RunOutcome.UNKNOWN_MAILBOX
+        return self._run(message, mailbox, run_id_of(message.id, dequeue_count), started)
+
+    def _run(self, message: SyncMailbox, mailbox: StoredMailbox, run_id: RunId, started: datetime) -> RunOutcome:
         profile = self._profiles.get(mailbox.record.profile_id)
         probing = message.reason is SyncReason.PROBE
         reason = scheduling.ineligibility(mailbox, profile, Workload.INCOMING, started, probing=probing)
-        run_id = run_id_of(message.id, dequeue_count)
         ending = Ending(self._stores, self._clock, self._budget, self._profiles, message, mailbox, run_id, started)
         if reason is not None or profile is None:
             return ending.refused(reason or Ineligible.UNKNOWN_PROFILE)
+        if scheduling.is_overtaken(mailbox, message):
+            return RunOutcome.HELD
         run = IncomingRun(_assignment(run_id, message, mailbox, profile), self._around)
         try:
             outcome, error = run.go(), None

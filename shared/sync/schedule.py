@@ -17,6 +17,7 @@ from shared.domain.eligibility import (
     own_ineligibility,
     profile_ineligibility,
 )
+from shared.messages import SyncMailbox, SyncReason
 
 LONGEST_POLL = timedelta(minutes=15)
 FAILURES_TO_OPEN = 10
@@ -49,6 +50,12 @@ def ineligibility(
     if breaker is not None and now < breaker.probe_after:
         return Ineligible.BREAKER_OPEN
     return None
+
+
+def is_overtaken(mailbox: StoredMailbox, message: SyncMailbox) -> bool:
+    """A continuation after which another run came to an end: its due time holds, which may be one that the server named."""
+    schedule = mailbox.schedule.get(message.workload, WorkloadSchedule())
+    return message.reason is SyncReason.CONTINUATION and schedule.queued_until is None
 
 
 # ---- when next?

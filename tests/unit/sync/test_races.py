@@ -13,10 +13,11 @@ import pytest
 
 from shared.domain.choices import OwnerKind, Reason, Verdict, Workload
 from shared.domain.email import ListOf
-from shared.domain.errors import ItemUnreadable, Unreachable
+from shared.domain.errors import ItemUnreadable, Throttled, Unreachable
 from shared.domain.ids import OwnerId
 from shared.domain.ledger import LedgerCommit, Mark
 from shared.domain.operations import RunOutcome
+from shared.messages import Queue, SyncMailbox
 from shared.sync.incoming import IncomingSync
 from tests.builders import MONDAY, a_message, a_sync_of
 from tests.unit.sync.faults import Fault, FaultyWorld
@@ -170,6 +171,23 @@ def test_five_deliveries_to_a_held_lease_are_five_successes_that_leave_it_alone(
     scene.clock.advance(LONGER_THAN_A_LEASE)
     scene.until_idle("anna")
     assert outcome_of(scene.stores) == outcome_of(undisturbed().stores)
+
+
+def test_a_continuation_that_another_run_has_overtaken_does_not_ask_a_server_that_wants_to_be_left_alone() -> None:
+    """While a continuation waits in a long queue the mailbox becomes due once more, and then there are two of them."""
+    scene = Scene(anna=InMemoryMail("server/anna", page_items=2))
+    for number in range(10):
+        scene.anna.deliver(a_message(f"Offer {number}"))
+    assert [scene.run(), scene.run()] == [RunOutcome.CONTINUED] * 2
+    scene.anna.listing_fails = [Throttled("back off", retry_after=timedelta(minutes=7))]
+    first, second = scene.queued(Queue.SYNC_BACKFILL)
+    assert isinstance(first, SyncMailbox)
+    assert isinstance(second, SyncMailbox)
+    assert scene.process().run(first) is RunOutcome.FAILED
+    scene.servers.attempts.clear()
+    assert scene.process().run(second) is RunOutcome.HELD
+    assert scene.servers.attempts == []
+    assert scene.wait() == timedelta(minutes=7)
 
 
 # ---- somebody else writes the ledger
