@@ -81,24 +81,27 @@ class Explanations:
         return self._explained(mailbox, normalised, short_hash(normalised), email_id(normalised, Direction.INCOMING))
 
     def of_activity(self, mailbox_id: MailboxId, activity_id: ActivityId) -> Explanation:
-        """Explains the copy in this mailbox of an activity. Raises RecordNotFound."""
+        """Explains the copies in this mailbox of an activity, not those of its variants. Raises RecordNotFound."""
         mailbox = self._mailbox(mailbox_id)
         content = self._stores.activities.content(activity_id)
         if content is None:
             raise RecordNotFound(f"there is no activity {activity_id}")
         identity = content.message_id or self._item_id(mailbox_id, activity_id)
-        return self._explained(mailbox, content.message_id, short_hash(identity), activity_id)
+        return self._explained(mailbox, content.message_id, short_hash(identity), activity_id, variants=False)
 
     def _item_id(self, mailbox_id: MailboxId, activity_id: ActivityId) -> str:
         """The server's id of the copy in this mailbox: what identifies a message without a Message-ID."""
         sightings = self._stores.activities.sightings(activity_id)
         return next((each.item_id for each in sightings if each.mailbox_id == mailbox_id), "")
 
-    def _explained(self, mailbox: StoredMailbox, message_id: str | None, identity: str, activity_id: ActivityId) -> Explanation:
+    def _explained(
+        self, mailbox: StoredMailbox, message_id: str | None, identity: str, activity_id: ActivityId, *, variants: bool = True
+    ) -> Explanation:
         mailbox_id = mailbox.record.id
         head = self._stores.ledger.head(mailbox_id, WORKLOAD, _FOREVER)
         found = sorted(self._stores.ledger.find(mailbox_id, WORKLOAD, identity), key=lambda item: item.decided_on)
-        items = tuple(_item_explanation(item, head) for item in found)
+        meant = [item for item in found if variants or item.activity_id in (None, activity_id)]
+        items = tuple(_item_explanation(item, head) for item in meant)
         activities = self._activities([activity_id, *(item.activity_id for item in items if item.activity_id)])
         causes = () if items else tuple(self._causes(mailbox, head, activities))
         return Explanation(mailbox_id, message_id, _summary(items), items, activities, causes)
@@ -156,8 +159,11 @@ def _item_explanation(item: LedgerItem, head: LedgerHead) -> ItemExplanation:
 def _summary(items: Sequence[ItemExplanation]) -> str:
     if not items:
         return "There is no trace of this message in this mailbox."
-    copies = "" if len(items) == 1 else f" This mailbox has had {len(items)} copies of it; this is the latest decision."
-    return f"{items[-1].words}{copies}"
+    if len({item.activity_id for item in items} - {None}) > 1:
+        others = f" This mailbox has had {len(items)} messages with this Message-ID, of different content; this is the latest."
+    else:
+        others = f" This mailbox has had {len(items)} copies of it; this is the latest decision." if len(items) > 1 else ""
+    return f"{items[-1].words}{others}"
 
 
 _NEVER_SEEN = (

@@ -121,7 +121,8 @@ def _attachment_url(activity_id: str, number: int) -> str:
 
 def _as_download(name: str) -> dict[str, str]:
     """RFC 6266: a plain name for old programs, and the name itself in UTF-8; neither can end the header or name a folder."""
-    visible = "".join(each if each.isprintable() and each not in '/\\:*?"<>|%;' else "_" for each in name)[:150].strip(". ")
-    shown = visible or "attachment"
+    visible = "".join(each if each.isprintable() and each not in '/\\:*?"<>|%;' else "_" for each in name).strip(". ")
+    short = visible if len(visible) <= 150 else f"{visible[:130]}{visible[-20:]}"  # what a name ends with says of what kind
+    shown = short or "attachment"
     plain = shown.encode("ascii", "replace").decode().replace("?", "_")
     return {"Content-Disposition": f"attachment; filename=\"{plain}\"; filename*=UTF-8''{quote(shown, safe='')}"}

@@ -178,6 +178,7 @@ def test_an_attachment_is_downloaded_as_it_was_and_never_shown_in_place(api: Api
         ("發票.pdf", "__.pdf", "%E7%99%BC%E7%A5%A8.pdf"),
         ("\u202egpj.exe", "_gpj.exe", "_gpj.exe"),
         ("x" * 500, "x" * 150, "x" * 150),
+        ("x" * 500 + ".docx", "x" * 145 + ".docx", "x" * 145 + ".docx"),
     ],
 )
 def test_a_file_name_can_neither_end_the_header_nor_name_a_folder(

@@ -11,7 +11,7 @@ from shared.domain import words
 from shared.domain.choices import Direction, Reason, Verdict, Workload
 from shared.domain.configuration import Breaker, StoredMailbox
 from shared.domain.email import ItemRef
-from shared.domain.ids import ActivityId, MailboxId, RunId, email_id
+from shared.domain.ids import ActivityId, MailboxId, RunId, email_id, variant_id
 from shared.domain.ledger import LedgerCommit, LedgerItem, Mark, RunState, Todo, TodoKind, item_key
 from tests.builders import MONDAY
 from tests.unit.administration.emails import MESSAGE_ID, an_email
@@ -89,6 +89,30 @@ def test_copies_of_a_message_are_all_told_latest_last(office: Office, mailbox: S
 
     assert [item.verdict for item in explanation.items] == [Verdict.PROMOTED, Verdict.SKIPPED]
     assert "2 copies" in explanation.summary
+
+
+def test_messages_of_different_content_are_no_copies_and_each_is_explained_by_its_activity(
+    office: Office, mailbox: StoredMailbox
+) -> None:
+    first, variant = _stored(office, mailbox.record.id), variant_id(MESSAGE_ID, Direction.INCOMING, "other content")
+    office.stores.activities.create([an_email(variant, mailbox.record.id)])
+    etag = _decided(office, mailbox, Verdict.PROMOTED, Reason.RELEVANT, activity_id=first)
+    _decided(
+        office,
+        mailbox,
+        Verdict.PROMOTED,
+        Reason.SENDER_CLAIMS_OWN_ADDRESS,
+        activity_id=variant,
+        server_id="copy",
+        minutes=5,
+        etag=etag,
+    )
+
+    by_activity = office.administration.explanations.of_activity(mailbox.record.id, first)
+
+    assert "different content" in _explained(office, mailbox).summary
+    assert [item.activity_id for item in by_activity.items] == [first]
+    assert by_activity.summary == words.explain(Verdict.PROMOTED, Reason.RELEVANT)
 
 
 def test_a_message_that_came_through_another_mailbox_only_is_told_so(office: Office, mailbox: StoredMailbox) -> None:
