@@ -3,6 +3,7 @@
 `pending` is what is decided and not committed yet; however a run ends, its end commits or repeats it.
 """
 
+from collections import Counter
 from collections.abc import Callable, Sequence
 from contextlib import closing
 from dataclasses import dataclass, field
@@ -15,7 +16,7 @@ from shared.domain.ids import RunId
 from shared.domain.ledger import Mark
 from shared.ports import Clock
 from shared.sync.budgets import ItemLimits
-from shared.sync.items import Candidate, Moment, Result, counted, resolved, skipped
+from shared.sync.items import Candidate, Moment, Result, resolved, skipped
 from shared.sync.known import KnownItems
 from shared.sync.lease import Change, Lease, pieces
 from shared.sync.quarantine import QuarantineRoom
@@ -28,13 +29,14 @@ class Tally:
 
     seen: int = 0
     pages: int = 0
-    verdicts: dict[str, int] = field(default_factory=dict)
+    verdicts: Counter[str] = field(default_factory=Counter)
+    """Items per `verdict:reason`."""
     next_todo: datetime | None = None
     missing_folders: list[Folder] = field(default_factory=list)
     caught_up: bool = True
 
     def count(self, verdict: Verdict, reason: Reason) -> None:
-        self.verdicts = counted(self.verdicts, verdict, reason)
+        self.verdicts[f"{verdict.value}:{reason.value}"] += 1
 
     def count_change(self, change: Change) -> None:
         self.count(change.item.verdict, change.item.reason)

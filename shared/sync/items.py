@@ -1,6 +1,5 @@
 """What a run does with one item, and the rows that say so. Pure: a candidate and its result come in, a `Change` comes out."""
 
-from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
 
@@ -79,12 +78,6 @@ def resolved(candidate: Candidate, result: Result, limits: ItemLimits, moment: M
     if failed.verdict is Verdict.QUARANTINED:
         return Change(failed, done=candidate.todo)
     return Change(failed, Todo(TodoKind.RETRY, moment.now + limits.retry_after, failed), done=candidate.todo)
-
-
-def counted(changes: Mapping[str, int], verdict: Verdict, reason: Reason) -> dict[str, int]:
-    """`changes`, counted per `verdict:reason`, and one more."""
-    name = f"{verdict.value}:{reason.value}"
-    return {**changes, name: changes.get(name, 0) + 1}
 
 
 def _failed_row(candidate: Candidate, error: ItemError, limits: ItemLimits, moment: Moment) -> LedgerItem:
