@@ -17,7 +17,7 @@ from shared.stores.memory.work import MemoryQueues
 from shared.sync.budgets import ItemLimits, RunBudget
 from shared.sync.incoming import IncomingSync
 from tests.builders import SettableClock, a_mailbox, a_sync_of, with_organisation
-from tests.unit.sync.faults import FaultyWorld
+from tests.unit.sync.faults import Fault, FaultyWorld
 from tests.unit.sync.in_memory_mail import InMemoryMail, ProcessDied, Servers
 
 
@@ -86,6 +86,15 @@ class Scene:
         """A continuation where one is queued."""
         waiting = [*self.queued(Queue.SYNC_INCOMING), *self.queued(Queue.SYNC_BACKFILL)]
         return SyncReason.CONTINUATION if waiting else SyncReason.DUE
+
+    def fail_at_first(self, call: str, fault: Fault) -> None:
+        """The first call of that name, from now on, has `fault`."""
+
+        def watch(name: str) -> None:
+            if name == call and not self.world.at:
+                self.world.at = len(self.world.calls)
+
+        self.world.fault, self.world.watch = fault, watch
 
     # ---- looking
 

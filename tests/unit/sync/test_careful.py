@@ -136,17 +136,11 @@ def test_an_item_that_would_be_skipped_does_not_block_a_page_that_is_repeated(fa
     old = scene.anna.deliver(a_message("Ancient", message_id=None, received=MONDAY - timedelta(days=99)))
     scene.anna.deliver(a_message("Offer"))
     scene.anna.fetching_fails[old.id] = [failure] * 100
-    scene.world.fault = Fault.DEATH_BEFORE
-    scene.world.watch = lambda name: _fail_at_first(scene, name, "timeline.put")
+    scene.fail_at_first("timeline.put", Fault.DEATH_BEFORE)
     assert scene.attempt() is None
     scene.clock.advance(LONGER_THAN_A_LEASE)
     scene.until_idle("anna")
     assert scene.subjects() == ["Offer"]
-
-
-def _fail_at_first(scene: Scene, name: str, wanted: str) -> None:
-    if name == wanted and not scene.world.at:
-        scene.world.at = len(scene.world.calls)
 
 
 def test_an_outage_while_items_are_read_blames_no_item() -> None:

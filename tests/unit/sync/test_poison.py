@@ -9,19 +9,14 @@ from shared.domain.operations import RunOutcome
 from shared.messages import EnumerateShards, SyncMailbox
 from shared.sync.poison import Poison
 from tests.builders import a_message, a_sync_of
-from tests.unit.sync.faults import Fault, FaultyWorld
+from tests.unit.sync.faults import Fault
 from tests.unit.sync.scene import Scene
 
 
 def died_in_the_middle() -> Scene:
-    scene = Scene(world=FaultyWorld(fault=Fault.DEATH_BEFORE))
+    scene = Scene()
     scene.anna.deliver(a_message("Offer"))
-
-    def watch(name: str) -> None:
-        if name == "timeline.put" and not scene.world.at:
-            scene.world.at = len(scene.world.calls)
-
-    scene.world.watch = watch
+    scene.fail_at_first("timeline.put", Fault.DEATH_BEFORE)
     assert scene.attempt() is None
     return scene
 

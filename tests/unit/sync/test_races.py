@@ -242,8 +242,7 @@ def test_the_first_decision_stands_when_the_rules_changed_between_crash_and_repl
 ) -> None:
     scene = Scene()
     scene.anna.deliver(a_message("Offer", message_id=message_id))
-    scene.world.fault = fault
-    scene.world.watch = lambda name: _fail_at_first(scene, name, "timeline.put")
+    scene.fail_at_first("timeline.put", fault)
     scene.attempt()
 
     mailbox = scene.stored_mailbox()
@@ -261,8 +260,7 @@ def test_the_first_decision_stands_when_the_rules_changed_between_crash_and_repl
 def test_listings_after_a_crash_follow_what_was_stored_not_what_would_be_stored_now() -> None:
     scene = Scene()
     scene.anna.deliver(a_message("Offer", cc=["ben@contoso.example"]))
-    scene.world.fault = Fault.DEATH_BEFORE
-    scene.world.watch = lambda name: _fail_at_first(scene, name, "timeline.put")
+    scene.fail_at_first("timeline.put", Fault.DEATH_BEFORE)
     assert scene.attempt() is None
 
     ben = scene.stores.owners.get(OwnerKind.USER, OwnerId("user-ben"))
@@ -279,8 +277,7 @@ def test_the_first_decision_about_a_variant_stands_too() -> None:
     scene.anna.deliver(a_message("Report one", message_id="constant@example"))
     scene.until_idle("anna")
     scene.anna.deliver(a_message("Report two", message_id="constant@example"))
-    scene.world.fault = Fault.DEATH_BEFORE
-    scene.world.watch = lambda name: _fail_at_first(scene, name, "activities.mark_variants")
+    scene.fail_at_first("activities.mark_variants", Fault.DEATH_BEFORE)
     assert scene.attempt() is None
 
     mailbox = scene.stored_mailbox()
@@ -296,24 +293,17 @@ def test_mail_before_the_start_date_stays_out_after_a_crash_though_its_message_i
     scene = Scene()
     scene.anna.deliver(a_message("Ancient", message_id="constant@example", received=MONDAY - timedelta(days=99)))
     scene.anna.deliver(a_message("Report", message_id="constant@example"))
-    scene.world.fault = Fault.DEATH_BEFORE
-    scene.world.watch = lambda name: _fail_at_first(scene, name, "timeline.put")
+    scene.fail_at_first("timeline.put", Fault.DEATH_BEFORE)
     assert scene.attempt() is None
     scene.clock.advance(LONGER_THAN_A_LEASE)
     scene.until_idle("anna")
     assert scene.subjects() == ["Report"]
 
 
-def _fail_at_first(scene: Scene, name: str, wanted: str) -> None:
-    if name == wanted and not scene.world.at:
-        scene.world.at = len(scene.world.calls)
-
-
 def test_mail_that_nobody_promoted_before_is_judged_by_the_new_rules_after_a_crash() -> None:
     scene = Scene()
     scene.anna.deliver(a_message("Offer"))
-    scene.world.fault = Fault.DEATH_BEFORE
-    scene.world.watch = lambda name: _fail_at_first(scene, name, "activities.create")
+    scene.fail_at_first("activities.create", Fault.DEATH_BEFORE)
     assert scene.attempt() is None
 
     mailbox = scene.stored_mailbox()
@@ -375,8 +365,7 @@ def test_a_takeover_that_fails_before_the_page_does_not_forget_that_the_page_is_
     scene.anna.unreadable[bad.id] = ItemUnreadable("broken")
     scene.run()
     scene.anna.deliver(a_message("Offer"))
-    scene.world.fault = Fault.DEATH_BEFORE
-    scene.world.watch = lambda name: _fail_at_first(scene, name, "timeline.put")
+    scene.fail_at_first("timeline.put", Fault.DEATH_BEFORE)
     assert scene.attempt() is None
     scene.clock.advance(timedelta(minutes=15))
     scene.anna.fetching_fails[bad.id] = [Unreachable("while it was retried")]
