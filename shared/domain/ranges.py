@@ -1,4 +1,4 @@
-"""The ranges of configuration fields: their one home. Rules enforce them; the API's description and the documentation show them.
+"""The ranges of configuration fields: their one home. Rules enforce them, the API and the documentation show them.
 
 A range is a named tuple, so that a rule takes it as its two bounds; both are included.
 """
