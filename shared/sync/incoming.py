@@ -7,6 +7,8 @@ in between is `shared.sync.run`.
 import logging
 from concurrent.futures import Executor
 
+from shared.domain import scheduling
+from shared.domain.alerts import code_of
 from shared.domain.choices import Workload
 from shared.domain.configuration import StoredMailbox, StoredProfile, WorkloadSchedule
 from shared.domain.eligibility import Ineligible
@@ -15,10 +17,9 @@ from shared.domain.ids import RunId
 from shared.domain.operations import RunOutcome
 from shared.messages import SyncMailbox, SyncReason
 from shared.ports import Clock, OpenMailbox, Stores
-from shared.sync import schedule as scheduling
 from shared.sync.assignment import Assignment, Surroundings
 from shared.sync.budgets import ItemLimits, RunBudget
-from shared.sync.endings import Ending, code_of
+from shared.sync.endings import Ending
 from shared.sync.inline import InlineExecutor
 from shared.sync.lease import run_id_of
 from shared.sync.profiles import RecentProfiles

@@ -12,6 +12,7 @@ from shared.domain.choices import Workload, WorkloadStatus
 from shared.domain.configuration import Breaker, StoredMailbox, StoredProfile, WorkloadSchedule
 from shared.domain.eligibility import (
     Ineligible,
+    at_probe,
     breaker_applies,
     credential_version,
     own_ineligibility,
@@ -121,6 +122,14 @@ def profile_breaker(profile: StoredProfile, now: datetime, code: str) -> Breaker
     former = profile.breaker if breaker_applies(profile) else None
     openings, opened_on = (former.openings + 1, former.opened_on) if former else (1, now)
     return Breaker(code, opened_on, now + PROBE_EVERY, openings, credential_version(profile.record))
+
+
+def opened_by(profile: StoredProfile, now: datetime, code: str, *, probing: bool = False) -> Breaker | None:
+    """The breaker that this failure opens; None where one of the same credential stands open already and nobody was sent to
+    probe: of several mailboxes that fail together, the first one opens it."""
+    if breaker_applies(profile) and not at_probe(profile, now) and not probing:
+        return None
+    return profile_breaker(profile, now, code)
 
 
 def after_refusal(schedule: WorkloadSchedule, now: datetime, reason: Ineligible) -> WorkloadSchedule:
