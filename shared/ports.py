@@ -392,8 +392,8 @@ class Blobs(Protocol):
         """Streams content of unknown length to a name, replacing what is there; returns its bytes."""
         ...
 
-    def read(self, name: str) -> Iterator[bytes]:
-        """Chunks of at most 1 MiB. Raises KeyError."""
+    def read(self, name: str, offset: int = 0) -> Iterator[bytes]:
+        """Chunks of at most 1 MiB, from the byte `offset` on; nothing where the blob ends before it. Raises KeyError."""
         ...
 
     def delete(self, name: str) -> None:

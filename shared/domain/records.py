@@ -72,12 +72,18 @@ class BulkLoad:
     id: str
     state: LoadState
     created_on: datetime
+    size: int = 0
+    """Bytes of the file; known once it is uploaded."""
     lines: int = 0
     """Lines read so far."""
     loaded: int = 0
     rejected: int = 0
     offset: int = 0
     """Bytes of the file that are done: a repetition goes on from here."""
+    held_until: datetime | None = None
+    """Somebody uploads or loads it until then; nobody else does."""
+    attempts: int = 0
+    """Starts in a row that got nowhere."""
     finished_on: datetime | None = None
     error: str | None = None
 
