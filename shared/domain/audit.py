@@ -41,7 +41,8 @@ class FieldChange:
 @dataclass(frozen=True, slots=True)
 class AuditEntry:
     id: str
-    """Derived from the record, its new ETag or state, and the action, so that a repetition writes no second entry."""
+    """Derived from the record, the state that is changed, the action, who asks and what changes, so that a repetition after a
+    crash writes no second entry."""
     changed_on: datetime
     caller: str
     action: ChangeAction
