@@ -9,7 +9,7 @@ from enum import StrEnum
 
 from shared.domain.choices import Workload
 from shared.domain.errors import SyncError
-from shared.domain.ids import MailboxId
+from shared.domain.ids import MailboxId, ProfileId
 
 VERSION = 1
 
@@ -20,6 +20,9 @@ class Queue(StrEnum):
     SYNC_INCOMING = "sync-incoming"
     SYNC_BACKFILL = "sync-backfill"
     ENUMERATE_SHARDS = "enumerate-shards"
+    TEST_MAILBOX = "test-mailbox"
+    LOAD_RECORDS = "load-records"
+    VISIT_MAILBOXES = "visit-mailboxes"
 
     @property
     def poison(self) -> str:
@@ -66,7 +69,50 @@ class EnumerateShards:
         return json.dumps({"v": VERSION, "kind": "enumerate_shards", **asdict(self)}, separators=(",", ":"))
 
 
-type Message = SyncMailbox | EnumerateShards
+@dataclass(frozen=True, slots=True)
+class ProbeMailbox:
+    """Probe every workload of a mailbox, and enable what works."""
+
+    id: str
+    mailbox_id: MailboxId
+
+    def to_json(self) -> str:
+        return json.dumps({"v": VERSION, "kind": "probe_mailbox", **asdict(self)}, separators=(",", ":"))
+
+
+@dataclass(frozen=True, slots=True)
+class LoadRecords:
+    """Load the next part of an uploaded file into the address book."""
+
+    id: str
+    load_id: str
+
+    def to_json(self) -> str:
+        return json.dumps({"v": VERSION, "kind": "load_records", **asdict(self)}, separators=(",", ":"))
+
+
+class ProfileTask(StrEnum):
+    """What is done to each mailbox of a profile."""
+
+    RELEASE = "release"
+    """Its connection changed: what failed before says nothing any more, so the mailbox is due."""
+    TEST = "test"
+
+
+@dataclass(frozen=True, slots=True)
+class VisitMailboxes:
+    """Walk over the mailboxes of a profile from `continuation` on, and do `task` to each."""
+
+    id: str
+    profile_id: ProfileId
+    task: ProfileTask
+    continuation: str | None = None
+
+    def to_json(self) -> str:
+        return json.dumps({"v": VERSION, "kind": "visit_mailboxes", **asdict(self)}, separators=(",", ":"))
+
+
+type Message = SyncMailbox | EnumerateShards | ProbeMailbox | LoadRecords | VisitMailboxes
 
 
 def parse(text: str) -> Message:
@@ -90,6 +136,17 @@ def parse(text: str) -> Message:
                 )
             case "enumerate_shards":
                 return EnumerateShards(id=_text(fields, "id"), first=_shard(fields, "first"), last=_shard(fields, "last"))
+            case "probe_mailbox":
+                return ProbeMailbox(id=_text(fields, "id"), mailbox_id=MailboxId(_text(fields, "mailbox_id")))
+            case "load_records":
+                return LoadRecords(id=_text(fields, "id"), load_id=_text(fields, "load_id"))
+            case "visit_mailboxes":
+                return VisitMailboxes(
+                    id=_text(fields, "id"),
+                    profile_id=ProfileId(_text(fields, "profile_id")),
+                    task=ProfileTask(_text(fields, "task")),
+                    continuation=_text(fields, "continuation") if fields.get("continuation") is not None else None,
+                )
             case kind:
                 raise MalformedMessage(f"unknown kind {kind!r}")
     except ValueError as error:
@@ -98,8 +155,8 @@ def parse(text: str) -> Message:
 
 def _text(fields: dict[str, object], name: str) -> str:
     value = fields.get(name)
-    if not isinstance(value, str) or not 0 < len(value) <= 200:
-        raise MalformedMessage(f"{name} must be a text of 1 to 200 characters")
+    if not isinstance(value, str) or not 0 < len(value) <= 2_000:
+        raise MalformedMessage(f"{name} must be a text of 1 to 2,000 characters")
     return value
 
 

@@ -10,10 +10,12 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import BinaryIO, Protocol
 
+from shared.domain.audit import AuditEntry
 from shared.domain.choices import OwnerKind, Workload
 from shared.domain.configuration import (
     AddressMatch,
     Breaker,
+    Discovered,
     DueMailbox,
     EmailServerProfile,
     Mailbox,
@@ -41,6 +43,16 @@ from shared.domain.errors import ItemError
 from shared.domain.ids import ActivityId, MailboxId, OwnerId, ProfileId
 from shared.domain.ledger import ItemKey, LedgerCommit, LedgerHead, LedgerItem
 from shared.domain.operations import Alert, QuarantinedItem, Run
+from shared.domain.organisation import OrganisationSettings, StoredSettings
+from shared.domain.records import (
+    AddressBookRecord,
+    BulkLoad,
+    FolderTrackingRule,
+    RejectedLine,
+    StoredLoad,
+    StoredRecord,
+    StoredRule,
+)
 
 LEDGER_COMMIT_ROWS = 99
 """Rows that one ledger commit may write beside the state row (a Table transaction holds 100)."""
@@ -98,7 +110,44 @@ class OpenMailbox(Protocol):
     def __call__(self, profile: EmailServerProfile, mailbox: Mailbox) -> AbstractContextManager[IncomingEmail]: ...
 
 
+class Probe(Protocol):
+    """Tries for real, as the identity that will act, whether a workload of a mailbox works."""
+
+    def __call__(self, profile: EmailServerProfile, mailbox: Mailbox, discovered: Discovered | None) -> None:
+        """Returns when it works. Raises SyncError whose remedy names what to change first."""
+        ...
+
+
+class Discover(Protocol):
+    """Finds out where a mailbox is (Exchange autodiscover)."""
+
+    def __call__(self, profile: EmailServerProfile, mailbox: Mailbox, now: datetime) -> Discovered:
+        """Raises MailboxError, TransientError."""
+        ...
+
+
+class ConnectionShares(Protocol):
+    """Divides the connections that an authenticated identity may open among all worker processes that use it."""
+
+    def claim(self, identity: str, worker: str, wanted: int, limit: int, now: datetime, until: datetime) -> int:
+        """How many connections `worker` may open until `until`: never more over all workers than `limit`; replaces what it
+        claimed before. 0 where others have them all."""
+        ...
+
+
 # ---- configuration
+
+
+class OrganisationStore(Protocol):
+    """The settings of the organisation."""
+
+    def get(self) -> StoredSettings:
+        """All defaults where nothing was ever written."""
+        ...
+
+    def put(self, settings: OrganisationSettings, etag: str | None) -> StoredSettings:
+        """`etag` None: nothing was written before. Raises Changed."""
+        ...
 
 
 class Profiles(Protocol):
@@ -112,6 +161,10 @@ class Profiles(Protocol):
 
     def replace(self, profile: EmailServerProfile, etag: str) -> StoredProfile:
         """Raises Changed."""
+        ...
+
+    def delete(self, profile_id: ProfileId, etag: str) -> None:
+        """Raises Changed. What is not there counts as deleted."""
         ...
 
     def set_breaker(self, profile_id: ProfileId, breaker: Breaker | None) -> None:
@@ -130,6 +183,10 @@ class Owners(Protocol):
 
     def replace(self, owner: Owner, etag: str) -> StoredOwner:
         """Raises Changed. Keeps the address index in step."""
+        ...
+
+    def delete(self, kind: OwnerKind, owner_id: OwnerId, etag: str) -> None:
+        """The record and its address hint. Raises Changed. What is not there counts as deleted."""
         ...
 
 
@@ -154,6 +211,14 @@ class Mailboxes(Protocol):
         """Record and the workloads named in `schedule` in one transaction. Raises Changed."""
         ...
 
+    def delete(self, mailbox_id: MailboxId, etag: str) -> None:
+        """The record and its schedule. Raises Changed. What is not there counts as deleted."""
+        ...
+
+    def set_discovered(self, mailbox_id: MailboxId, discovered: Discovered | None) -> None:
+        """Stands beside the record, in the row of the schedule: never changes its ETag, and `get` reads it with the rest."""
+        ...
+
     def reschedule(self, mailbox_id: MailboxId, workload: Workload, schedule: WorkloadSchedule) -> None:
         """One write; leaves the record's ETag and the other workloads alone."""
         ...
@@ -164,6 +229,60 @@ class Mailboxes(Protocol):
 
     def mark_queued(self, due: Sequence[DueMailbox], until: datetime) -> Sequence[DueMailbox]:
         """Marks mailboxes of one shard as queued; returns those that nobody else marked or rescheduled meanwhile."""
+        ...
+
+
+class AddressBook(Protocol):
+    """Contacts, accounts, leads and other email-enabled records. `Addresses.find` sees them like owners."""
+
+    def get(self, record_type: str, record_id: str) -> StoredRecord | None: ...
+
+    def list(self, record_type: str, continuation: str | None = None, limit: int = 100) -> Slice[StoredRecord]: ...
+
+    def put(self, record: AddressBookRecord, etag: str | None = None) -> StoredRecord:
+        """Creates or replaces, and keeps the address index in step. With `etag` it must exist in that state. Raises Changed."""
+        ...
+
+    def put_many(self, records: Sequence[AddressBookRecord]) -> None:
+        """Creates or replaces many in transactions, with their index. Of one that stands there twice the last counts."""
+        ...
+
+    def delete(self, record_type: str, record_id: str, etag: str) -> None:
+        """Raises Changed. What is not there counts as deleted."""
+        ...
+
+
+class BulkLoads(Protocol):
+    """Bulk loads of the address book, and the lines they rejected."""
+
+    def create(self, load: BulkLoad) -> StoredLoad:
+        """Raises AlreadyExists."""
+        ...
+
+    def get(self, load_id: str) -> StoredLoad | None: ...
+
+    def list(self, continuation: str | None = None, limit: int = 50) -> Slice[StoredLoad]: ...
+
+    def commit(self, load: BulkLoad, etag: str, rejected: Sequence[RejectedLine]) -> StoredLoad:
+        """Progress and the rejected lines since the last one (at most 99), in one transaction. Raises Changed."""
+        ...
+
+    def rejected(self, load_id: str, continuation: str | None = None, limit: int = 100) -> Slice[RejectedLine]: ...
+
+
+class TrackingRules(Protocol):
+    """Folder-level tracking rules, by mailbox."""
+
+    def list(self, mailbox_id: MailboxId) -> Sequence[StoredRule]: ...
+
+    def get(self, mailbox_id: MailboxId, folder_id: str) -> StoredRule | None: ...
+
+    def put(self, rule: FolderTrackingRule, etag: str | None) -> StoredRule:
+        """`etag` None: it must not exist. Raises Changed, AlreadyExists."""
+        ...
+
+    def delete(self, mailbox_id: MailboxId, folder_id: str, etag: str) -> None:
+        """Raises Changed. What is not there counts as deleted."""
         ...
 
 
@@ -241,6 +360,20 @@ class Alerts(Protocol):
 
     def list(self, about: str | None = None, continuation: str | None = None, limit: int = 50) -> Slice[Alert]: ...
 
+    def acknowledge(self, alert_id: str, by: str, at: datetime) -> Alert | None:
+        """Marks the alert as seen; raised again later, it is open again. None where there is none of this id."""
+        ...
+
+
+class Audit(Protocol):
+    def put(self, entry: AuditEntry) -> None:
+        """Upserts by day and id."""
+        ...
+
+    def list(self, record: str | None = None, continuation: str | None = None, limit: int = 50) -> Slice[AuditEntry]:
+        """Newest first."""
+        ...
+
 
 class Runs(Protocol):
     def put(self, run: Run) -> None: ...
@@ -259,8 +392,8 @@ class Blobs(Protocol):
         """Streams content of unknown length to a name, replacing what is there; returns its bytes."""
         ...
 
-    def read(self, name: str) -> Iterator[bytes]:
-        """Chunks of at most 1 MiB. Raises KeyError."""
+    def read(self, name: str, offset: int = 0) -> Iterator[bytes]:
+        """Chunks of at most 1 MiB, from the byte `offset` on; nothing where the blob ends before it. Raises KeyError."""
         ...
 
     def delete(self, name: str) -> None:
@@ -285,20 +418,30 @@ class Secrets(Protocol):
         """A new version; the version is opaque and reveals nothing of the value."""
         ...
 
+    def set_on(self, ref: SecretRef) -> datetime | None:
+        """When this version was set; None where there is none."""
+        ...
+
 
 @dataclass(frozen=True, slots=True)
 class Stores:
     """The stores of one organisation."""
 
+    settings: OrganisationStore
     profiles: Profiles
     owners: Owners
     addresses: Addresses
     mailboxes: Mailboxes
+    address_book: AddressBook
+    bulk_loads: BulkLoads
+    tracking_rules: TrackingRules
+    shares: ConnectionShares
     activities: Activities
     timeline: Timeline
     ledger: Ledger
     quarantine: Quarantine
     alerts: Alerts
+    audit: Audit
     runs: Runs
     blobs: Blobs
     queues: WorkQueues

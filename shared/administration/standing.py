@@ -6,7 +6,8 @@ from datetime import datetime
 
 from shared.domain.choices import Workload
 from shared.domain.configuration import StoredMailbox, StoredProfile
-from shared.domain.eligibility import Ineligible, own_ineligibility, profile_ineligibility
+from shared.domain.eligibility import Ineligible
+from shared.domain.scheduling import ineligibility
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,20 +20,12 @@ class MailboxStanding:
 
 def standing(stored: StoredMailbox, profile: StoredProfile | None, now: datetime) -> MailboxStanding:
     """`profile` is the one that the mailbox names, None where it names none or it is not there."""
-    return MailboxStanding(stored, {workload: _held_back(stored, profile, workload, now) for workload in Workload})
+    return MailboxStanding(stored, {workload: ineligibility(stored, profile, workload, now) for workload in Workload})
 
 
 def remedy(reason: Ineligible) -> str:
     """What an administrator does about it; `words.INELIGIBLE` says what it is."""
     return _REMEDIES[reason]
-
-
-def _held_back(stored: StoredMailbox, profile: StoredProfile | None, workload: Workload, now: datetime) -> Ineligible | None:
-    if reason := own_ineligibility(stored.record, workload) or profile_ineligibility(profile, now):
-        return reason
-    schedule = stored.schedule.get(workload)
-    breaker = schedule.breaker if schedule else None
-    return Ineligible.BREAKER_OPEN if breaker is not None and now < breaker.probe_after else None
 
 
 _REMEDIES = {

@@ -17,6 +17,8 @@ ATTEMPTS = 32
 
 ANY_STATE = "*"
 """In place of an ETag: the record must exist, in whatever state."""
+NO_STATE = ""
+"""In place of an ETag: the record must not exist yet."""
 
 
 class Keep(Enum):

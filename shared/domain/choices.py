@@ -45,6 +45,42 @@ class CredentialSource(IntEnum):
     """The model's "Azure AD OAuth": an application registration with its own secret."""
 
 
+class IncomingFilteringMethod(IntEnum):
+    """usersettings.incomingemailfilteringmethod and the queue's: which incoming mail an owner accepts."""
+
+    ALL = 0
+    RESPONSES = 1
+    """Only what answers an email that is an activity already."""
+    LEADS_CONTACTS_ACCOUNTS = 2
+    EMAIL_ENABLED_RECORDS = 3
+    NONE = 4
+
+
+class QueueView(IntEnum):
+    """queue.queueviewtype."""
+
+    PUBLIC = 0
+    PRIVATE = 1
+
+
+class CorrelationMethod(IntEnum):
+    """email.correlationmethod."""
+
+    NONE = 0
+    SKIPPED = 1
+    IN_REPLY_TO = 3
+    TRACKING_TOKEN = 4
+    CONVERSATION_INDEX = 5
+    SMART_MATCHING = 6
+
+
+class Role(StrEnum):
+    """What a caller of the API may do."""
+
+    READER = "Sync.Reader"
+    ADMIN = "Sync.Admin"
+
+
 class EmailDeliveryMethod(IntEnum):
     """mailbox.incomingemaildeliverymethod and outgoingemaildeliverymethod."""
 
@@ -133,7 +169,7 @@ class AlertLevel(IntEnum):
 
 
 class OwnerKind(StrEnum):
-    """What a mailbox can belong to (systemuser, queue)."""
+    """What a mailbox can belong to (systemuser, queue). One of neither is a forward mailbox."""
 
     USER = "user"
     QUEUE = "queue"

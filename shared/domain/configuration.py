@@ -13,7 +13,9 @@ from shared.domain.choices import (
     AuthenticationProtocol,
     CredentialSource,
     EmailDeliveryMethod,
+    IncomingFilteringMethod,
     OwnerKind,
+    QueueView,
     ServerType,
     Workload,
     WorkloadStatus,
@@ -39,6 +41,8 @@ class Credentials:
     client_id: str | None = None
     authority: str | None = None
     """Host that issues tokens; None is login.microsoftonline.com. Sovereign clouds and the local server differ."""
+    certificate: SecretRef | None = None
+    """Of an application, instead of `secret`: private key and certificate in PEM."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,13 +52,35 @@ class EmailServerProfile:
     id: ProfileId
     name: str
     server_type: ServerType
-    incoming_location: str
-    """incomingserverlocation; for Exchange the URL of EWS (https://mail.example.com/EWS/Exchange.asmx)."""
+    incoming_location: str | None
+    """incomingserverlocation; for Exchange the URL of EWS (https://mail.example.com/EWS/Exchange.asmx), None with autodiscover;
+    for POP3 and IMAP a host name."""
     authentication: AuthenticationProtocol
     credential_source: CredentialSource
     credentials: Credentials = Credentials()
     use_impersonation: bool = True
     """incominguseimpersonation: True acts as the mailbox (ApplicationImpersonation), False opens it as a delegate."""
+    incoming_port: int | None = None
+    """incomingportnumber, 1 to 65535; None is the protocol's own."""
+    incoming_use_tls: bool = True
+    """incomingusessl."""
+    use_autodiscover: bool = False
+    """useautodiscover, Exchange only: location, version and authentication are found out per mailbox and kept for a day."""
+    use_same_settings_for_outgoing: bool = True
+    """usesamesettingsforoutgoingconnections; False takes the following `outgoing_` fields."""
+    outgoing_location: str | None = None
+    """outgoingserverlocation."""
+    outgoing_port: int | None = None
+    """outgoingportnumber, 1 to 65535; None is the protocol's own."""
+    outgoing_use_tls: bool = True
+    """outgoingusessl."""
+    outgoing_authentication: AuthenticationProtocol | None = None
+    """outgoingauthenticationprotocol; None is that of incoming mail."""
+    outgoing_credential_source: CredentialSource | None = None
+    """outgoingcredentialretrieval; None is that of incoming mail."""
+    outgoing_credentials: Credentials = Credentials()
+    outgoing_use_impersonation: bool = True
+    """outgoinguseimpersonation."""
     process_emails_received_after: datetime | None = None
     min_polling_interval: timedelta = timedelta(minutes=1)
     """minpollingintervalinminutes, 0 to 1440 minutes."""
@@ -62,6 +88,12 @@ class EmailServerProfile:
     """maxconcurrentconnections, 1 to 300, per authenticated identity and worker process."""
     timeout: timedelta = timedelta(seconds=100)
     """timeoutmailboxconnectionafteramount, at most 100 seconds for one call."""
+    move_undeliverable: bool = False
+    """moveundeliveredemails: mail that cannot be processed is moved to a folder of that name. Exchange only."""
+    send_email_alert: bool = False
+    """sendemailalert: the profile's owner is told when most of its mailboxes fail."""
+    owner_address: str | None = None
+    """owneremailaddress."""
     active: bool = True
 
 
@@ -73,6 +105,10 @@ class Owner:
     kind: OwnerKind
     name: str
     address: str
+    filtering_method: IncomingFilteringMethod = IncomingFilteringMethod.RESPONSES
+    """incomingemailfilteringmethod. The organisation's ceiling limits what it may be."""
+    queue_view: QueueView | None = None
+    """queueviewtype; None of a user."""
     active: bool = True
 
 
@@ -98,6 +134,8 @@ class Mailbox:
     process_email_received_after: datetime | None = None
     credentials: Credentials = Credentials()
     """Used where the profile's credential source is the mailbox."""
+    process_and_delete: bool = False
+    """processanddeleteemails: what is stored is deleted on the server. Queues and forward mailboxes only."""
     enabled_on: datetime | None = None
     """When it could first be processed; without a start date, mail received from here on is read."""
     active: bool = True
@@ -136,6 +174,17 @@ class WorkloadSchedule:
     """Code of the last error; None after a success."""
 
 
+@dataclass(frozen=True, slots=True)
+class Discovered:
+    """What autodiscover found for a mailbox (ewsurl, lastautodiscoveredon)."""
+
+    endpoint: str
+    version: str
+    """Build of the server as it names it, such as 15.2.2562.17."""
+    authentication: AuthenticationProtocol
+    discovered_on: datetime
+
+
 type Schedule = Mapping[Workload, WorkloadSchedule]
 
 
@@ -157,6 +206,7 @@ class StoredMailbox:
     record: Mailbox
     etag: str
     schedule: Schedule = field(default_factory=dict)
+    discovered: Discovered | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -174,7 +224,13 @@ class DueMailbox:
 class AddressMatch:
     """A record that has an address now (confirmed against the record itself)."""
 
-    kind: OwnerKind
-    id: OwnerId
+    kind: str
+    """`user` or `queue` of an owner, else the type of a record of the address book."""
+    id: str
     name: str
     active: bool = True
+
+    @property
+    def is_own(self) -> bool:
+        """Belongs to a user or queue of the organisation."""
+        return self.kind in (OwnerKind.USER, OwnerKind.QUEUE)

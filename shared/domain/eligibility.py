@@ -64,7 +64,9 @@ def credential_version(profile: EmailServerProfile) -> str:
     """Changes with anything that another sign-in could depend on; reveals nothing of it."""
     own = profile.credentials
     secret = (own.secret.name, own.secret.version) if own.secret else ()
-    return short_hash(repr((own.username, own.tenant_id, own.client_id, own.authority, secret, profile.credential_source)))
+    parts = (own.username, own.tenant_id, own.client_id, own.authority, secret, profile.credential_source)
+    certificate = (own.certificate.name, own.certificate.version) if own.certificate else None
+    return short_hash(repr(parts if certificate is None else (*parts, certificate)))
 
 
 def start_date(profile: EmailServerProfile, mailbox: Mailbox) -> datetime | None:

@@ -9,7 +9,6 @@ from shared.domain.choices import (
     ActivityState,
     Direction,
     EmailStatus,
-    OwnerKind,
     ParticipationType,
     Priority,
     SenderOrigin,
@@ -136,8 +135,9 @@ class Party:
     type: ParticipationType
     address: str
     name: str = ""
-    record_kind: OwnerKind | None = None
-    record_id: OwnerId | None = None
+    record_kind: str | None = None
+    """`user`, `queue`, or the type of a record of the address book."""
+    record_id: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

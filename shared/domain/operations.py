@@ -1,5 +1,6 @@
 """What operators look at: runs, alerts, quarantined items."""
 
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
@@ -7,7 +8,7 @@ from enum import StrEnum
 
 from shared.domain.choices import AlertLevel, Workload
 from shared.domain.email import ItemRef
-from shared.domain.ids import MailboxId, RunId
+from shared.domain.ids import MailboxId, RunId, short_hash
 from shared.domain.ledger import ItemKey
 
 
@@ -60,6 +61,13 @@ class Alert:
     """When it was raised last; the store keeps the first time too."""
     first_raised_on: datetime | None = None
     parameters: Mapping[str, str] = field(default_factory=dict)
+    acknowledged_by: str | None = None
+    acknowledged_on: datetime | None = None
+
+    @property
+    def id(self) -> str:
+        """Names it in the API: what it is about, its code and its parameters."""
+        return short_hash(json.dumps([self.about, self.code, sorted(self.parameters.items())]))
 
 
 @dataclass(frozen=True, slots=True)

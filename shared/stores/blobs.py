@@ -2,6 +2,7 @@
 
 import io
 from collections.abc import Iterable, Iterator
+from http import HTTPStatus
 from typing import TYPE_CHECKING, BinaryIO
 from uuid import uuid4
 
@@ -68,14 +69,16 @@ class StorageBlobs:
             raise mapped(error, "Blob") from error
         return size
 
-    def read(self, name: str) -> Iterator[bytes]:
-        from azure.core.exceptions import AzureError, ResourceNotFoundError
+    def read(self, name: str, offset: int = 0) -> Iterator[bytes]:
+        from azure.core.exceptions import AzureError, HttpResponseError, ResourceNotFoundError
 
         try:
-            download = self._blob(name).download_blob()
+            download = self._blob(name).download_blob(offset or None)
         except ResourceNotFoundError as error:
             raise KeyError(name) from error
         except AzureError as error:
+            if isinstance(error, HttpResponseError) and error.status_code == HTTPStatus.REQUESTED_RANGE_NOT_SATISFIABLE:
+                return iter(())
             raise mapped(error, "Blob") from error
         return _mapping_errors(download.chunks())
 

@@ -23,4 +23,5 @@ class KnownAddresses:
 
     def own(self, addresses: Collection[str]) -> frozenset[str]:
         """Those of `addresses` that belong to a user or queue of the organisation."""
-        return frozenset(address for address, matches in self.find(addresses).items() if matches)
+        found = self.find(addresses)
+        return frozenset(address for address, matches in found.items() if any(match.is_own for match in matches))

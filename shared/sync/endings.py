@@ -9,9 +9,11 @@ from dataclasses import replace
 from datetime import datetime
 from uuid import uuid4
 
-from shared.domain.choices import AlertLevel, Workload
+from shared.domain import scheduling
+from shared.domain.alerts import UNEXPECTED, alert_of, code_of
+from shared.domain.choices import Workload
 from shared.domain.configuration import StoredMailbox, StoredProfile, WorkloadSchedule
-from shared.domain.eligibility import Ineligible, at_probe, breaker_applies, credential_version, own_ineligibility
+from shared.domain.eligibility import Ineligible, credential_version, own_ineligibility
 from shared.domain.errors import (
     AccessDenied,
     AuthenticationFailed,
@@ -22,19 +24,15 @@ from shared.domain.errors import (
     TransientError,
 )
 from shared.domain.ids import RunId
-from shared.domain.operations import Alert, Run, RunOutcome
+from shared.domain.operations import Run, RunOutcome
 from shared.domain.words import cause_of
 from shared.messages import Queue, SyncMailbox, SyncReason
 from shared.ports import Clock, Stores
-from shared.sync import schedule as scheduling
 from shared.sync.booking import Tally
 from shared.sync.budgets import RunBudget
 from shared.sync.profiles import RecentProfiles
 
 log = logging.getLogger(__name__)
-
-UNEXPECTED = "unexpected"
-"""Code of an exception that is not one of ours."""
 
 
 class Ending:
@@ -159,10 +157,12 @@ class Ending:
         present = self._profiles.get_now(profile.record.id)
         if present is None or credential_version(present.record) != credential_version(profile.record):
             return
-        if breaker_applies(present) and not at_probe(present, now) and self._message.reason is not SyncReason.PROBE:
+        probing = self._message.reason is SyncReason.PROBE
+        breaker = scheduling.opened_by(present, now, error.code, probing=probing)
+        if breaker is None:
             return
         self._alert(f"profile:{profile.record.id}", error, {})
-        self._stores.profiles.set_breaker(profile.record.id, scheduling.profile_breaker(present, now, error.code))
+        self._stores.profiles.set_breaker(profile.record.id, breaker)
         self._profiles.forget(profile.record.id)
 
     def _close_breaker(self, profile: StoredProfile) -> None:
@@ -177,10 +177,7 @@ class Ending:
         return f"mailbox:{self._mailbox.record.id}"
 
     def _alert(self, about: str, error: Exception, parameters: dict[str, str]) -> None:
-        code = code_of(error)
-        remedy = error.remedy if isinstance(error, SyncError) else SyncError.remedy
-        cause = f"{cause_of(code)} {error}".strip() if isinstance(error, SyncError) else cause_of(code)
-        self._stores.alerts.put(Alert(about, code, AlertLevel.ERROR, cause, remedy, self._clock(), parameters=parameters))
+        self._stores.alerts.put(alert_of(about, error, self._clock(), parameters))
 
     def _record(self, outcome: RunOutcome, tally: Tally, error: Exception | None) -> None:
         if error is None:
@@ -211,7 +208,3 @@ class Ending:
             self._stores.runs.put(run)
         except TransientError:
             log.warning("run_not_recorded", extra={"mailbox_id": run.mailbox_id, "run_id": run.id})
-
-
-def code_of(error: Exception) -> str:
-    return error.code if isinstance(error, SyncError) else UNEXPECTED

@@ -8,6 +8,8 @@ import logging
 from concurrent.futures import Executor
 from datetime import datetime
 
+from shared.domain import scheduling
+from shared.domain.alerts import code_of
 from shared.domain.choices import Workload
 from shared.domain.configuration import StoredMailbox, StoredProfile, WorkloadSchedule
 from shared.domain.eligibility import Ineligible
@@ -16,10 +18,9 @@ from shared.domain.ids import RunId
 from shared.domain.operations import RunOutcome
 from shared.messages import SyncMailbox, SyncReason
 from shared.ports import Clock, OpenMailbox, Stores
-from shared.sync import schedule as scheduling
 from shared.sync.assignment import Assignment, Surroundings
 from shared.sync.budgets import ItemLimits, RunBudget
-from shared.sync.endings import Ending, code_of
+from shared.sync.endings import Ending
 from shared.sync.inline import InlineExecutor
 from shared.sync.lease import run_id_of
 from shared.sync.profiles import RecentProfiles
@@ -70,7 +71,7 @@ class IncomingSync:
         ending = Ending(self._stores, self._clock, self._budget, self._profiles, message, mailbox, run_id, started)
         if reason is not None or profile is None:
             return ending.refused(reason or Ineligible.UNKNOWN_PROFILE)
-        if scheduling.is_overtaken(mailbox, message):
+        if _is_overtaken(mailbox, message):
             return RunOutcome.HELD
         run = IncomingRun(_assignment(run_id, message, mailbox, profile), self._around)
         try:
@@ -99,3 +100,9 @@ def _give_back(run: IncomingRun, message: SyncMailbox) -> None:
         run.give_back()
     except Exception as error:  # noqa: BLE001 # what ended the run is reported, not what followed from it
         log.warning("lease_not_released", extra={"mailbox_id": message.mailbox_id, "code": code_of(error)})
+
+
+def _is_overtaken(mailbox: StoredMailbox, message: SyncMailbox) -> bool:
+    """A continuation after which another run came to an end: its due time holds, which may be one that the server named."""
+    schedule = mailbox.schedule.get(message.workload, WorkloadSchedule())
+    return message.reason is SyncReason.CONTINUATION and schedule.queued_until is None

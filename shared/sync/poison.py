@@ -11,11 +11,11 @@ from shared.domain.choices import AlertLevel, Workload
 from shared.domain.configuration import StoredMailbox, WorkloadSchedule
 from shared.domain.errors import LeaseLost
 from shared.domain.operations import Alert
+from shared.domain.scheduling import after_transient
 from shared.domain.words import cause_of
 from shared.messages import MalformedMessage, SyncMailbox, parse
 from shared.ports import Clock, Stores
 from shared.sync.lease import expire
-from shared.sync.schedule import after_transient
 
 log = logging.getLogger(__name__)
 

@@ -177,9 +177,9 @@ def _party(kind: ParticipationType, address: Address, matches: Matches) -> Party
     return Party(kind, address.address, address.name, found[0].kind, found[0].id)
 
 
-def _preference(match: AddressMatch) -> tuple[bool, str, str]:
-    """Active records first; beyond that any fixed order, so that every process resolves alike."""
-    return (not match.active, match.kind.value, match.id)
+def _preference(match: AddressMatch) -> tuple[bool, bool, str, str]:
+    """Active records first, then our own; beyond that any fixed order, so that every process resolves alike."""
+    return (not match.active, not match.is_own, match.kind, match.id)
 
 
 def _claims_own_address(message: IncomingMessage, matches: Matches, mailbox: Mailbox) -> bool:
@@ -187,4 +187,5 @@ def _claims_own_address(message: IncomingMessage, matches: Matches, mailbox: Mai
     if message.sender is None or message.sender_origin is SenderOrigin.INTERNAL:
         return False
     address = normalised_address(message.sender.address)
-    return bool(matches.get(address)) or address == normalised_address(mailbox.address)
+    is_own = any(match.is_own for match in matches.get(address, ()))
+    return is_own or address == normalised_address(mailbox.address)

@@ -44,6 +44,15 @@ def test_a_blob_reads_as_it_was_written(stores: Stores, name: str) -> None:
     assert content(stores, name) == b"\x00content\xff"
 
 
+def test_a_blob_is_read_from_a_byte_on(stores: Stores) -> None:
+    content = bytes(range(256)) * 10_000
+    stores.blobs.put("name", content)
+    for offset in (0, 1, MIB, len(content) - 1, len(content), len(content) + 1):
+        assert b"".join(stores.blobs.read("name", offset)) == content[offset:]
+    stores.blobs.write("empty", [])
+    assert list(stores.blobs.read("empty", 1)) == []
+
+
 def test_a_blob_is_put_once(stores: Stores) -> None:
     stores.blobs.put("name", b"first")
     stores.blobs.put("name", b"second")

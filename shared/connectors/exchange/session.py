@@ -23,9 +23,10 @@ from exchangelib.transport import DEFAULT_HEADERS, NOAUTH
 from exchangelib.version import EXCHANGE_2016, Version
 
 from shared.connectors.exchange.batches import BatchSize
-from shared.connectors.exchange.destination import checked_url, guarded_session
+from shared.connectors.exchange.destination import guarded_session
 from shared.connectors.exchange.errors import mapped, retry_after
 from shared.connectors.exchange.gate import Gate
+from shared.connectors.exchange.locations import endpoint_of
 from shared.connectors.exchange.sign_in import MakeAuth, SignIn, make_auth, sign_in_of
 from shared.domain.choices import AuthenticationProtocol
 from shared.domain.configuration import EmailServerProfile, Mailbox
@@ -223,7 +224,7 @@ class Pools:
 
     def session(self, profile: EmailServerProfile, mailbox: Mailbox) -> Session:
         """Raises LocationRefused, AuthenticationFailed; TransientError while the kind of authentication is detected."""
-        endpoint = checked_url(profile.incoming_location, allow_local_servers=self.allow_local_servers)
+        endpoint = endpoint_of(profile, allow_local_servers=self.allow_local_servers)
         sign_in = sign_in_of(profile, mailbox)
         pool = self._pool(endpoint, sign_in, self._protocol_of(endpoint, sign_in, profile.timeout.total_seconds()))
         pool.max_connections = profile.max_connections

@@ -32,10 +32,10 @@ class MemoryBlobs:
             self._content[name] = content
         return len(content)
 
-    def read(self, name: str) -> Iterator[bytes]:
+    def read(self, name: str, offset: int = 0) -> Iterator[bytes]:
         with self._lock:
             content = self._content[name]
-        return (content[start : start + _CHUNK] for start in range(0, len(content), _CHUNK))
+        return (content[start : start + _CHUNK] for start in range(offset, len(content), _CHUNK))
 
     def delete(self, name: str) -> None:
         with self._lock:

@@ -10,10 +10,10 @@ from shared.domain.configuration import Breaker, EmailServerProfile, Mailbox, Wo
 from shared.domain.eligibility import Ineligible, credential_version
 from shared.domain.errors import AccessDenied
 from shared.domain.ids import ProfileId
+from shared.domain.scheduling import ineligibility
 from shared.messages import EnumerateShards, Queue, SyncMailbox, SyncReason
 from shared.sync.budgets import EnumerationBudget
 from shared.sync.enumeration import Enumeration
-from shared.sync.schedule import ineligibility
 from tests.builders import MONDAY, a_mailbox, a_profile
 from tests.unit.sync.scene import Scene
 

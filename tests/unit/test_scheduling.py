@@ -6,10 +6,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from shared.domain import scheduling
 from shared.domain.choices import WorkloadStatus
 from shared.domain.configuration import Breaker, WorkloadSchedule
 from shared.domain.eligibility import Ineligible
-from shared.sync import schedule as scheduling
 from tests.builders import MONDAY
 
 MINUTE = timedelta(minutes=1)

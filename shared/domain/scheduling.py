@@ -12,12 +12,12 @@ from shared.domain.choices import Workload, WorkloadStatus
 from shared.domain.configuration import Breaker, StoredMailbox, StoredProfile, WorkloadSchedule
 from shared.domain.eligibility import (
     Ineligible,
+    at_probe,
     breaker_applies,
     credential_version,
     own_ineligibility,
     profile_ineligibility,
 )
-from shared.messages import SyncMailbox, SyncReason
 
 LONGEST_POLL = timedelta(minutes=15)
 FAILURES_TO_OPEN = 10
@@ -50,12 +50,6 @@ def ineligibility(
     if breaker is not None and now < breaker.probe_after:
         return Ineligible.BREAKER_OPEN
     return None
-
-
-def is_overtaken(mailbox: StoredMailbox, message: SyncMailbox) -> bool:
-    """A continuation after which another run came to an end: its due time holds, which may be one that the server named."""
-    schedule = mailbox.schedule.get(message.workload, WorkloadSchedule())
-    return message.reason is SyncReason.CONTINUATION and schedule.queued_until is None
 
 
 # ---- when next?
@@ -128,6 +122,14 @@ def profile_breaker(profile: StoredProfile, now: datetime, code: str) -> Breaker
     former = profile.breaker if breaker_applies(profile) else None
     openings, opened_on = (former.openings + 1, former.opened_on) if former else (1, now)
     return Breaker(code, opened_on, now + PROBE_EVERY, openings, credential_version(profile.record))
+
+
+def opened_by(profile: StoredProfile, now: datetime, code: str, *, probing: bool = False) -> Breaker | None:
+    """The breaker that this failure opens; None where one of the same credential stands open already and nobody was sent to
+    probe: of several mailboxes that fail together, the first one opens it."""
+    if breaker_applies(profile) and not at_probe(profile, now) and not probing:
+        return None
+    return profile_breaker(profile, now, code)
 
 
 def after_refusal(schedule: WorkloadSchedule, now: datetime, reason: Ineligible) -> WorkloadSchedule:

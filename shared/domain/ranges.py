@@ -1,0 +1,91 @@
+"""The ranges of configuration fields: their one home. Rules enforce them, the API and the documentation show them.
+
+A range is a named tuple, so that a rule takes it as its two bounds; both are included.
+"""
+
+from collections.abc import Mapping
+from datetime import timedelta
+from typing import NamedTuple
+
+from shared.domain.configuration import Credentials, EmailServerProfile, Mailbox, Owner
+from shared.domain.organisation import OrganisationSettings
+from shared.domain.records import AddressBookRecord, FolderTrackingRule
+
+
+class Numbers(NamedTuple):
+    low: int
+    high: int
+
+
+class Durations(NamedTuple):
+    low: timedelta
+    high: timedelta
+
+
+class Characters(NamedTuple):
+    low: int
+    high: int
+
+
+class Entries(NamedTuple):
+    low: int
+    high: int
+
+
+type Range = Numbers | Durations | Characters | Entries
+
+NAME = Characters(1, 100)
+ADDRESS = Characters(3, 100)
+"""mailbox.emailaddress and queue.emailaddress have 100 characters in the model."""
+PORT = Numbers(1, 65535)
+POLLING_INTERVAL = Durations(timedelta(), timedelta(minutes=1440))
+"""minpollingintervalinminutes."""
+TIMEOUT = Durations(timedelta(seconds=1), timedelta(seconds=100))
+"""timeoutmailboxconnectionafteramount; its zero would mean that no call ever succeeds."""
+CONNECTIONS = Numbers(1, 300)
+"""maxconcurrentconnections."""
+PROFILE_USERNAME = Characters(1, 250)
+MAILBOX_USERNAME = Characters(1, 200)
+CLIENT_ID = Characters(1, 100)
+TRACKING_PREFIX = Characters(1, 20)
+TRACKING_DIGITS = Numbers(4, 12)
+MESSAGE_SIZE = Numbers(1, 150 * 1024 * 1024)
+RETENTION = Durations(timedelta(days=1), timedelta(days=3650))
+EXCLUDED = Entries(0, 1000)
+BLOCKED_ATTACHMENTS = Entries(0, 200)
+RECORD_ADDRESSES = Entries(0, 3)
+FOLDER_ID = Characters(1, 1024)
+FOLDER_NAME = Characters(1, 256)
+"""exchangefoldername."""
+RULES_OF_A_MAILBOX = 25
+"""Folder-level tracking rules of one mailbox at most (maxfolderbasedtrackingmappings)."""
+
+RANGES: Mapping[type, Mapping[str, Range]] = {
+    OrganisationSettings: {
+        "exclude": EXCLUDED,
+        "tracking_prefix": TRACKING_PREFIX,
+        "tracking_digits": TRACKING_DIGITS,
+        "largest_message": MESSAGE_SIZE,
+        "largest_attachment": MESSAGE_SIZE,
+        "blocked_attachments": BLOCKED_ATTACHMENTS,
+        "keep_runs": RETENTION,
+        "keep_ledger_details": RETENTION,
+        "keep_alerts": RETENTION,
+        "keep_audit": RETENTION,
+    },
+    EmailServerProfile: {
+        "name": NAME,
+        "incoming_port": PORT,
+        "outgoing_port": PORT,
+        "min_polling_interval": POLLING_INTERVAL,
+        "max_connections": CONNECTIONS,
+        "timeout": TIMEOUT,
+        "owner_address": ADDRESS,
+    },
+    Credentials: {"username": PROFILE_USERNAME, "client_id": CLIENT_ID},
+    Owner: {"name": NAME, "address": ADDRESS},
+    Mailbox: {"name": NAME, "address": ADDRESS},
+    FolderTrackingRule: {"folder_id": FOLDER_ID, "folder_name": FOLDER_NAME},
+    AddressBookRecord: {"name": NAME, "addresses": RECORD_ADDRESSES},
+}
+"""By record and field."""

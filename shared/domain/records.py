@@ -1,0 +1,104 @@
+"""The address book: email-enabled records of any type, and folder-level tracking rules that point at them."""
+
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+
+from shared.domain.ids import MailboxId
+
+
+@dataclass(frozen=True, slots=True)
+class RecordRef:
+    """A record by its type (contact, account, lead, or any other) and its id."""
+
+    type: str
+    id: str
+
+
+@dataclass(frozen=True, slots=True)
+class AddressBookRecord:
+    """A contact, account, lead or other record with email addresses."""
+
+    type: str
+    """Logical name of the table: lower-case letters, digits and underscores."""
+    id: str
+    name: str
+    addresses: tuple[str, ...] = ()
+    """Up to three (emailaddress1 to emailaddress3)."""
+    owner_id: str | None = None
+    """The user who owns the record."""
+    active: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class StoredRecord:
+    record: AddressBookRecord
+    etag: str
+
+
+@dataclass(frozen=True, slots=True)
+class FolderTrackingRule:
+    """mailboxtrackingfolder: mail that lies in this folder is tracked, with this regarding."""
+
+    mailbox_id: MailboxId
+    folder_id: str
+    """exchangefolderid."""
+    folder_name: str
+    regarding: RecordRef | None = None
+    """None: tracked without a regarding."""
+    include_subfolders: bool = False
+    from_now_on: bool = False
+    """A changed regarding applies to mail that arrives from then on; False, as in the model, relinks all of the folder."""
+    active: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class StoredRule:
+    record: FolderTrackingRule
+    etag: str
+
+
+class LoadState(StrEnum):
+    UPLOADED = "uploaded"
+    RUNNING = "running"
+    COMPLETED = "completed"
+    FAILED = "failed"
+
+
+@dataclass(frozen=True, slots=True)
+class BulkLoad:
+    """Records that are loaded from an uploaded file of JSON lines."""
+
+    id: str
+    state: LoadState
+    created_on: datetime
+    size: int = 0
+    """Bytes of the file; known once it is uploaded."""
+    lines: int = 0
+    """Lines read so far."""
+    loaded: int = 0
+    rejected: int = 0
+    offset: int = 0
+    """Bytes of the file that are done: a repetition goes on from here."""
+    held_until: datetime | None = None
+    """Somebody uploads or loads it until then; nobody else does."""
+    attempts: int = 0
+    """Starts in a row that got nowhere."""
+    finished_on: datetime | None = None
+    error: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class StoredLoad:
+    record: BulkLoad
+    etag: str
+
+
+@dataclass(frozen=True, slots=True)
+class RejectedLine:
+    """A line of a bulk load that is no valid record."""
+
+    line: int
+    field: str
+    detail: str
+    remedy: str
