@@ -4,7 +4,9 @@ Knows the ports and nothing of HTTP, storage or mail servers.
 """
 
 from shared.administration.activities import Activities
+from shared.administration.address_book import AddressBookAdministration
 from shared.administration.explanation import Explanations
+from shared.administration.loading import Loads
 from shared.administration.mailboxes import MailboxAdministration
 from shared.administration.operations import Operations
 from shared.administration.profiles import ProfileAdministration
@@ -22,6 +24,8 @@ class Administration:
         self.profiles = ProfileAdministration(stores, clock, rules)
         self.users = UserAdministration(stores, clock)
         self.mailboxes = MailboxAdministration(stores, clock)
+        self.address_book = AddressBookAdministration(stores, clock)
+        self.loads = Loads(stores, clock)
         self.activities = Activities(stores)
         self.operations = Operations(stores)
         self.explanations = Explanations(stores, clock)

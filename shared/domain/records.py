@@ -73,7 +73,7 @@ class BulkLoad:
     state: LoadState
     created_on: datetime
     size: int = 0
-    """Bytes of the file; known once it is uploaded."""
+    """Bytes of the file."""
     lines: int = 0
     """Lines read so far."""
     loaded: int = 0
