@@ -81,6 +81,8 @@ _ERRORS: Mapping[str, str] = {
     "malformed_message": "A queue message was not one of Sidesync's.",
     "poison_message": "A queue message failed repeatedly.",
     "item_quarantined": "A message is in quarantine.",
+    "test_succeeded": "The test succeeded.",
+    "no_connector": "There is no connector for this yet.",
     "unexpected": "Something failed that Sidesync does not know; the log has the details.",
 }
 
