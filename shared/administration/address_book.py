@@ -69,14 +69,14 @@ class AddressBookAdministration:
         edit: Callable[[AddressBookRecord], AddressBookRecord],
         caller: Caller,
         etag: str | None = None,
-    ) -> Put[StoredRecord]:
-        """Raises RecordNotFound, InvalidRecord, Changed."""
+    ) -> StoredRecord:
+        """The same again changes nothing. Raises RecordNotFound, InvalidRecord, Changed."""
         trail = self._trail(caller, record_type, record_id)
 
-        def attempt() -> Put[StoredRecord]:
+        def attempt() -> StoredRecord:
             stored = self.get(record_type, record_id)
             edited = replace(edit(stored.record), type=record_type, id=record_id)
-            return self._write(stored, valid_record(edited), trail, etag)
+            return self._write(stored, valid_record(edited), trail, etag).stored
 
         return persistently(attempt, etag)
 
