@@ -9,12 +9,9 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from functions.api.problems import problem
 from shared.administration.loading import LARGEST_FILE
-from shared.administration.loading import LARGEST_FILE
 
 LONGEST_BODY = 256 * 1024
 """Bytes; a configuration record is a hundredth of that."""
-UPLOADS = {("POST", "/api/loads"): LARGEST_FILE}
-"""Requests whose body is a file."""
 LONGER_BODIES = {"/api/loads": LARGEST_FILE}
 """Paths that take files; they go through as they come."""
 
@@ -36,7 +33,6 @@ class Guard:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        longest = UPLOADS.get((scope["method"], scope["path"]), LONGEST_BODY)
         started = False
         received = 0
         longest = LONGER_BODIES.get(scope["path"], LONGEST_BODY)
