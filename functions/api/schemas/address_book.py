@@ -2,13 +2,17 @@
 
 from collections.abc import Sequence
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, JsonValue
 
 from functions.api.derived import Given, Shown, accepts, shows
 from shared.domain.configuration import AddressMatch
 from shared.domain.records import AddressBookRecord, BulkLoad, RejectedLine
 
-_EXAMPLE = {"name": "Kim Abercrombie", "addresses": ["kim@fabrikam.com", "k.abercrombie@example.com"], "owner_id": "anna"}
+_EXAMPLE: dict[str, JsonValue] = {
+    "name": "Kim Abercrombie",
+    "addresses": ["kim@fabrikam.com", "k.abercrombie@example.com"],
+    "owner_id": "anna",
+}
 
 
 @accepts(AddressBookRecord, without=("type", "id"))
