@@ -15,6 +15,7 @@ LONGEST_LINE = 16 * 1024
 """Bytes; a valid record with every character escaped is a third of it."""
 
 BYTE_ORDER_MARK = b"\xef\xbb\xbf"
+"""Before a file; files that were put together have it before other lines too."""
 
 _FIELDS = ("type", "id", "name", "addresses", "owner_id", "active")
 _LONGEST_NAME_SHOWN = 50
@@ -40,20 +41,19 @@ def lines_of(chunks: Iterable[bytes], offset: int) -> Iterator[Line]:
     for chunk in chunks:
         *whole, waiting = (waiting + chunk).split(b"\n")
         for text in whole:
-            start = offset
             offset += cut_off + len(text) + 1
-            yield Line(_readable(text, start, cut_off), offset)
+            yield Line(_readable(text, cut_off), offset)
             cut_off = 0
         if len(waiting) > LONGEST_LINE:
             cut_off, waiting = cut_off + len(waiting), b""
     if waiting or cut_off:
-        yield Line(_readable(waiting, offset, cut_off), offset + cut_off + len(waiting))
+        yield Line(_readable(waiting, cut_off), offset + cut_off + len(waiting))
 
 
-def _readable(text: bytes, start: int, cut_off: int) -> bytes | None:
+def _readable(text: bytes, cut_off: int) -> bytes | None:
     if cut_off or len(text) > LONGEST_LINE:
         return None
-    return (text.removeprefix(BYTE_ORDER_MARK) if start == 0 else text).strip(b" \t\r")
+    return text.removeprefix(BYTE_ORDER_MARK).strip(b" \t\r")
 
 
 def record_of(line: Line) -> AddressBookRecord:

@@ -181,6 +181,7 @@ def test_a_line_that_is_no_record_is_left_out_and_listed(desk: Desk, field: str,
     "file",
     [
         b"\xef\xbb\xbf" + a_file(contact(1), contact(2)),
+        a_file(contact(1), b"\xef\xbb\xbf", contact(2)),
         a_file(contact(1), contact(2)).replace(b"\n", b"\r\n"),
         a_file(contact(1), contact(2)).rstrip(b"\n"),
         a_file(b"\n", contact(1), b"\r\n", b"  \n", contact(2), b"\n\n"),
