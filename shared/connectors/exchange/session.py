@@ -275,7 +275,8 @@ class Pools:
 def _identity(endpoint: str, sign_in: SignIn, protocol: AuthenticationProtocol) -> tuple[_Identity, str]:
     """Who signs in where, and with which version of the secret."""
     who = sign_in.credentials
-    name, version = (who.secret.name, who.secret.version) if who.secret and not sign_in.managed else ("", "")
+    proof = None if sign_in.managed else who.certificate or who.secret
+    name, version = (proof.name, proof.version) if proof else ("", "")
     identity = (endpoint, protocol, sign_in.managed, who.username, who.client_id, who.tenant_id, who.authority, name)
     return (*identity, sign_in.profile_wide), version
 
