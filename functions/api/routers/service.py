@@ -2,7 +2,7 @@
 
 from fastapi import APIRouter
 
-from functions.api.schemas import Health
+from functions.api.schemas.operations import Health
 
 
 def service() -> APIRouter:
