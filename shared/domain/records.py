@@ -54,6 +54,8 @@ class FolderTrackingRule:
     """True: mail in folders below is tracked as well; the model knows no such rule."""
     from_now_on: bool = False
     """A changed regarding applies to mail that arrives from then on; False, as in the model, relinks all of the folder."""
+    for_queue: bool = False
+    """The mailbox may be a queue's; False allows users' only, as the model does."""
     active: bool = True
     """An inactive rule tracks nothing; what it tracked stays."""
 

@@ -1,0 +1,46 @@
+"""Where a stored secret goes: never to another host than it was given for."""
+
+from shared.administration.locations import host_of
+from shared.administration.writing import NewSecrets
+from shared.domain.configuration import Credentials, EmailServerProfile
+from shared.domain.errors import InvalidRecord
+
+_AUTODISCOVER = "autodiscover"
+"""Stands for the servers that autodiscover finds."""
+
+
+def check_secrets_stay_home(present: EmailServerProfile, profile: EmailServerProfile, secrets: NewSecrets) -> None:
+    """Raises InvalidRecord where a secret that is kept would be sent to hosts that it was not given for."""
+    _check("credentials", present.credentials, _of_incoming(present), _of_incoming(profile), secrets)
+    _check("outgoing_credentials", present.outgoing_credentials, _of_outgoing(present), _of_outgoing(profile), secrets)
+
+
+def _check(path: str, present: Credentials, before: set[str], after: set[str], secrets: NewSecrets) -> None:
+    stored = {f"{path}/secret": present.secret, f"{path}/certificate": present.certificate}
+    for pointer, reference in stored.items():
+        if reference is not None and pointer not in secrets and not after <= before:
+            raise InvalidRecord(
+                pointer,
+                "the server or the token authority is another host than the stored secret was given for",
+                "Give the secret again, or null to remove it.",
+            )
+
+
+def _of_incoming(profile: EmailServerProfile) -> set[str]:
+    """They serve outgoing mail too where that has no credentials of its own."""
+    hosts = {_server(profile, profile.incoming_location), _authority(profile.credentials)}
+    if not profile.use_same_settings_for_outgoing and profile.outgoing_credential_source is None:
+        hosts.add(_server(profile, profile.outgoing_location))
+    return hosts
+
+
+def _of_outgoing(profile: EmailServerProfile) -> set[str]:
+    return {_server(profile, profile.outgoing_location), _authority(profile.outgoing_credentials)}
+
+
+def _server(profile: EmailServerProfile, location: str | None) -> str:
+    return _AUTODISCOVER if location is None and profile.use_autodiscover else host_of(location or "")
+
+
+def _authority(credentials: Credentials) -> str:
+    return f"authority:{host_of(credentials.authority or '')}"
