@@ -7,6 +7,7 @@ are kept with their number and the reason.
 """
 
 import io
+import logging
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
@@ -19,7 +20,7 @@ from shared.administration.failures import RecordNotFound
 from shared.administration.json_lines import Line, lines_of, record_of
 from shared.domain.audit import Caller, ChangeAction
 from shared.domain.choices import AlertLevel
-from shared.domain.errors import Changed, InvalidRecord
+from shared.domain.errors import Changed, InvalidRecord, TransientError
 from shared.domain.operations import Alert
 from shared.domain.records import AddressBookRecord, BulkLoad, LoadState, RejectedLine, StoredLoad
 from shared.messages import LoadRecords, Queue
@@ -32,6 +33,8 @@ REJECTED_AT_ONCE = 99
 """Rejected lines that one commit takes."""
 
 _CHUNK = 1024 * 1024
+
+log = logging.getLogger(__name__)
 
 FINISHED = (LoadState.COMPLETED, LoadState.FAILED)
 
@@ -53,6 +56,13 @@ class LoadBudget:
     """How long one part, or the upload, may take before another worker may go on."""
     margin: timedelta = timedelta(minutes=2)
     """A part is not begun with less time than this left to hold the load."""
+
+
+@dataclass(frozen=True, slots=True)
+class _File:
+    """What the audit says of a load."""
+
+    size: int
 
 
 class Loads:
@@ -87,37 +97,40 @@ class Loads:
         load = self._new_load(_checked_size(file))
         self._send(load.id, delay=self._budget.hold)
         created = self._stores.bulk_loads.create(load)
-        self._auditing.trail(caller, f"load:{load.id}").note(ChangeAction.CREATED, None, load)
+        self._auditing.trail(caller, f"load:{load.id}").note(ChangeAction.CREATED, None, _File(load.size))
         self._stores.blobs.write(blob_of(load), iter(lambda: file.read(_CHUNK), b""))
         uploaded = self._stores.bulk_loads.commit(replace(load, held_until=None), created.etag, ())
         self._send(load.id)
         return uploaded
 
     def run(self, message: LoadRecords) -> None:
-        """Goes on with a load where it stands. A message for one that is finished, or was never begun, does nothing."""
-        stored = self._stores.bulk_loads.get(message.load_id)
+        """Goes on with a load where it stands. A message for one that is finished, or was never begun, does nothing.
+
+        Where the store is busy, or another worker came in between, a later message goes on: no load waits for ever because
+        its message came too often.
+        """
+        try:
+            self._run(message.load_id)
+        except (Changed, TransientError) as error:
+            log.warning("load_interrupted", extra={"load_id": message.load_id, "code": error.code})
+            self._send(message.load_id, delay=self._budget.hold)
+
+    def _run(self, load_id: str) -> None:
+        stored = self._stores.bulk_loads.get(load_id)
         if stored is None:
             return
         if stored.record.state in FINISHED:
             self._stores.blobs.delete(blob_of(stored.record))
         elif (held_until := stored.record.held_until) is not None and self._clock() < held_until:
-            self._send(message.load_id, delay=held_until - self._clock())
+            self._send(load_id, delay=held_until - self._clock())
+        elif stored.record.attempts >= self._budget.attempts:
+            self._give_up(stored, f"it stopped {stored.record.attempts} times after byte {stored.record.offset}")
         else:
-            self._take_over(stored)
+            self._go_on(stored)
 
     def _new_load(self, size: int) -> BulkLoad:
         now = self._clock()
         return BulkLoad(str(uuid4()), LoadState.UPLOADED, now, size, held_until=now + self._budget.hold)
-
-    def _take_over(self, stored: StoredLoad) -> None:
-        """Whoever takes the load over at the same time does the work; should it be nobody, a later message does."""
-        try:
-            if stored.record.attempts >= self._budget.attempts:
-                self._give_up(stored, f"it stopped {stored.record.attempts} times after byte {stored.record.offset}")
-            else:
-                self._go_on(stored)
-        except Changed:
-            self._send(stored.record.id, delay=self._budget.hold)
 
     def _go_on(self, stored: StoredLoad) -> None:
         now = self._clock()

@@ -11,7 +11,7 @@ import pytest
 from shared.administration.failures import RecordNotFound
 from shared.administration.json_lines import LONGEST_LINE, Line, lines_of
 from shared.administration.loading import LARGEST_FILE, LoadBudget, Loads
-from shared.domain.audit import Caller
+from shared.domain.audit import Caller, FieldChange
 from shared.domain.errors import Busy, InvalidRecord, TransientError
 from shared.domain.records import BulkLoad, LoadState, RejectedLine
 from shared.messages import LoadRecords, Queue, parse
@@ -243,6 +243,7 @@ def test_one_audit_entry_tells_who_loaded(desk: Desk) -> None:
     load = desk.load(*[contact(number) for number in range(20)])
     [entry] = desk.stores.audit.list(f"load:{load.id}").items
     assert (entry.caller, desk.stores.audit.list().items) == (ANNA.name, [entry])
+    assert entry.changes == (FieldChange("size", "null", str(load.size)),)
 
 
 def test_a_file_that_is_too_large_is_refused_before_anything_is_written(desk: Desk) -> None:
@@ -270,6 +271,20 @@ def test_the_newest_load_is_listed_first(desk: Desk) -> None:
 
 
 # ---- crash and repetition
+
+
+def test_a_load_survives_that_the_store_fails_however_often_its_message_comes(desk: Desk) -> None:
+    failures = iter(range(20))
+
+    def fail(name: str) -> None:
+        if name == "bulk_loads.get" and next(failures, None) is not None:
+            raise Busy("the store is down")
+
+    desk.world.watch = fail
+    load_id = desk.start(FILE)
+    desk.until_the_queue_is_empty()
+    assert desk.record(load_id).state is LoadState.COMPLETED
+
 
 FILE = a_file(
     *[contact(number, name="Early") for number in range(4)],
