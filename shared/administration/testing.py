@@ -128,6 +128,8 @@ class Testing:
 
     def visit(self, message: VisitMailboxes) -> None:
         """Does the message's task to the mailboxes of one page that are on the profile; the next page is the next message."""
+        if message.task is ProfileTask.RELEASE and message.continuation is None:
+            self._stores.profiles.set_breaker(message.profile_id, None)
         page = self._stores.mailboxes.list(message.continuation, MAILBOXES_AT_ONCE)
         mailboxes = [mailbox for mailbox in page.items if mailbox.record.profile_id == message.profile_id]
         match message.task:
@@ -149,7 +151,10 @@ class Testing:
             self._stores.queues.send_many(Queue.TEST_MAILBOX, texts)
 
     def _release(self, mailboxes: list[StoredMailbox]) -> None:
+        """What failed, or was found out, before says nothing about a connection that has changed."""
         for mailbox in mailboxes:
+            if mailbox.discovered is not None:
+                self._stores.mailboxes.set_discovered(mailbox.record.id, None)
             for workload in Workload:
                 present = mailbox.schedule.get(workload)
                 after = due_now(present, self._clock())

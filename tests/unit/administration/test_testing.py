@@ -310,9 +310,13 @@ def test_mailboxes_of_a_profile_whose_connection_changed_are_due_with_nothing_he
     laboratory: Laboratory,
 ) -> None:
     off = WorkloadSchedule(due=MONDAY + HOUR, failures=3, breaker=Breaker("access_denied", MONDAY, MONDAY + HOUR))
+    laboratory.stores.profiles.set_breaker(ProfileId("contoso"), Breaker("authentication_failed", MONDAY, MONDAY + HOUR))
     for name in ("anna", "ben"):
         laboratory.stores.mailboxes.reschedule(a_mailbox(name).id, Workload.INCOMING, off)
+        laboratory.stores.mailboxes.set_discovered(a_mailbox(name).id, FOUND)
     assert visited(laboratory, ProfileTask.RELEASE) == 1
+    assert laboratory.breaker() is None
+    assert laboratory.mailbox().discovered is None
     for name in ("anna", "ben"):
         after = laboratory.mailbox(name).schedule[Workload.INCOMING]
         assert (after.due, after.breaker, after.failures) == (MONDAY, None, 0)
