@@ -159,6 +159,11 @@ def storable_alert(alert: Alert) -> Alert:
     return replace(alert, cause=cut(alert.cause, TEXT_UNITS), remedy=cut(alert.remedy, TEXT_UNITS), parameters=parameters)
 
 
+def acknowledging(name: str) -> str:
+    """Who saw an alert."""
+    return cut(name, LISTED_UNITS)
+
+
 def storable_entry_of_audit(entry: AuditEntry) -> AuditEntry:
     """Old and new values are shortened until they fit in one column together."""
     longest = LISTED_UNITS

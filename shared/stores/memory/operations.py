@@ -13,6 +13,7 @@ from shared.stores.alerts import raised_over
 from shared.stores.codec import Plain, codec_of
 from shared.stores.entities import alert_row, audit_partition, inverted_time
 from shared.stores.limits import (
+    acknowledging,
     audited_record,
     checked_id,
     storable_alert,
@@ -63,7 +64,7 @@ class MemoryAlerts:
         with self._lock:
             for key, alert in self._rows.items():
                 if alert.id == alert_id:
-                    self._rows[key] = replace(alert, acknowledged_by=by, acknowledged_on=at)
+                    self._rows[key] = replace(alert, acknowledged_by=acknowledging(by), acknowledged_on=at)
                     return self._rows[key]
         return None
 

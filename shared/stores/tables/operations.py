@@ -1,19 +1,17 @@
 """What operators look at: quarantined items, alerts, runs."""
 
-from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import datetime
 
-from shared.domain.errors import AlreadyExists, Busy, Changed
 from shared.domain.ids import MailboxId
 from shared.domain.operations import Alert, QuarantinedItem, Run
 from shared.ports import Slice
-from shared.stores.entities import alert_row, quarantine_listed_row, quarantine_row, run_row
-from shared.stores.limits import checked_id, storable_alert, storable_quarantined, storable_run
-from shared.stores.tables.gateway import Operation, Query, Verb, operation, rows_of
+from shared.stores.alerts import raised_over
+from shared.stores.entities import alert_id_key, alert_row, quarantine_listed_row, quarantine_row, run_row
+from shared.stores.limits import acknowledging, checked_id, storable_alert, storable_quarantined, storable_run
+from shared.stores.tables.gateway import Entity, Query, Verb, operation, rows_of
+from shared.stores.tables.repeating import until_unchanged
 from shared.stores.tables.table import Table, columns_of, record_of, slice_as
-
-_ATTEMPTS = 5
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,7 +29,7 @@ class TableQuarantine:
 
     def put(self, item: QuarantinedItem) -> None:
         checked_id(item.mailbox_id)
-        _until_unchanged(lambda: self._put(storable_quarantined(item)))
+        until_unchanged(lambda: self._put(storable_quarantined(item)))
 
     def list(self, mailbox_id: MailboxId, continuation: str | None = None, limit: int = 50) -> Slice[QuarantinedItem]:
         found = self._table.slice(rows_of(mailbox_id, "time:", "time;"), continuation, limit)
@@ -51,29 +49,56 @@ class TableQuarantine:
         self._table.transact(writes)
 
 
+@dataclass(frozen=True, slots=True)
+class _Means:
+    """Which row an alert's id means."""
+
+    about: str
+    row: str
+
+
 class TableAlerts:
-    def __init__(self, table: Table) -> None:
+    """The id of an alert does not tell what it is about, so a row in another table does: written once, before the alert."""
+
+    def __init__(self, table: Table, ids: Table) -> None:
         self._table = table
+        self._ids = ids
 
     def put(self, alert: Alert) -> None:
         checked_id(alert.about, "about")
         checked_id(alert.code, "code")
-        _until_unchanged(lambda: self._table.write(self._put(storable_alert(alert))))
+        until_unchanged(lambda: self._put(storable_alert(alert)))
 
     def list(self, about: str | None = None, continuation: str | None = None, limit: int = 50) -> Slice[Alert]:
         query = Query() if about is None else rows_of(about)
         return slice_as(self._table.slice(query, continuation, limit), lambda row: record_of(Alert, row))
 
-    def _put(self, alert: Alert) -> Operation:
-        """The time it was raised first stays that of the row which is there."""
+    def acknowledge(self, alert_id: str, by: str, at: datetime) -> Alert | None:
+        found = self._ids.get(*alert_id_key(alert_id))
+        if found is None:
+            return None
+        means = record_of(_Means, found)
+        return until_unchanged(lambda: self._acknowledge(means, by, at))
+
+    def _put(self, alert: Alert) -> None:
         row = alert_row(alert)
         found = self._table.get(alert.about, row)
         if found is None:
-            raised = replace(alert, first_raised_on=alert.first_raised_on or alert.raised_on)
-            return operation(Verb.INSERT, alert.about, row, columns_of(raised))
-        first = record_of(Alert, found).first_raised_on
-        raised = replace(alert, first_raised_on=first or alert.first_raised_on or alert.raised_on)
-        return operation(Verb.REPLACE, alert.about, row, columns_of(raised), found.etag)
+            self._ids.write(operation(Verb.UPSERT, *alert_id_key(alert.id), columns_of(_Means(alert.about, row))))
+            self._table.write(operation(Verb.INSERT, alert.about, row, columns_of(raised_over(alert, None))))
+        else:
+            self._replace(found, raised_over(alert, record_of(Alert, found)))
+
+    def _acknowledge(self, means: _Means, by: str, at: datetime) -> Alert | None:
+        found = self._table.get(means.about, means.row)
+        if found is None:
+            return None
+        acknowledged = replace(record_of(Alert, found), acknowledged_by=acknowledging(by), acknowledged_on=at)
+        self._replace(found, acknowledged)
+        return acknowledged
+
+    def _replace(self, found: Entity, alert: Alert) -> None:
+        self._table.write(operation(Verb.REPLACE, found.partition, found.row, columns_of(alert), found.etag))
 
 
 class TableRuns:
@@ -87,14 +112,3 @@ class TableRuns:
     def list(self, mailbox_id: MailboxId, continuation: str | None = None, limit: int = 50) -> Slice[Run]:
         found = self._table.slice(rows_of(mailbox_id), continuation, limit)
         return slice_as(found, lambda row: record_of(Run, row))
-
-
-def _until_unchanged(put: Callable[[], object]) -> None:
-    """Reads and writes again while others write the same row. Raises Busy."""
-    for _ in range(_ATTEMPTS):
-        try:
-            put()
-        except (AlreadyExists, Changed):
-            continue
-        return
-    raise Busy("the row is written by others again and again")
