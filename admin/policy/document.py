@@ -9,7 +9,7 @@
 Every section may be left out, and so may every field: what the file does not name, it does not touch.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Hashable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -23,6 +23,17 @@ from admin.policy.kinds import DEFAULT_PROFILE, IDENTIFIED, Key, Kind
 _SECTIONS = {kind.section: kind for kind in (Kind.SETTINGS, *IDENTIFIED)}
 OF_ITS_OWNER = ("name", "address")
 """Fields of a mailbox that its user or queue gives it."""
+
+
+class _Loader(yaml.SafeLoader):
+    """YAML where a name that stands twice in a mapping is an error; PyYAML would keep the last one in silence."""
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Hashable, Json]:
+        names = [name.value for name, _ in node.value if isinstance(name, yaml.ScalarNode) and name.value != "<<"]
+        twice = next((name for place, name in enumerate(names) if name in names[:place]), None)
+        if twice is not None:
+            raise yaml.constructor.ConstructorError(None, None, f"{twice} stands there twice", node.start_mark)
+        return super().construct_mapping(node, deep)
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +56,7 @@ class Policy:
 def read(path: Path) -> Policy:
     """Raises WrongUsage, naming the place."""
     try:
-        content = yaml.safe_load(path.read_bytes())
+        content = yaml.load(path.read_bytes(), _Loader)  # noqa: S506 - a SafeLoader
     except OSError as error:
         raise WrongUsage(f"{path}: {error.strerror}", "Name a file that can be read.") from error
     except (yaml.YAMLError, ValueError, RecursionError) as error:
@@ -55,7 +66,7 @@ def read(path: Path) -> Policy:
 
 def policy_of(content: Json) -> Policy:
     """Raises WrongUsage, naming the place."""
-    sections = _mapping("the file", content or {})
+    sections = _mapping("the file", content)
     for name in sections:
         if name not in _SECTIONS:
             raise WrongUsage(f"{name}: there is no such section", f"The sections are {', '.join(_SECTIONS)}.")
@@ -81,7 +92,7 @@ class _Reading:
     def records(self) -> Iterator[Wanted]:
         for kind in IDENTIFIED:
             yield from self._identified(kind)
-        settings = _mapping("settings", self._sections.get("settings") or {})
+        settings = _mapping("settings", self._sections.get("settings"))
         first = {name: value for name, value in settings.items() if name != DEFAULT_PROFILE}
         if first:
             yield Wanted(Key(Kind.SETTINGS), first)
@@ -92,10 +103,10 @@ class _Reading:
         if kind.section not in self._sections:
             return
         self.complete.add((kind, None))
-        for id_, given in _mapping(kind.section, self._sections[kind.section] or {}).items():
+        for id_, given in _mapping(kind.section, self._sections[kind.section]).items():
             key = Key(kind, str(id_))
             where = f"{kind.section}/{id_}"
-            fields = dict(_mapping(where, given or {}))
+            fields = dict(_mapping(where, given))
             if kind.owns_mailbox:
                 mailbox = fields.pop(Kind.MAILBOX.section, None)
                 yield Wanted(key, fields)
@@ -106,7 +117,7 @@ class _Reading:
                 yield from self._rules(where, key, rules)
 
     def _mailbox(self, where: str, key: Key, given: Json) -> Iterator[Wanted]:
-        fields = dict(_mapping(where, given or {}))
+        fields = dict(_mapping(where, given))
         rules = fields.pop(Kind.RULE.section, None)
         for name in OF_ITS_OWNER:
             if name in fields:
@@ -131,6 +142,8 @@ class _Reading:
 
 
 def _mapping(where: str, value: Json) -> Mapping[str, Json]:
+    """Nothing after a colon counts as an empty one."""
+    value = {} if value is None else value
     if not isinstance(value, dict):
         raise WrongUsage(f"{where} is no mapping", "Write fields as `name: value`, one per line.")
     return {str(name): plain_json(each) for name, each in value.items()}
