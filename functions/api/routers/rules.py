@@ -28,11 +28,11 @@ def rules(administration: Administration) -> APIRouter:
     def list_rules(mailbox_id: MailboxPath) -> Part[RuleShown]:
         return Part(items=[RuleShown.model_validate(stored.record) for stored in use.list(MailboxId(mailbox_id))])
 
-    @router.get("/{folder_id}", summary="Read the tracking rule of a folder", responses=READS_RECORD)
+    @router.get("/{folder_id:path}", summary="Read the tracking rule of a folder", responses=READS_RECORD)
     def read_rule(mailbox_id: MailboxPath, folder_id: FolderPath, response: Response) -> RuleShown:
         return shown(use.get(MailboxId(mailbox_id), folder_id), response)
 
-    @router.put("/{folder_id}", summary="Create or replace a tracking rule", responses=CHANGES | created(RuleShown))
+    @router.put("/{folder_id:path}", summary="Create or replace a tracking rule", responses=CHANGES | created(RuleShown))
     def put_rule(
         mailbox_id: MailboxPath, folder_id: FolderPath, body: RuleGiven, response: Response, state: StateOrNew, by: By
     ) -> RuleShown:
@@ -42,7 +42,7 @@ def rules(administration: Administration) -> APIRouter:
         response.status_code = HTTPStatus.CREATED if put.created else HTTPStatus.OK
         return shown(put.stored, response)
 
-    @router.patch("/{folder_id}", summary="Change a tracking rule", responses=CHANGES)
+    @router.patch("/{folder_id:path}", summary="Change a tracking rule", responses=CHANGES)
     def patch_rule(
         mailbox_id: MailboxPath, folder_id: FolderPath, body: RulePatch, response: Response, state: State, by: By
     ) -> RuleShown:
@@ -50,7 +50,7 @@ def rules(administration: Administration) -> APIRouter:
         changed = use.change(MailboxId(mailbox_id), folder_id, lambda present: merged(present, body), etag=state, caller=by)
         return shown(changed, response)
 
-    @router.delete("/{folder_id}", summary="Delete a tracking rule", status_code=HTTPStatus.NO_CONTENT, responses=DELETES)
+    @router.delete("/{folder_id:path}", summary="Delete a tracking rule", status_code=HTTPStatus.NO_CONTENT, responses=DELETES)
     def delete_rule(mailbox_id: MailboxPath, folder_id: FolderPath, state: State, by: By) -> None:
         """What is tracked stays tracked and linked; new mail of the folder is no longer tracked by it."""
         use.delete(MailboxId(mailbox_id), folder_id, etag=state, caller=by)
