@@ -1,4 +1,4 @@
-"""The HTTP trigger: one catch-all function, behind it the ASGI application of `functions/api`, imported on the first request.
+"""The HTTP triggers: one catch-all function, behind it the ASGI application of `functions/api`, imported on the first request.
 
 The route prefix stays in the path: the application's own paths start with /api, its OpenAPI document is /api/openapi.json.
 """
@@ -17,6 +17,19 @@ blueprint = func.Blueprint()
 @blueprint.route(route="{*path}", trigger_arg_name="request", auth_level=func.AuthLevel.FUNCTION)
 async def api(request: func.HttpRequest, context: func.Context) -> func.HttpResponse:
     """Every request of the API."""
+    return await _answer(request, context)
+
+
+@blueprint.route(route="docs/{file?}", trigger_arg_name="request", auth_level=func.AuthLevel.ANONYMOUS)
+async def about_the_api(request: func.HttpRequest, context: func.Context) -> func.HttpResponse:
+    """The page of the API, which a browser opens without a key; it asks its reader for one.
+
+    The name matters: the host tries the routes of functions in the order of their names, and `api` would take this one too.
+    """
+    return await _answer(request, context)
+
+
+async def _answer(request: func.HttpRequest, context: func.Context) -> func.HttpResponse:
     middleware = await asyncio.to_thread(_middleware)
     return cast(func.HttpResponse, await middleware.handle_async(_with_whole_path(request), context))
 

@@ -2,7 +2,7 @@
 
 import azure.functions as func
 
-from shared.messages import EnumerateShards, MalformedMessage, SyncMailbox, parse
+from shared.messages import MalformedMessage, Message, parse
 
 
 def text_of(message: func.QueueMessage) -> str:
@@ -10,7 +10,7 @@ def text_of(message: func.QueueMessage) -> str:
     return message.get_body().decode(errors="replace")
 
 
-def read[M: (SyncMailbox, EnumerateShards)](message: func.QueueMessage, kind: type[M]) -> M:
+def read[M: Message](message: func.QueueMessage, kind: type[M]) -> M:
     """Raises MalformedMessage: the function fails, and the host moves the message to the poison queue after five attempts."""
     content = parse(text_of(message))
     if not isinstance(content, kind):

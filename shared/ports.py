@@ -107,7 +107,11 @@ class IncomingEmail(Protocol):
 class OpenMailbox(Protocol):
     """Chooses the connector for a mailbox and opens it. Raises MailboxError, TransientError."""
 
-    def __call__(self, profile: EmailServerProfile, mailbox: Mailbox) -> AbstractContextManager[IncomingEmail]: ...
+    def __call__(
+        self, profile: EmailServerProfile, mailbox: Mailbox, discovered: Discovered | None = None
+    ) -> AbstractContextManager[IncomingEmail]:
+        """`discovered` says where it is, for a profile that uses autodiscover."""
+        ...
 
 
 class Probe(Protocol):

@@ -31,7 +31,11 @@ class StorageAccount:
 class Settings:
     storage: StorageAccount
     secrets_key: str = field(repr=False)
-    """Key of the local secrets store: 32 bytes in URL-safe base64."""
+    """Key of the local secrets store: 32 bytes in URL-safe base64; empty where Key Vault keeps them."""
+    key_vault_url: str | None = None
+    """Where the secrets of mail servers are kept; None is the local encrypted store."""
+    platform_authentication: bool = False
+    """The platform in front of the function app signs callers in, and its header is to be believed."""
     allow_local_servers: bool = False
     """Mail servers on loopback or private addresses and without TLS are allowed: for one machine only."""
     run_budget: timedelta = timedelta(minutes=4)
@@ -42,10 +46,14 @@ class Settings:
 
 def read_settings(environment: Mapping[str, str] = environ) -> Settings:
     """Raises MissingSetting, naming the setting and what to write there."""
+    allow_local_servers = _flag(environment, "SIDESYNC_ALLOW_LOCAL_SERVERS")
+    key_vault_url = _key_vault(environment, allow_local_servers=allow_local_servers)
     return Settings(
         storage=_storage(environment),
-        secrets_key=_required(environment, "SIDESYNC_SECRETS_KEY", "32 random bytes in URL-safe base64; `make run` writes one"),
-        allow_local_servers=_flag(environment, "SIDESYNC_ALLOW_LOCAL_SERVERS"),
+        secrets_key=_secrets_key(environment) if key_vault_url is None else "",
+        key_vault_url=key_vault_url,
+        platform_authentication=_flag(environment, "SIDESYNC_PLATFORM_AUTHENTICATION"),
+        allow_local_servers=allow_local_servers,
         run_budget=timedelta(seconds=_number(environment, "SIDESYNC_RUN_SECONDS", 240, 10, 1500)),
         page_budget=_number(environment, "SIDESYNC_RUN_PAGES", 20, 1, 1000),
     )
@@ -60,6 +68,21 @@ def _storage(environment: Mapping[str, str]) -> StorageAccount:
         "The setting AzureWebJobsStorage is missing: write the connection string of the storage account there"
         " (UseDevelopmentStorage=true for Azurite), or set AzureWebJobsStorage__accountName for a managed identity."
     )
+
+
+def _secrets_key(environment: Mapping[str, str]) -> str:
+    return _required(environment, "SIDESYNC_SECRETS_KEY", "32 random bytes in URL-safe base64; `make run` writes one")
+
+
+def _key_vault(environment: Mapping[str, str], *, allow_local_servers: bool) -> str | None:
+    url = environment.get("SIDESYNC_KEY_VAULT_URL")
+    if not url:
+        return None
+    if not url.startswith("https://") and not (allow_local_servers and url.startswith("http://")):
+        raise MissingSetting(
+            "The setting SIDESYNC_KEY_VAULT_URL is no https:// URL: write the vault's own, such as https://contoso.vault.azure.net."
+        )
+    return url
 
 
 def _required(environment: Mapping[str, str], name: str, what: str) -> str:

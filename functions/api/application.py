@@ -4,19 +4,37 @@ from typing import Any, Protocol
 
 from fastapi import FastAPI
 
+from functions.api.access import Access
 from functions.api.documented import described
 from functions.api.guard import Guard
 from functions.api.problems import answer_with_problems
 from functions.api.routers.activities import activities
+from functions.api.routers.address_book import address_book, loads
 from functions.api.routers.alerts import alerts
-from functions.api.routers.mailboxes import mailboxes
+from functions.api.routers.audit import audit
+from functions.api.routers.findings import findings
+from functions.api.routers.mailboxes import forward_mailboxes, mailbox_actions, mailboxes
+from functions.api.routers.owners import owners
+from functions.api.routers.page import page
 from functions.api.routers.profiles import profiles
+from functions.api.routers.rules import rules
 from functions.api.routers.service import service
-from functions.api.routers.users import users
+from functions.api.routers.settings import settings
+from functions.api.secret_dates import SecretDates
 from shared.administration import Administration
+from shared.domain.choices import OwnerKind
 
 PREFIX = "/api"
 VERSION = "0.1.0"
+
+
+class AccessSettings(Protocol):
+    """What the API needs of the settings of the deployment."""
+
+    @property
+    def platform_authentication(self) -> bool:
+        """The platform authenticates callers (Microsoft Entra ID)."""
+        ...
 
 
 class Sidesync(Protocol):
@@ -24,6 +42,9 @@ class Sidesync(Protocol):
 
     @property
     def administration(self) -> Administration: ...
+
+    @property
+    def settings(self) -> AccessSettings: ...
 
 
 class Api(FastAPI):
@@ -35,7 +56,7 @@ class Api(FastAPI):
         return self.openapi_schema
 
 
-def create_app(sidesync: Sidesync) -> FastAPI:
+def create_app(sidesync: Sidesync) -> Api:
     app = Api(
         title="Sidesync",
         version=VERSION,
@@ -47,15 +68,27 @@ def create_app(sidesync: Sidesync) -> FastAPI:
         generate_unique_id_function=lambda route: route.name,
     )
     answer_with_problems(app)
+    app.add_middleware(Access, platform_authentication=sidesync.settings.platform_authentication)
     app.add_middleware(Guard)
     administration = sidesync.administration
+    set_on = SecretDates(administration.secret_set_on)
     for router in (
-        profiles(administration),
-        users(administration),
-        mailboxes(administration),
+        settings(administration),
+        profiles(administration, set_on),
+        owners(OwnerKind.USER, administration.users),
+        owners(OwnerKind.QUEUE, administration.queues),
+        mailboxes(administration, set_on),
+        mailbox_actions(administration, set_on),
+        forward_mailboxes(administration, set_on),
+        findings(administration),
+        rules(administration),
+        address_book(administration.address_book),
+        loads(administration.loads),
         activities(administration),
         alerts(administration),
+        audit(administration),
         service(),
+        page(),
     ):
         app.include_router(router, prefix=PREFIX)
     return app

@@ -1,24 +1,22 @@
 """Schemas derived from the domain's dataclasses: one definition of each record, and this is how JSON sees it.
 
 A choice is written by name, and read by name or by the model's integer. An instant is RFC 3339, in UTC when shown. A duration
-is seconds; it may be given as ISO 8601 too. A secret is never shown, only whether one is set. Docstrings become descriptions.
+is seconds; it may be given as ISO 8601 too. A secret is never shown, only whether one is set and when. Docstrings become
+descriptions, ranges become limits.
 """
 
 # ruff: noqa: ANN401
 # Annotations that are put together at run time have no narrower type than Any.
 
-import ast
 import inspect
 import re
-import textwrap
 from collections.abc import Callable, Collection, Iterator, Mapping
-from dataclasses import MISSING, Field, fields, is_dataclass
+from dataclasses import is_dataclass
 from datetime import UTC, datetime, timedelta
 from enum import Enum, IntEnum
 from functools import cache
-from itertools import pairwise
 from types import NoneType, UnionType
-from typing import Annotated, Any, NamedTuple, NewType, Union, get_args, get_origin, get_type_hints
+from typing import Annotated, Any, NewType, Union, get_args, get_origin
 
 from pydantic import (
     AfterValidator,
@@ -27,13 +25,20 @@ from pydantic import (
     BeforeValidator,
     ConfigDict,
     PlainSerializer,
+    SecretStr,
     Strict,
+    ValidationInfo,
     WithJsonSchema,
     create_model,
 )
 from pydantic import Field as SchemaField
 
+from functions.api.record_fields import RecordField, record_fields
 from shared.domain.configuration import SecretRef
+from shared.domain.ranges import Characters, Durations, Entries, Numbers, Range
+
+type SecretSetOn = Callable[[SecretRef], datetime | None]
+"""When a secret was set: what `shows` asks for each that a record names."""
 
 _DATE = re.compile(r"\d{4}-\d\d-\d\d")
 
@@ -77,20 +82,13 @@ class Given(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True, ser_json_timedelta="float")
 
-    def given(self) -> dict[str, Any]:
-        """What the client wrote, by field; what it left out is missing here."""
-        return {name: getattr(self, name) for name in self.model_fields_set}
-
-    def every(self) -> dict[str, Any]:
-        """All fields, those left out with their defaults."""
-        return {name: getattr(self, name) for name in type(self).model_fields}
-
 
 def shows[M: Shown](record: type, *, without: Collection[str] = ()) -> Callable[[type[M]], type[M]]:
     """Class decorator: the schema shows the fields of `record` beside its own."""
 
     def derive(model: type[M]) -> type[M]:
-        chosen = dict(_shown_field(each) for each in _record_fields(record) if each.name not in without)
+        fields = (each for each in record_fields(record) if each.name not in without)
+        chosen = dict(definition for each in fields for definition in _shown_field(each))
         return _derived(model, chosen)
 
     return derive
@@ -99,24 +97,17 @@ def shows[M: Shown](record: type, *, without: Collection[str] = ()) -> Callable[
 def accepts[M: Given](
     record: type, *, only: Collection[str] | None = None, without: Collection[str] = (), partial: bool = False
 ) -> Callable[[type[M]], type[M]]:
-    """Class decorator: the schema accepts fields of `record` beside its own; with `partial` each may be left out."""
+    """Class decorator: the schema accepts fields of `record` beside its own; with `partial` each may be left out or null."""
 
     def derive(model: type[M]) -> type[M]:
         chosen = {
             each.name: _accepted_field(each, partial=partial)
-            for each in _record_fields(record)
+            for each in record_fields(record)
             if each.name not in without and (only is None or each.name in only)
         }
         return _derived(model, chosen)
 
     return derive
-
-
-class _RecordField(NamedTuple):
-    name: str
-    kind: Any
-    description: str | None
-    field: Field[Any]
 
 
 def _derived[M: BaseModel](model: type[M], chosen: Mapping[str, Any]) -> type[M]:
@@ -125,32 +116,52 @@ def _derived[M: BaseModel](model: type[M], chosen: Mapping[str, Any]) -> type[M]
     return create_model(model.__name__, __base__=model, __module__=model.__module__, __doc__=model.__doc__, **added)
 
 
-def _record_fields(record: type) -> Iterator[_RecordField]:
-    hints = get_type_hints(record)
-    descriptions = _attribute_docstrings(record)
-    for field in fields(record):
-        yield _RecordField(field.name, hints[field.name], descriptions.get(field.name), field)
+def _shown_field(each: RecordField) -> Iterator[tuple[str, Any]]:
+    if not each.is_secret:
+        yield each.name, (_shown(each.kind), SchemaField(description=each.description))
+        return
+    is_set = Annotated[bool, BeforeValidator(lambda ref: ref is not None)]
+    set_on = Annotated[datetime | None, BeforeValidator(_set_on)]
+    yield f"{each.name}_is_set", (is_set, SchemaField(validation_alias=each.name, description="Whether one is stored."))
+    yield f"{each.name}_set_on", (set_on, SchemaField(validation_alias=each.name, description="When it was set."))
 
 
-def _shown_field(each: _RecordField) -> tuple[str, Any]:
-    if each.kind in (SecretRef, SecretRef | None):
-        is_set = Annotated[bool, BeforeValidator(lambda ref: ref is not None)]
-        return f"{each.name}_is_set", (
-            is_set,
-            SchemaField(validation_alias=each.name, description="Whether a secret is stored."),
-        )
-    return each.name, (_shown(each.kind), SchemaField(description=_described(each)))
+def _set_on(ref: SecretRef | None, info: ValidationInfo) -> datetime | None:
+    ask: SecretSetOn | None = (info.context or {}).get("set_on")
+    return None if ref is None or ask is None else ask(ref)
 
 
-def _accepted_field(each: _RecordField, *, partial: bool) -> tuple[Any, Any]:
-    default: Any = None if partial else _default(each.field)
-    return _accepted(each.kind), SchemaField(default=default, description=_described(each))
+def _accepted_field(each: RecordField, *, partial: bool) -> tuple[Any, Any]:
+    if each.is_secret:
+        return SecretStr | None, SchemaField(default=None, description=_WRITE_ONLY, json_schema_extra={"writeOnly": True})
+    limits = _limits(each.limits)
+    default = None if partial else ... if each.is_required else each.default
+    kind = _accepted(each.kind)
+    if each.nested:
+        kind = _accepted_model(each.nested, partial=partial)
+        default = default and kind()
+    nullable = partial or each.is_optional
+    return kind | None if nullable else kind, SchemaField(
+        default=default, description=each.description, json_schema_extra=limits
+    )
 
 
-def _default(field: Field[Any]) -> Any:
-    if field.default is not MISSING:
-        return field.default
-    return ... if field.default_factory is MISSING else field.default_factory()
+_WRITE_ONLY = "Never shown. Null removes the stored one, leaving it out keeps it."
+
+
+def _limits(limits: Range | None) -> dict[str, Any] | None:
+    """Keywords of JSON Schema; each looks only at values of its own type, so that null and other spellings stay."""
+    match limits:
+        case None:
+            return None
+        case Numbers(low, high):
+            return {"minimum": low, "maximum": high}
+        case Durations(low, high):
+            return {"minimum": low.total_seconds(), "maximum": high.total_seconds()}
+        case Characters(low, high):
+            return {"minLength": low, "maxLength": high}
+        case Entries(low, high):
+            return {"minItems": low, "maxItems": high}
 
 
 def _shown(kind: Any) -> Any:
@@ -194,6 +205,14 @@ def shown_model(record: type) -> type[Shown]:
     return shows(record)(model)
 
 
+@cache
+def _accepted_model(record: type, *, partial: bool) -> type[Given]:
+    """The schema that accepts a dataclass inside another one."""
+    name = f"{record.__name__}{'Patch' if partial else 'Given'}"
+    model = create_model(name, __base__=Given, __module__=__name__, __doc__=inspect.getdoc(record))
+    return accepts(record, partial=partial)(model)
+
+
 def _choice_shown(choice: type[IntEnum]) -> Any:
     return Annotated[
         choice,
@@ -224,29 +243,3 @@ def _chosen(choice: type[IntEnum], value: object) -> IntEnum:
 
 
 _DURATION = {"anyOf": [{"type": "number"}, {"type": "string", "format": "duration"}], "examples": [60, "PT1M"]}
-
-
-def _described(each: _RecordField) -> str | None:
-    choices = [kind for kind in (each.kind, *get_args(each.kind)) if isinstance(kind, type) and issubclass(kind, IntEnum)]
-    integers = [f"Integers: {', '.join(f'{member.name.lower()} {member.value}' for member in choice)}." for choice in choices]
-    seconds = ["In seconds."] if timedelta in (each.kind, *get_args(each.kind)) else []
-    return " ".join(part for part in (each.description, *integers, *seconds) if part) or None
-
-
-@cache
-def _attribute_docstrings(record: type) -> Mapping[str, str]:
-    """The texts that stand below the fields of a dataclass."""
-    try:
-        definition = ast.parse(textwrap.dedent(inspect.getsource(record))).body[0]
-    except (OSError, TypeError):
-        return {}  # a deployment without sources has schemas without descriptions
-    body = definition.body if isinstance(definition, ast.ClassDef) else []
-    return {
-        above.target.id: inspect.cleandoc(below.value.value)
-        for above, below in pairwise(body)
-        if isinstance(above, ast.AnnAssign)
-        and isinstance(above.target, ast.Name)
-        and isinstance(below, ast.Expr)
-        and isinstance(below.value, ast.Constant)
-        and isinstance(below.value.value, str)
-    }

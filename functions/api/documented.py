@@ -7,50 +7,122 @@ from fastapi import FastAPI
 from fastapi.openapi.utils import get_openapi
 from pydantic import BaseModel
 
+from functions.api.access import OPEN
 from functions.api.problems import MEDIA_TYPE, Problem
 
 type Responses = dict[int | str, dict[str, Any]]
 
-_EXAMPLE = {
-    "type": "urn:sidesync:problem:invalid_record",
-    "title": "Unprocessable Content",
-    "status": 422,
-    "detail": "incoming_location does not use TLS",
-    "code": "invalid_record",
-    "remedy": "Begin it with https://. Mail and credentials never travel unencrypted.",
-    "errors": [
-        {
-            "pointer": "#/incoming_location",
-            "detail": "incoming_location does not use TLS",
-            "remedy": "Begin it with https://. Mail and credentials never travel unencrypted.",
-        }
-    ],
-}
+_USE_TLS = "Begin it with https://. Mail and credentials never travel unencrypted."
 
 
-def _problem(description: str, example: dict[str, Any] | None = None) -> dict[str, Any]:
+def _problem(description: str, **example: object) -> dict[str, Any]:
     content: dict[str, Any] = {"schema": {"$ref": "#/components/schemas/Problem"}}
-    return {"description": description, "content": {MEDIA_TYPE: content | ({"example": example} if example else {})}}
+    if example:
+        named = {"type": f"urn:sidesync:problem:{example['code']}", "errors": [], **example}
+        content["example"] = named
+    return {"description": description, "content": {MEDIA_TYPE: content}}
 
 
 ETAG = {"ETag": {"description": "Names this state of the record; give it back as If-Match.", "schema": {"type": "string"}}}
 
 CALLS: Responses = {401: {"description": "The function key is missing or wrong; the host answers, without a body."}}
+"""Of a path that asks for no caller."""
 
-READS: Responses = CALLS | {
-    404: _problem("There is no such record."),
-    422: _problem("A parameter or field is not valid; `errors` says which, why, and what to do.", _EXAMPLE),
-    503: _problem("The store is busy; repeat after the seconds that Retry-After names."),
+ACCESS: Responses = {
+    401: _problem(
+        "Nobody is named as the caller. Where the function key is missing or wrong the host answers, without a body.",
+        title="Unauthorized",
+        status=401,
+        detail="the platform names no caller",
+        code="unauthenticated",
+        remedy="Sign in with Microsoft Entra ID, and call the function app at its own address.",
+    ),
+    403: _problem(
+        "The caller lacks a role.",
+        title="Forbidden",
+        status=403,
+        detail="the role Sync.Admin is missing",
+        code="forbidden",
+        remedy="Assign the role Sync.Admin to the caller in the app registration of Sidesync.",
+    ),
+}
+
+READS: Responses = ACCESS | {
+    404: _problem(
+        "There is no such record.",
+        title="Not Found",
+        status=404,
+        detail="there is no profile contoso",
+        code="record_not_found",
+        remedy="Check the id; the list of the resource shows the ones that exist.",
+    ),
+    422: _problem(
+        "A parameter or field is not valid; `errors` says which, why, and what to do.",
+        title="Unprocessable Content",
+        status=422,
+        detail="incoming_location does not use TLS",
+        code="invalid_record",
+        remedy=_USE_TLS,
+        errors=[{"pointer": "#/incoming_location", "detail": "incoming_location does not use TLS", "remedy": _USE_TLS}],
+    ),
+    503: _problem(
+        "The store is busy; repeat after the seconds that Retry-After names.",
+        title="Service Unavailable",
+        status=503,
+        detail="the store is busy",
+        code="busy",
+        remedy="Nothing to do: repeat the request.",
+    )
+    | {"headers": {"Retry-After": {"description": "Seconds.", "schema": {"type": "string"}}}},
 }
 
 READS_RECORD: Responses = READS | {200: {"description": "The record.", "headers": ETAG}}
 
-CHANGES: Responses = READS_RECORD | {
-    400: _problem("The body is not JSON."),
-    409: _problem("The state of the record does not allow this."),
-    412: _problem("The record has another ETag by now than If-Match names."),
-    413: _problem("The body is too long."),
+_CONFLICT: Responses = {
+    409: _problem(
+        "The state of the record does not allow this.",
+        title="Conflict",
+        status=409,
+        detail="The mailbox is inactive.",
+        code="not_possible_now",
+        remedy="Activate the mailbox (and its user).",
+    )
 }
+_TOO_LONG: Responses = {
+    400: _problem(
+        "The body is not JSON.",
+        title="Bad Request",
+        status=400,
+        detail="the body is not JSON",
+        code="malformed_json",
+        remedy="Send a JSON object in UTF-8.",
+    ),
+    413: _problem(
+        "The body is too long.",
+        title="Content Too Large",
+        status=413,
+        detail="Entity is too large.",
+        code="content_too_large",
+        remedy="Send one record at a time, without what it does not need.",
+    ),
+}
+_CHANGED: Responses = {
+    412: _problem(
+        "The record has another ETag by now than If-Match names, or exists already.",
+        title="Precondition Failed",
+        status=412,
+        detail="the record was changed since it was read",
+        code="changed",
+        remedy="Read the record again and repeat the change on its present state.",
+    )
+}
+
+CHANGES: Responses = READS_RECORD | _CONFLICT | _TOO_LONG | _CHANGED
+"""Of a change that answers with the record."""
+ACTS: Responses = READS | _CONFLICT
+"""Of an action that has no condition."""
+DELETES: Responses = READS | _CONFLICT | _CHANGED | {204: {"description": "It is gone."}}
+QUEUES: Responses = READS | _CONFLICT | {202: {"description": "The work is queued."}}
 
 
 def created(shown: type[BaseModel]) -> Responses:
@@ -71,10 +143,19 @@ def described(app: FastAPI) -> dict[str, Any]:
         "function_key": {"type": "apiKey", "in": "header", "name": "x-functions-key", "description": "Checked by the host."}
     }
     description["security"] = [{"function_key": []}]
+    _describe_access(description["paths"])
     while unused := components["schemas"].keys() - set(_references(description)):
         for name in unused:
             del components["schemas"][name]
     return description
+
+
+def _describe_access(paths: dict[str, Any]) -> None:
+    """Whatever an operation does, its caller may lack a name or a role."""
+    for path, item in paths.items():
+        for operation in item.values():
+            if path not in OPEN:
+                operation["responses"] = {str(status): each for status, each in ACCESS.items()} | operation["responses"]
 
 
 def _references(node: object) -> Iterator[str]:

@@ -8,9 +8,12 @@ from starlette.datastructures import MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from functions.api.problems import problem
+from shared.administration.loading import LARGEST_FILE
 
 LONGEST_BODY = 256 * 1024
 """Bytes; a configuration record is a hundredth of that."""
+LONGER_BODIES = {"/api/loads": LARGEST_FILE}
+"""Paths that take files; they go through as they come."""
 
 _log = logging.getLogger("sidesync.api")
 
@@ -34,12 +37,13 @@ class Guard:
             scope = {**scope, "method": "GET"}  # the host leaves the body out
         started = False
         received = 0
+        longest = LONGER_BODIES.get(scope["path"], LONGEST_BODY)
 
         async def counted() -> Message:
             nonlocal received
             message = await receive()
             received += len(message.get("body", b""))
-            if received > LONGEST_BODY:
+            if received > longest:
                 raise HTTPException(HTTPStatus.CONTENT_TOO_LARGE)
             return message
 

@@ -7,11 +7,23 @@ from fastapi import Path
 from shared.administration.rules import ID_PATTERN
 
 UUID_PATTERN = r"^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$"
+HASH_PATTERN = r"^[0-9a-f]{32}$"
 
 ProfilePath = Annotated[
     str, Path(description="Id of the profile, chosen by whoever creates it.", pattern=ID_PATTERN, max_length=64)
 ]
-UserPath = Annotated[str, Path(description="Id of the user, chosen by whoever creates it.", pattern=ID_PATTERN, max_length=64)]
-MailboxPath = Annotated[str, Path(description="Id of the mailbox, derived from its owner.", pattern=UUID_PATTERN)]
+OwnerPath = Annotated[
+    str, Path(description="Id of the user or queue, chosen by whoever creates it.", pattern=ID_PATTERN, max_length=64)
+]
+MailboxPath = Annotated[
+    str,
+    Path(
+        description="Id of the mailbox: derived from its owner, or of a forward mailbox chosen by whoever creates it.",
+        pattern=ID_PATTERN,
+        max_length=64,
+    ),
+]
+FolderPath = Annotated[str, Path(description="The server's id of the folder, percent-encoded.", min_length=1, max_length=1024)]
 ActivityPath = Annotated[str, Path(description="Id of the activity.", pattern=UUID_PATTERN)]
+AlertPath = Annotated[str, Path(description="Id of the alert.", pattern=HASH_PATTERN)]
 AttachmentPath = Annotated[int, Path(description="Number of the attachment, counted from 0.", ge=0, le=100_000)]

@@ -96,12 +96,13 @@ async def _on_sync_error(_: Request, error: SyncError) -> JSONResponse:
 
 
 def _field_problem(error: InvalidRecord) -> FieldProblem:
-    pointer = f"query/{error.field}" if error.field in _QUERY else f"#/{error.field}"
+    where = next((place for place, fields in _ELSEWHERE.items() if error.field in fields), "#")
+    pointer = f"{where}/{error.field}"
     return FieldProblem(pointer=pointer, detail=str(error), remedy=error.remedy)
 
 
-_QUERY = ("continuation", "limit", "message_id")
-"""Fields that stand in the query; no record has one of these."""
+_ELSEWHERE = {"query": ("continuation", "limit", "message_id"), "header": ("If-None-Match",), "path": ("folder_id",)}
+"""Fields that stand elsewhere than in the body; no body has one of these."""
 
 
 def _seconds(error: TransientError) -> int:
@@ -156,7 +157,8 @@ def _sentence(message: str) -> str:
 _HTTP_REMEDIES = {
     HTTPStatus.NOT_FOUND: "Check the path; /api/openapi.json lists what there is.",
     HTTPStatus.METHOD_NOT_ALLOWED: "Use a method that the Allow header names.",
-    HTTPStatus.CONTENT_TOO_LARGE: "Send one record at a time, without what it does not need.",
+    HTTPStatus.CONTENT_TOO_LARGE: "Send one record at a time, without what it does not need; divide a file.",
+    HTTPStatus.UNSUPPORTED_MEDIA_TYPE: "Send it with the Content-Type that /api/openapi.json names.",
     HTTPStatus.BAD_REQUEST: "Send a JSON object in UTF-8.",
 }
 

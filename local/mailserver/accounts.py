@@ -21,6 +21,8 @@ class Account:
     """Addresses of mailboxes that it may open as a delegate; "*" is all."""
     enabled: bool = True
     is_application: bool = False
+    certificate: str | None = None
+    """PEM: an application that proves with its private key who it is, instead of with a secret."""
 
     def has_password(self, password: str) -> bool:
         return secrets.compare_digest(self.password.encode(), password.encode())

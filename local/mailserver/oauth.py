@@ -3,10 +3,17 @@
 Knows accounts, knows nothing of mail. Errors carry the codes that Entra ID gives, since clients tell causes apart by them.
 """
 
+import base64
 import json
 import secrets
 import time
+from typing import cast
 from urllib.parse import parse_qs, urlsplit
+
+import jwt
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey
 
 from local.mailserver.accounts import Account, Accounts
 from local.mailserver.faults import FaultKind, Faults
@@ -33,14 +40,14 @@ class TokenEndpoint:
         parts = urlsplit(request.path)
         if parts.path.endswith("/openid-configuration"):
             return _json(200, _configuration(base_url, parts.path.split("/")[1]))
-        reply = self._broken() or self._token(request, parts.path, parts.query)
+        reply = self._broken() or self._token(request, parts.path, parts.query, base_url)
         self._journal.record(Asked("oauth", _OPERATION, None, reply.status, ""))
         return reply
 
-    def _token(self, request: Request, path: str, query: str) -> Reply:
+    def _token(self, request: Request, path: str, query: str, base_url: str) -> Reply:
         if path == IDENTITY_PATH:
             return self._identity_token(request, _form(query))
-        return self._application_token(_form(request.body.decode("utf-8", "replace")))
+        return self._application_token(_form(request.body.decode("utf-8", "replace")), f"{base_url}{path}")
 
     def _broken(self) -> Reply | None:
         if self._faults.hit(FaultKind.CONNECTION_RESET, None, _OPERATION) is not None:
@@ -51,13 +58,16 @@ class TokenEndpoint:
                 return Reply(status, headers=[("Retry-After", str(int(fault.seconds)))] if fault.seconds else [])
         return None
 
-    def _application_token(self, form: dict[str, str]) -> Reply:
+    def _application_token(self, form: dict[str, str], token_url: str) -> Reply:
         if form.get("grant_type") != "client_credentials":
             return _refused(400, "unsupported_grant_type", 70003, "The app requested an unsupported grant type.")
         account = self._accounts.application(form.get("client_id", ""))
         if account is None:
             return _refused(400, "unauthorized_client", 700016, "Application was not found in the directory.")
-        if not account.has_password(form.get("client_secret", "")):
+        if assertion := form.get("client_assertion"):
+            if not _is_signed_by(account, assertion, token_url):
+                return _refused(401, "invalid_client", 700027, "Client assertion failed signature validation.")
+        elif not account.password or not account.has_password(form.get("client_secret", "")):
             return _refused(401, "invalid_client", 7000215, "Invalid client secret provided.")
         token, lifetime = self._accounts.issue_token(account)
         seconds = int(lifetime)
@@ -74,12 +84,27 @@ class TokenEndpoint:
         return _json(200, {"access_token": token, "expires_on": expires, "resource": query["resource"], "token_type": "Bearer"})
 
 
+def _is_signed_by(account: Account, assertion: str, token_url: str) -> bool:
+    """Whether the key of the account's certificate signed this, for this endpoint and not too long ago (RFC 7523)."""
+    if account.certificate is None:
+        return False
+    certificate = x509.load_pem_x509_certificate(account.certificate.encode())
+    thumbprint = base64.urlsafe_b64encode(certificate.fingerprint(hashes.SHA256())).decode().rstrip("=")
+    key = cast(RSAPublicKey, certificate.public_key())
+    try:
+        claims = jwt.decode(assertion, key, algorithms=["PS256"], audience=token_url, issuer=account.username)
+        named = str(jwt.get_unverified_header(assertion).get("x5t#S256", "")).rstrip("=")
+    except jwt.PyJWTError:
+        return False
+    return claims.get("sub") == account.username and named == thumbprint
+
+
 def _configuration(base_url: str, tenant: str) -> dict[str, object]:
     return {
         "issuer": f"{base_url}/{tenant}/v2.0",
         "authorization_endpoint": f"{base_url}/{tenant}/oauth2/v2.0/authorize",
         "token_endpoint": f"{base_url}/{tenant}/oauth2/v2.0/token",
-        "token_endpoint_auth_methods_supported": ["client_secret_post"],
+        "token_endpoint_auth_methods_supported": ["client_secret_post", "private_key_jwt"],
         "response_types_supported": ["token"],
     }
 

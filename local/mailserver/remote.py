@@ -87,10 +87,16 @@ class MailServerControl:
         self.call("set_password", username=username, password=password)
 
     def add_application(
-        self, client_id: str, secret: str, *, impersonation: bool | Sequence[str] = True, full_access: Sequence[str] = ()
+        self,
+        client_id: str,
+        secret: str = "",
+        *,
+        certificate: str | None = None,
+        impersonation: bool | Sequence[str] = True,
+        full_access: Sequence[str] = (),
     ) -> None:
         rights = {"impersonation": _plain(impersonation), "full_access": list(full_access)}
-        self.call("add_application", b"", client_id=client_id, secret=secret, **rights)
+        self.call("add_application", b"", client_id=client_id, secret=secret, certificate=certificate, **rights)
 
     def add_managed_identity(self, *, impersonation: bool | Sequence[str] = True, full_access: Sequence[str] = ()) -> None:
         self.call("add_managed_identity", impersonation=_plain(impersonation), full_access=list(full_access))

@@ -170,10 +170,18 @@ class MailServer:
         self.accounts.revoke_tokens()
 
     def add_application(
-        self, client_id: str, secret: str, *, impersonation: bool | Sequence[str] = True, full_access: Sequence[str] = ()
+        self,
+        client_id: str,
+        secret: str = "",
+        *,
+        certificate: str | None = None,
+        impersonation: bool | Sequence[str] = True,
+        full_access: Sequence[str] = (),
     ) -> None:
-        """An application that gets tokens for its client secret."""
-        self.accounts.add(_account(client_id, secret, impersonation, full_access, None, True, is_application=True))
+        """An application that gets tokens for its client secret, or for what the key of its certificate (PEM) signed."""
+        account = _account(client_id, secret, impersonation, full_access, None, True, is_application=True)
+        account.certificate = certificate
+        self.accounts.add(account)
 
     def deliver(
         self,

@@ -3,14 +3,26 @@
 Knows the ports and nothing of HTTP, storage or mail servers.
 """
 
+from collections.abc import Mapping
+from types import MappingProxyType
+
 from shared.administration.activities import Activities
+from shared.administration.address_book import AddressBookAdministration
+from shared.administration.auditing import Auditing, AuditLog
 from shared.administration.explanation import Explanations
+from shared.administration.forward_mailboxes import ForwardMailboxes
+from shared.administration.loading import Loads
+from shared.administration.mailbox_records import MailboxRecords
 from shared.administration.mailboxes import MailboxAdministration
 from shared.administration.operations import Operations
+from shared.administration.owners import OwnerAdministration
 from shared.administration.profiles import ProfileAdministration
 from shared.administration.rules import Rules
-from shared.administration.users import UserAdministration
-from shared.ports import Clock, Stores
+from shared.administration.settings import SettingsAdministration
+from shared.administration.testing import Testing
+from shared.administration.tracking_rules import TrackingRuleAdministration
+from shared.domain.choices import OwnerKind, Workload
+from shared.ports import Clock, Discover, Probe, Stores
 
 __all__ = ["Administration", "Rules"]
 
@@ -18,10 +30,28 @@ __all__ = ["Administration", "Rules"]
 class Administration:
     """Every use case of the API, by what it is about."""
 
-    def __init__(self, stores: Stores, clock: Clock, rules: Rules) -> None:
-        self.profiles = ProfileAdministration(stores, clock, rules)
-        self.users = UserAdministration(stores, clock)
-        self.mailboxes = MailboxAdministration(stores, clock)
+    def __init__(
+        self,
+        stores: Stores,
+        clock: Clock,
+        rules: Rules,
+        probes: Mapping[Workload, Probe] = MappingProxyType({}),
+        discover: Discover | None = None,
+    ) -> None:
+        auditing = Auditing(stores.audit, clock)
+        records = MailboxRecords(stores, clock, auditing)
+        self.settings = SettingsAdministration(stores, auditing)
+        self.profiles = ProfileAdministration(stores, clock, rules, auditing)
+        self.users = OwnerAdministration(OwnerKind.USER, stores, records, auditing)
+        self.queues = OwnerAdministration(OwnerKind.QUEUE, stores, records, auditing)
+        self.mailboxes = MailboxAdministration(stores, clock, records, self.users, self.queues)
+        self.forward_mailboxes = ForwardMailboxes(stores, records)
+        self.tracking_rules = TrackingRuleAdministration(stores, auditing)
+        self.testing = Testing(stores, clock, probes, discover)
+        self.address_book = AddressBookAdministration(stores, clock)
+        self.loads = Loads(stores, clock)
         self.activities = Activities(stores)
-        self.operations = Operations(stores)
+        self.operations = Operations(stores, clock, auditing)
+        self.audit = AuditLog(stores.audit)
         self.explanations = Explanations(stores, clock)
+        self.secret_set_on = stores.secrets.set_on

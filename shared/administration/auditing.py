@@ -13,7 +13,7 @@ from enum import Enum, IntEnum
 from shared.domain.audit import AuditEntry, Caller, ChangeAction, FieldChange
 from shared.domain.configuration import SecretRef
 from shared.domain.ids import short_hash
-from shared.ports import Audit, Clock
+from shared.ports import Audit, Clock, Slice
 
 LONGEST_VALUE = 2_000
 """Characters of a value that are kept."""
@@ -29,6 +29,17 @@ class Auditing:
     def trail(self, caller: Caller, record: str) -> "Trail":
         """`record` as `AuditEntry.record` has it."""
         return Trail(self._audit, caller, record, self._clock())
+
+
+class AuditLog:
+    """What the trails of all requests left."""
+
+    def __init__(self, audit: Audit) -> None:
+        self._audit = audit
+
+    def list(self, record: str | None = None, continuation: str | None = None, limit: int = 50) -> Slice[AuditEntry]:
+        """Newest first, of everything or of one record, named as `AuditEntry.record` has it. Raises InvalidRecord."""
+        return self._audit.list(record, continuation, limit)
 
 
 class Trail:

@@ -18,10 +18,3 @@ class NotPossibleNow(SyncError):
     def __init__(self, message: str, remedy: str) -> None:
         super().__init__(message)
         self.remedy = remedy
-
-
-class Forbidden(SyncError):
-    """The caller is known and may not do this."""
-
-    code = "forbidden"
-    remedy = "Ask an administrator to assign the role, or use an identity that has it."

@@ -9,8 +9,8 @@ from urllib.parse import SplitResult, urlsplit
 from shared.administration.rules import Rules, is_host_name
 from shared.domain.errors import InvalidRecord
 
-_PLATFORM_SERVICES = tuple(map(ipaddress.ip_address, ("168.63.129.16", "100.100.100.200", "fd00:ec2::254")))
-"""Metadata services of clouds that have no link-local address."""
+_METADATA_SERVICES = tuple(map(ipaddress.ip_address, ("169.254.169.254", "168.63.129.16", "100.100.100.200", "fd00:ec2::254")))
+"""They hand out credentials of the platform: no mail server, whatever is allowed."""
 
 LONGEST_LOCATION = 2084
 """emailserverprofile.incomingserverlocation."""
@@ -35,6 +35,17 @@ def server_location(field: str, value: str, rules: Rules) -> str:
     return trimmed
 
 
+def host_name(field: str, value: str, rules: Rules) -> str:
+    """The host of a POP3, IMAP or SMTP server: its name or address alone, its port stands beside it."""
+    trimmed = value.strip()
+    if "://" in trimmed or "/" in trimmed or (":" in trimmed and not _is_address(trimmed)):
+        raise InvalidRecord(
+            field, f"{field} is no host name", "Write the host alone, such as mail.contoso.com; the port has its own field."
+        )
+    _check_host(field, trimmed, rules)
+    return trimmed
+
+
 def authority(field: str, value: str, rules: Rules) -> str:
     """The host that issues tokens: a host name, with a port if it needs one, or its URL."""
     if "://" in value:
@@ -47,7 +58,8 @@ def authority(field: str, value: str, rules: Rules) -> str:
 
 def host_of(location: str) -> str:
     """The host that a stored location names, in lower case; empty where it names none."""
-    url = urlsplit(location if "://" in location else f"https://{location}")
+    bracketed = f"[{location}]" if _is_address(location) and ":" in location else location
+    url = urlsplit(location if "://" in location else f"https://{bracketed}")
     return (url.hostname or "").lower()
 
 
@@ -74,24 +86,28 @@ def _check_scheme(field: str, url: SplitResult, rules: Rules) -> None:
 
 
 def _check_host(field: str, host: str, rules: Rules) -> None:
-    try:
-        address = ipaddress.ip_address(host)
-    except ValueError:
+    if not _is_address(host):
         _check_name(field, host, rules)
         return
-    if _is_local(getattr(address, "ipv4_mapped", None) or address) and not rules.allow_local_servers:
+    written = ipaddress.ip_address(host)
+    address = getattr(written, "ipv4_mapped", None) or written
+    if address in _METADATA_SERVICES:
+        raise InvalidRecord(field, f"{field} is an address of the cloud platform itself", "Write the name of the mail server.")
+    if _is_local(address) and not rules.allow_local_servers:
         raise InvalidRecord(field, f"{field} is an address of this machine or network link", _NOT_LOCAL)
 
 
+def _is_address(host: str) -> bool:
+    try:
+        ipaddress.ip_address(host)
+    except ValueError:
+        return False
+    return True
+
+
 def _is_local(address: ipaddress.IPv4Address | ipaddress.IPv6Address) -> bool:
-    """This machine, its link, its platform, or nobody. Private networks are none of that: Exchange Server stands in them."""
-    return (
-        address.is_loopback
-        or address.is_link_local
-        or address.is_unspecified
-        or address.is_multicast
-        or address in _PLATFORM_SERVICES
-    )
+    """This machine, its link, or nobody. Private networks are none of that: Exchange Server stands in them."""
+    return address.is_loopback or address.is_link_local or address.is_unspecified or address.is_multicast
 
 
 def _check_name(field: str, host: str, rules: Rules) -> None:
@@ -101,4 +117,7 @@ def _check_name(field: str, host: str, rules: Rules) -> None:
         raise InvalidRecord(field, f"{field} is an address of this machine or network link", _NOT_LOCAL)
 
 
-_NOT_LOCAL = "Write the name of the mail server. Local servers are allowed by the setting SIDESYNC_ALLOW_LOCAL_SERVERS."
+_NOT_LOCAL = (
+    "Write the name of the mail server. Local servers are allowed by the organisation setting allow_insecure_servers, or by"
+    " the setting SIDESYNC_ALLOW_LOCAL_SERVERS."
+)

@@ -1,21 +1,32 @@
-"""Mailboxes: read, listed, changed, approved. Every change decides anew whether and when each workload runs."""
+"""Mailboxes: read, listed, changed, approved, switched on and off, read again from a date on.
+
+Every change decides anew whether and when each workload runs.
+"""
 
 from collections.abc import Callable
 from dataclasses import replace
+from datetime import datetime
 from typing import Literal
+from uuid import uuid4
 
 from shared.administration import rules
-from shared.administration.failures import NotPossibleNow, RecordNotFound
-from shared.administration.locations import host_of
-from shared.administration.schedules import after_change, due_now, enabled
+from shared.administration.auditing import Trail
+from shared.administration.failures import NotPossibleNow
+from shared.administration.mailbox_records import MailboxRecords, taken
+from shared.administration.mailbox_rules import check_mailbox_secrets
+from shared.administration.owners import OwnerAdministration
+from shared.administration.schedules import due_now
 from shared.administration.standing import MailboxStanding, remedy, standing
-from shared.administration.writing import Keep, NewSecret, check_etag, check_secret, persistently, settle
+from shared.administration.watermarks import forget_watermarks
+from shared.administration.writing import NewSecrets, check_etag, persistently
 from shared.domain import words
-from shared.domain.choices import ActDeliveryMethod, Approval, CredentialSource, EmailDeliveryMethod, Workload
-from shared.domain.configuration import Credentials, Mailbox, StoredMailbox
-from shared.domain.eligibility import Ineligible
+from shared.domain.audit import Caller, ChangeAction
+from shared.domain.choices import Approval, OwnerKind, Workload
+from shared.domain.configuration import Mailbox, StoredMailbox
+from shared.domain.eligibility import Ineligible, own_ineligibility
 from shared.domain.errors import InvalidRecord
 from shared.domain.ids import MailboxId, ProfileId
+from shared.messages import ProbeMailbox, Queue
 from shared.ports import Clock, Slice, Stores
 
 type Decision = Literal[Approval.APPROVED, Approval.REJECTED]
@@ -24,26 +35,35 @@ type Edit = Callable[[Mailbox], Mailbox]
 """Returns the mailbox with some of the CHANGEABLE fields changed. It is called again when others win the race."""
 
 CHANGEABLE = (
+    "address",
     "profile_id",
     "incoming_method",
     "outgoing_method",
     "act_method",
     "process_email_received_after",
     "credentials",
+    "process_and_delete",
     "active",
 )
-"""What the configuration of a mailbox consists of; its name and address are its owner's, the rest is derived."""
+"""What the configuration of a mailbox consists of; its name is its owner's, the rest is derived."""
+
+_NOTHING: NewSecrets = {}
 
 
 class MailboxAdministration:
-    def __init__(self, stores: Stores, clock: Clock) -> None:
+    def __init__(
+        self, stores: Stores, clock: Clock, records: MailboxRecords, users: OwnerAdministration, queues: OwnerAdministration
+    ) -> None:
         self._stores = stores
         self._clock = clock
+        self._records = records
+        self._owners = {OwnerKind.USER: users, OwnerKind.QUEUE: queues}
+
+    # ---- reading
 
     def get(self, mailbox_id: MailboxId) -> MailboxStanding:
         """Raises RecordNotFound."""
-        stored = self._read(mailbox_id)
-        return self._standing(stored)
+        return self._records.standing(self._records.read(mailbox_id))
 
     def list(self, continuation: str | None = None, limit: int = 100) -> Slice[MailboxStanding]:
         """Raises InvalidRecord where the continuation is none of this list."""
@@ -53,148 +73,134 @@ class MailboxAdministration:
         standings = [standing(stored, profiles.get(stored.record.profile_id or ProfileId("")), now) for stored in part.items]
         return Slice(standings, part.continuation)
 
+    # ---- changing
+
     def change(
-        self, mailbox_id: MailboxId, edit: Edit, secret: NewSecret = Keep.SECRET, etag: str | None = None
+        self, mailbox_id: MailboxId, edit: Edit, caller: Caller, secrets: NewSecrets = _NOTHING, etag: str | None = None
     ) -> MailboxStanding:
         """Changes the CHANGEABLE fields. Record and schedule are one transaction; the same again changes nothing.
 
-        Raises RecordNotFound, InvalidRecord, Changed.
+        A new address goes to the owner of the mailbox first. Raises RecordNotFound, InvalidRecord, Changed.
         """
-        check_secret("credentials/secret", secret)
+        check_mailbox_secrets(secrets)
 
-        def attempt() -> StoredMailbox:
-            stored = self._read(mailbox_id)
-            check_etag(stored.etag, etag)
-            return self._write(stored, self._edited(stored.record, edit, secret))
+        def changed(stored: StoredMailbox, trail: Trail) -> StoredMailbox:
+            record = self._records.valid(stored.record, taken(stored.record, edit(stored.record), CHANGEABLE), secrets)
+            return self._write_with_owner(stored, record, caller, trail)
 
-        changed = persistently(attempt, etag)
-        return self._standing(changed)
+        return self._records.standing(self._attempt(mailbox_id, changed, caller, etag))
 
-    def decide(self, mailbox_id: MailboxId, decision: Decision, etag: str | None = None) -> MailboxStanding:
+    def decide(self, mailbox_id: MailboxId, decision: Decision, caller: Caller, etag: str | None = None) -> MailboxStanding:
         """Approves or rejects the email address. Raises RecordNotFound, Changed."""
+        action = ChangeAction.APPROVED if decision is Approval.APPROVED else ChangeAction.REJECTED
 
-        def attempt() -> StoredMailbox:
-            stored = self._read(mailbox_id)
-            check_etag(stored.etag, etag)
-            return self._write(stored, replace(stored.record, approval=decision))
+        def decided(stored: StoredMailbox, trail: Trail) -> StoredMailbox:
+            return self._records.replace(stored, replace(stored.record, approval=decision), trail, action)
 
-        changed = persistently(attempt, etag)
-        return self._standing(changed)
+        return self._records.standing(self._attempt(mailbox_id, decided, caller, etag))
 
-    def sync_now(self, mailbox_id: MailboxId, workload: Workload = Workload.INCOMING) -> MailboxStanding:
+    def activate(self, mailbox_id: MailboxId, caller: Caller, etag: str | None = None) -> MailboxStanding:
+        """Raises RecordNotFound, Changed; InvalidRecord where its owner is inactive or gone."""
+
+        def activated(stored: StoredMailbox, trail: Trail) -> StoredMailbox:
+            active = replace(stored.record, active=True)
+            self._records.check_owner(stored.record, active)
+            return self._records.replace(stored, active, trail, ChangeAction.ACTIVATED)
+
+        return self._records.standing(self._attempt(mailbox_id, activated, caller, etag))
+
+    def deactivate(self, mailbox_id: MailboxId, caller: Caller, etag: str | None = None) -> MailboxStanding:
+        """Raises RecordNotFound, Changed."""
+
+        def deactivated(stored: StoredMailbox, trail: Trail) -> StoredMailbox:
+            return self._records.replace(stored, replace(stored.record, active=False), trail, ChangeAction.DEACTIVATED)
+
+        return self._records.standing(self._attempt(mailbox_id, deactivated, caller, etag))
+
+    # ---- operations
+
+    def sync_now(self, mailbox_id: MailboxId, caller: Caller, workload: Workload = Workload.INCOMING) -> MailboxStanding:
         """Makes the workload due. Raises RecordNotFound; NotPossibleNow where it would not run."""
         present = self.get(mailbox_id)
         reason = present.held_back[workload]
         if reason is not None and reason is not Ineligible.BREAKER_OPEN:
             raise NotPossibleNow(words.INELIGIBLE[reason], remedy(reason))
-        schedule = due_now(present.stored.schedule.get(workload), self._clock())
-        self._stores.mailboxes.reschedule(mailbox_id, workload, schedule)
+        before = present.stored.schedule.get(workload)
+        schedule = due_now(before, self._clock())
+        if schedule != before:
+            self._records.trail(caller, mailbox_id).note(ChangeAction.SYNC_REQUESTED, None, None, f"{workload}:{schedule.due}")
+            self._stores.mailboxes.reschedule(mailbox_id, workload, schedule)
         return self.get(mailbox_id)
 
-    def _read(self, mailbox_id: MailboxId) -> StoredMailbox:
-        stored = self._stores.mailboxes.get(mailbox_id)
-        if stored is None:
-            raise RecordNotFound(f"there is no mailbox {mailbox_id}")
-        return stored
+    def test(self, mailbox_id: MailboxId, caller: Caller) -> None:
+        """Has every workload of the mailbox tested, and enabled where that works. Raises RecordNotFound."""
+        self._records.read(mailbox_id)
+        message = ProbeMailbox(uuid4().hex, mailbox_id)
+        self._records.trail(caller, mailbox_id).note(ChangeAction.TEST_REQUESTED, None, None, message.id)
+        self._stores.queues.send(Queue.TEST_MAILBOX, message.to_json())
 
-    def _standing(self, stored: StoredMailbox) -> MailboxStanding:
-        profile_id = stored.record.profile_id
-        return standing(stored, None if profile_id is None else self._stores.profiles.get(profile_id), self._clock())
+    def reset(
+        self, mailbox_id: MailboxId, received_after: datetime, caller: Caller, etag: str | None = None
+    ) -> MailboxStanding:
+        """Reads the mail received since then, also what was looked at before; what is stored already is not stored again.
 
-    def _edited(self, present: Mailbox, edit: Edit, secret: NewSecret) -> Mailbox:
-        """The record after a valid edit; a new secret is stored by then."""
-        edited = edit(present)
-        self._check_owner(present, edited)
-        valid = _valid(edited)
-        self._check_secret_stays_home(present, valid, secret)
-        kept = present.credentials.secret
-        has_secret = kept is not None if isinstance(secret, Keep) else secret is not None
-        self._check_profile(present, valid, has_secret=has_secret)
-        ref = settle(self._stores.secrets, f"mailbox-{present.id}", kept, secret)
-        return replace(valid, credentials=replace(valid.credentials, secret=ref))
+        A run that is under way loses its lease: that is the fence. Raises RecordNotFound, InvalidRecord, Changed.
+        """
+        start = rules.instant("received_after", received_after)
 
-    def _check_secret_stays_home(self, present: Mailbox, edited: Mailbox, secret: NewSecret) -> None:
-        """A stored secret is never sent to another host than it was given for."""
-        if present.credentials.secret is None or not isinstance(secret, Keep):
-            return
-        if edited.profile_id in (None, present.profile_id) or self._host(edited.profile_id) == self._host(present.profile_id):
-            return
-        raise InvalidRecord(
-            "credentials/secret",
-            "the profile's server is another host than the stored secret was given for",
-            "Give the secret again together with profile_id, or null to remove it.",
-        )
+        def reset(stored: StoredMailbox, trail: Trail) -> StoredMailbox:
+            self._check_start(stored.record, start)
+            record = replace(stored.record, process_email_received_after=start)
+            if record == stored.record:
+                trail.note(ChangeAction.WATERMARK_RESET, None, None, f"{stored.etag}:{self._clock()}")
+            written = self._records.replace(stored, record, trail, ChangeAction.WATERMARK_RESET)
+            forget_watermarks(self._stores.ledger, mailbox_id, self._clock())
+            return written
 
-    def _host(self, profile_id: ProfileId | None) -> str | None:
-        stored = None if profile_id is None else self._stores.profiles.get(profile_id)
-        return None if stored is None else host_of(stored.record.incoming_location)
+        self._make_due(self._attempt(mailbox_id, reset, caller, etag))
+        return self.get(mailbox_id)
 
-    def _check_owner(self, present: Mailbox, edited: Mailbox) -> None:
-        if present.active or not edited.active or edited.owner is None:
-            return
-        owner = self._stores.owners.get(edited.owner.kind, edited.owner.id)
-        if owner is None or not owner.record.active:
+    def _check_start(self, mailbox: Mailbox, start: datetime) -> None:
+        profile = None if mailbox.profile_id is None else self._stores.profiles.get(mailbox.profile_id)
+        earliest = profile.record.process_emails_received_after if profile else None
+        if earliest is not None and start < earliest:
             raise InvalidRecord(
-                "active", f"the {edited.owner.kind.value} that the mailbox belongs to is inactive", "Activate its owner first."
+                "received_after",
+                f"the profile reads mail received after {earliest:%Y-%m-%dT%H:%M:%SZ} only",
+                "Choose a later date, or change process_emails_received_after of the profile first.",
             )
 
-    def _check_profile(self, present: Mailbox, edited: Mailbox, *, has_secret: bool) -> None:
-        if edited.profile_id is None:
-            return
-        profile = self._stores.profiles.get(edited.profile_id)
-        if profile is None:
-            raise InvalidRecord(
-                "profile_id",
-                f"there is no profile {edited.profile_id!r}",
-                "Create the profile first, or choose an existing one.",
-            )
-        if profile.record.credential_source is not CredentialSource.MAILBOX:
-            return
-        credentials_matter = (edited.profile_id, edited.credentials) != (present.profile_id, present.credentials)
-        if credentials_matter and edited.credentials.username is None:
-            raise _missing("credentials/username", edited.profile_id)
-        if credentials_matter and not has_secret:
-            raise _missing("credentials/secret", edited.profile_id)
+    def _make_due(self, stored: StoredMailbox) -> None:
+        if own_ineligibility(stored.record, Workload.INCOMING) is None:
+            schedule = due_now(stored.schedule.get(Workload.INCOMING), self._clock())
+            self._stores.mailboxes.reschedule(stored.record.id, Workload.INCOMING, schedule)
 
-    def _write(self, stored: StoredMailbox, mailbox: Mailbox) -> StoredMailbox:
-        if mailbox == stored.record:
-            return stored
-        now = self._clock()
-        ready = enabled(mailbox, now)
-        return self._stores.mailboxes.replace(ready, stored.etag, after_change(ready, stored.schedule, now))
+    # ---- what they have in common
 
+    def _attempt(
+        self,
+        mailbox_id: MailboxId,
+        change: Callable[[StoredMailbox, Trail], StoredMailbox],
+        caller: Caller,
+        etag: str | None,
+    ) -> StoredMailbox:
+        trail = self._records.trail(caller, mailbox_id)
 
-def _valid(mailbox: Mailbox) -> Mailbox:
-    _check_methods(mailbox)
-    username = mailbox.credentials.username
-    return replace(
-        mailbox,
-        process_email_received_after=rules.start_date("process_email_received_after", mailbox.process_email_received_after),
-        credentials=Credentials(
-            username=None if username is None else rules.text("credentials/username", username, 200),
-            secret=mailbox.credentials.secret,
-        ),
-    )
+        def attempt() -> StoredMailbox:
+            stored = self._records.read(mailbox_id)
+            check_etag(stored.etag, etag)
+            return change(stored, trail)
 
+        return persistently(attempt, etag)
 
-def _check_methods(mailbox: Mailbox) -> None:
-    if mailbox.outgoing_method not in (EmailDeliveryMethod.NONE, EmailDeliveryMethod.OUTLOOK):
-        raise _unavailable("outgoing_method")
-    if mailbox.act_method is ActDeliveryMethod.SERVER_SIDE:
-        raise _unavailable("act_method")
-
-
-def _unavailable(field: str) -> InvalidRecord:
-    return InvalidRecord(
-        field,
-        f"{field}: this version of Sidesync reads incoming email only",
-        "Choose none; incoming_method may be server_side.",
-    )
-
-
-def _missing(field: str, profile_id: ProfileId) -> InvalidRecord:
-    return InvalidRecord(
-        field,
-        f"on profile {profile_id} every mailbox signs in with its own credentials",
-        f"Add {field} together with profile_id.",
-    )
+    def _write_with_owner(self, stored: StoredMailbox, record: Mailbox, caller: Caller, trail: Trail) -> StoredMailbox:
+        """The owner has a new address before its mailbox has it, and both agree at the end, whoever else changes either."""
+        owner = record.owner
+        if owner is None or record.address == stored.record.address:
+            return self._records.replace(stored, record, trail)
+        self._owners[owner.kind].readdress(owner.id, record.address, caller)
+        try:
+            self._records.replace(stored, record, trail)
+        finally:
+            self._records.put_in_step(owner.kind, owner.id, caller)
+        return self._records.read(record.id)

@@ -1,95 +1,135 @@
-"""What a valid email server profile is: its server, its ranges, and which credentials go with which authentication."""
+"""What a valid email server profile is: its servers by their type, its ranges, and which credentials go with which sign-in."""
 
 from dataclasses import replace
-from datetime import timedelta
 
 from shared.administration import rules
-from shared.administration.locations import authority, server_location
+from shared.administration.locations import authority, host_name, server_location
 from shared.administration.rules import Rules
-from shared.domain.choices import AuthenticationProtocol, CredentialSource, ServerType
+from shared.administration.sign_in_rules import check_sign_in
+from shared.domain.choices import ServerType
 from shared.domain.configuration import Credentials, EmailServerProfile
 from shared.domain.errors import InvalidRecord
 from shared.domain.ids import ProfileId
+from shared.domain.ranges import CLIENT_ID, CONNECTIONS, POLLING_INTERVAL, PORT, PROFILE_USERNAME, TIMEOUT
 
-SERVERS = (ServerType.EXCHANGE_SERVER, ServerType.EXCHANGE_ONLINE)
-
-POLLING_INTERVAL = (timedelta(), timedelta(minutes=1440))
-"""minpollingintervalinminutes."""
-TIMEOUT = (timedelta(seconds=1), timedelta(seconds=100))
-"""timeoutmailboxconnectionafteramount; its zero would mean that no call ever succeeds."""
-CONNECTIONS = (1, 300)
-"""maxconcurrentconnections."""
-
-PASSWORDS = (AuthenticationProtocol.BASIC, AuthenticationProtocol.NTLM, AuthenticationProtocol.AUTO_DETECT)
-PROTOCOLS = {
-    CredentialSource.MAILBOX: PASSWORDS,
-    CredentialSource.PROFILE: PASSWORDS,
-    CredentialSource.APPLICATION: (AuthenticationProtocol.OAUTH,),
-    CredentialSource.MANAGED_IDENTITY: (AuthenticationProtocol.OAUTH,),
-}
-"""Which authentication a credential source can do. A source that is missing here opens no Exchange mailbox."""
+EXCHANGE = frozenset({ServerType.EXCHANGE_SERVER, ServerType.EXCHANGE_ONLINE})
+"""Servers of one protocol for everything; the others read mail over POP3 or IMAP and send it over SMTP."""
 
 
 def valid_profile(profile: EmailServerProfile, allowed: Rules) -> EmailServerProfile:
-    """The profile as it is stored, except for whether its secret is there. Raises InvalidRecord."""
-    _one_of("server_type", profile.server_type, SERVERS, "in this version")
-    _check_authentication(profile)
+    """The profile as it is stored, except for whether its secrets are there. Raises InvalidRecord."""
+    _check_incoming_server(profile)
+    _check_outgoing_server(profile)
+    check_sign_in(profile)
+    _check_transport("incoming_use_tls", allowed, use_tls=profile.incoming_use_tls)
+    _check_transport("outgoing_use_tls", allowed, use_tls=profile.outgoing_use_tls)
+    if profile.send_email_alert and profile.owner_address is None:
+        raise InvalidRecord("owner_address", "there is nobody to alert", "Add owner_address, or set send_email_alert to false.")
     return replace(
         profile,
         id=ProfileId(rules.identifier("id", profile.id)),
         name=rules.text("name", profile.name),
-        incoming_location=server_location("incoming_location", profile.incoming_location, allowed),
-        credentials=_valid_credentials(profile.credentials, allowed),
+        incoming_location=_location("incoming_location", profile.incoming_location, profile.server_type, allowed),
+        incoming_port=_port("incoming_port", profile.incoming_port),
+        credentials=_valid_credentials("credentials", profile.credentials, allowed),
+        outgoing_location=_location("outgoing_location", profile.outgoing_location, profile.server_type, allowed),
+        outgoing_port=_port("outgoing_port", profile.outgoing_port),
+        outgoing_credentials=_valid_credentials("outgoing_credentials", profile.outgoing_credentials, allowed),
         process_emails_received_after=rules.start_date("process_emails_received_after", profile.process_emails_received_after),
         min_polling_interval=rules.duration("min_polling_interval", profile.min_polling_interval, *POLLING_INTERVAL),
         max_connections=rules.number("max_connections", profile.max_connections, *CONNECTIONS),
         timeout=rules.duration("timeout", profile.timeout, *TIMEOUT),
+        owner_address=None if profile.owner_address is None else rules.email_address("owner_address", profile.owner_address),
     )
 
 
-def check_secret_belongs(profile: EmailServerProfile, *, has_secret: bool) -> None:
-    """A source that signs in with a secret has one, and no other has."""
-    source = profile.credential_source
-    if source in (CredentialSource.PROFILE, CredentialSource.APPLICATION):
-        _required("credentials/secret", source, present=has_secret)
-    else:
-        _superfluous("credentials/secret", source, present=has_secret)
+# ---- servers
 
 
-def _check_authentication(profile: EmailServerProfile) -> None:
-    source, credentials = profile.credential_source, profile.credentials
-    _one_of("credential_source", source, tuple(PROTOCOLS), "for an Exchange server")
-    if profile.server_type is ServerType.EXCHANGE_ONLINE:
-        _one_of("authentication", profile.authentication, (AuthenticationProtocol.OAUTH,), "for Exchange Online")
-    _one_of("authentication", profile.authentication, PROTOCOLS[source], f"with credential_source {_name(source)}")
-    match source:
-        case CredentialSource.PROFILE:
-            _required("credentials/username", source, present=bool(credentials.username))
-        case CredentialSource.APPLICATION:
-            _required("credentials/tenant_id", source, present=bool(credentials.tenant_id))
-            _required("credentials/client_id", source, present=bool(credentials.client_id))
-            _superfluous("credentials/username", source, present=bool(credentials.username))
-        case _:
-            _superfluous("credentials/username", source, present=bool(credentials.username))
-    _check_impersonation(profile)
-
-
-def _check_impersonation(profile: EmailServerProfile) -> None:
-    if profile.authentication is AuthenticationProtocol.OAUTH and not profile.use_impersonation:
+def _check_incoming_server(profile: EmailServerProfile) -> None:
+    if profile.server_type not in EXCHANGE:
+        _check_internet_mail(profile)
+    elif profile.use_autodiscover and profile.incoming_location is not None:
         raise InvalidRecord(
-            "use_impersonation",
-            "an application opens mailboxes by impersonation only",
-            "Set use_impersonation to true.",
+            "incoming_location",
+            "with autodiscover every mailbox has a location of its own",
+            "Set incoming_location to null, or use_autodiscover to false.",
+        )
+    elif not profile.use_autodiscover and profile.incoming_location is None:
+        raise InvalidRecord(
+            "incoming_location",
+            "an Exchange server needs a location or autodiscover",
+            "Write the URL of EWS, such as https://mail.contoso.com/EWS/Exchange.asmx, or set use_autodiscover to true.",
         )
 
 
-def _valid_credentials(credentials: Credentials, allowed: Rules) -> Credentials:
+def _check_internet_mail(profile: EmailServerProfile) -> None:
+    kind = profile.server_type.name.lower()
+    if profile.incoming_location is None:
+        raise InvalidRecord("incoming_location", f"{kind} needs incoming_location", "Write the host name of the server.")
+    if profile.use_autodiscover:
+        raise InvalidRecord("use_autodiscover", f"{kind} has no autodiscover", "Set use_autodiscover to false.")
+    if profile.move_undeliverable:
+        raise InvalidRecord("move_undeliverable", f"{kind} moves no mail", "Set move_undeliverable to false.")
+
+
+def _check_outgoing_server(profile: EmailServerProfile) -> None:
+    if profile.use_same_settings_for_outgoing:
+        _check_nothing_outgoing(profile)
+    elif profile.outgoing_location is None and not (profile.server_type in EXCHANGE and profile.use_autodiscover):
+        raise InvalidRecord(
+            "outgoing_location",
+            "outgoing mail has settings of its own, but no server",
+            "Add outgoing_location, or set use_same_settings_for_outgoing to true.",
+        )
+
+
+def _check_nothing_outgoing(profile: EmailServerProfile) -> None:
+    """What counts for nothing is refused: nobody shall believe that it counts."""
+    given = {
+        "outgoing_location": profile.outgoing_location,
+        "outgoing_port": profile.outgoing_port,
+        "outgoing_authentication": profile.outgoing_authentication,
+        "outgoing_credential_source": profile.outgoing_credential_source,
+    }
+    for field, value in given.items():
+        if value is not None:
+            raise InvalidRecord(
+                field,
+                "outgoing mail uses the settings of incoming mail",
+                f"Set {field} to null, or use_same_settings_for_outgoing to false.",
+            )
+
+
+def _location(field: str, value: str | None, server_type: ServerType, allowed: Rules) -> str | None:
+    if value is None:
+        return None
+    return server_location(field, value, allowed) if server_type in EXCHANGE else host_name(field, value, allowed)
+
+
+def _port(field: str, value: int | None) -> int | None:
+    return None if value is None else rules.number(field, value, *PORT)
+
+
+def _check_transport(field: str, allowed: Rules, *, use_tls: bool) -> None:
+    if not use_tls and not allowed.allow_local_servers:
+        raise InvalidRecord(
+            field,
+            f"{field} is false: mail and credentials never travel unencrypted",
+            "Set it to true; for one machine only the organisation setting allow_insecure_servers allows it.",
+        )
+
+
+# ---- credentials
+
+
+def _valid_credentials(path: str, credentials: Credentials, allowed: Rules) -> Credentials:
     """Secrets come in separately; whatever reference stands here is not the caller's to choose."""
     return Credentials(
-        username=_optional_text("credentials/username", credentials.username, 250),
-        tenant_id=_tenant("credentials/tenant_id", credentials.tenant_id),
-        client_id=_optional_text("credentials/client_id", credentials.client_id, 100),
-        authority=None if credentials.authority is None else authority("credentials/authority", credentials.authority, allowed),
+        username=_optional_text(f"{path}/username", credentials.username, PROFILE_USERNAME.high),
+        tenant_id=_tenant(f"{path}/tenant_id", credentials.tenant_id),
+        client_id=_optional_text(f"{path}/client_id", credentials.client_id, CLIENT_ID.high),
+        authority=None if credentials.authority is None else authority(f"{path}/authority", credentials.authority, allowed),
     )
 
 
@@ -101,27 +141,3 @@ def _tenant(field: str, value: str | None) -> str | None:
     if value is None or rules.is_host_name(value):
         return value
     raise InvalidRecord(field, f"{field} names no tenant", "Write the tenant's id or one of its domain names.")
-
-
-def _one_of[E: (ServerType, AuthenticationProtocol, CredentialSource)](
-    field: str, value: E, possible: tuple[E, ...], where: str
-) -> None:
-    if value not in possible:
-        choices = " or ".join(_name(choice) for choice in possible)
-        raise InvalidRecord(field, f"{field} {_name(value)} is not possible {where}", f"Choose {choices}.")
-
-
-def _required(field: str, source: CredentialSource, *, present: bool) -> None:
-    if not present:
-        raise InvalidRecord(field, f"credential_source {_name(source)} needs {field}", f"Add {field}.")
-
-
-def _superfluous(field: str, source: CredentialSource, *, present: bool) -> None:
-    if present:
-        raise InvalidRecord(
-            field, f"credential_source {_name(source)} does not use {field}", f"Set {field} to null, or choose another source."
-        )
-
-
-def _name(choice: ServerType | AuthenticationProtocol | CredentialSource) -> str:
-    return choice.name.lower()

@@ -1,27 +1,44 @@
-"""Email server profiles: created, read, listed and replaced."""
+"""Email server profiles: created, read, listed, changed, and deleted where nothing uses them."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
+from datetime import timedelta
+from uuid import uuid4
 
-from shared.administration.failures import RecordNotFound
-from shared.administration.locations import host_of
-from shared.administration.profile_rules import check_secret_belongs, valid_profile
+from shared.administration.auditing import Auditing, Trail
+from shared.administration.certificates import expiry_alert, valid_until
+from shared.administration.failures import NotPossibleNow, RecordNotFound
+from shared.administration.profile_rules import valid_profile
+from shared.administration.receivers import check_secrets_stay_home, moved_location
 from shared.administration.rules import Rules
-from shared.administration.schedules import due_now
-from shared.administration.writing import Keep, NewSecret, Put, check_etag, check_secret, persistently, settle
-from shared.domain.choices import Workload
-from shared.domain.configuration import EmailServerProfile, SecretRef, StoredMailbox, StoredProfile
-from shared.domain.eligibility import own_ineligibility
-from shared.domain.errors import Changed, InvalidRecord
+from shared.administration.settings import allowed_now
+from shared.administration.sign_in_rules import check_secrets_belong
+from shared.administration.writing import NewSecrets, Put, check_etag, check_secrets, has_secret, persistently, settled
+from shared.domain.audit import Caller, ChangeAction
+from shared.domain.configuration import Credentials, EmailServerProfile, Mailbox, StoredProfile
+from shared.domain.errors import InvalidRecord
 from shared.domain.ids import ProfileId, short_hash
+from shared.messages import ProfileTask, Queue, VisitMailboxes
 from shared.ports import Clock, Stores
+
+NAMED_USERS = 10
+"""Mailboxes that a refusal to delete a profile names."""
+
+RELEASE_DELAY = timedelta(seconds=5)
+"""The message that releases the mailboxes is sent before the profile changes, and read after."""
+
+_NOTHING: NewSecrets = {}
+
+type Edit = Callable[[EmailServerProfile], EmailServerProfile]
+"""Returns the profile with some fields changed. It is called again when others win the race."""
 
 
 class ProfileAdministration:
-    def __init__(self, stores: Stores, clock: Clock, rules: Rules) -> None:
+    def __init__(self, stores: Stores, clock: Clock, rules: Rules, auditing: Auditing) -> None:
         self._stores = stores
         self._clock = clock
         self._rules = rules
+        self._auditing = auditing
 
     def get(self, profile_id: ProfileId) -> StoredProfile:
         """Raises RecordNotFound."""
@@ -33,101 +50,175 @@ class ProfileAdministration:
     def list(self) -> Sequence[StoredProfile]:
         return sorted(self._stores.profiles.list(), key=lambda stored: stored.record.id)
 
-    def put(self, profile: EmailServerProfile, secret: NewSecret = Keep.SECRET, etag: str | None = None) -> Put[StoredProfile]:
+    def put(
+        self, profile: EmailServerProfile, caller: Caller, secrets: NewSecrets = _NOTHING, etag: str | None = None
+    ) -> Put[StoredProfile]:
         """Creates or replaces the profile; the same again changes nothing. With `etag` it must exist in that state.
 
-        `profile.credentials.secret` is not looked at: a secret comes in as `secret` and never comes out. Once it connects
-        differently than before, its breaker is closed and its mailboxes are due. Raises InvalidRecord, Changed.
+        References to secrets in `profile` are not looked at: a secret comes in by `secrets` and never comes out. Once it
+        connects differently than before, its breaker is closed and its mailboxes are due. Raises InvalidRecord, Changed.
         """
-        check_secret("credentials/secret", secret)
-        valid = valid_profile(profile, self._rules)
-        before = persistently(lambda: self._write(valid, secret, etag), etag)
-        stored = self.get(valid.id)
-        if before is not None and _connection(before) != _connection(stored.record):
-            self._release(stored)
-            stored = self.get(valid.id)
-        return Put(stored, created=before is None)
+        check_secrets(secrets)
+        trail = self._auditing.trail(caller, f"profile:{profile.id}")
 
-    def _write(self, profile: EmailServerProfile, secret: NewSecret, etag: str | None) -> EmailServerProfile | None:
-        """Writes the record and returns what was there before. Raises InvalidRecord, Changed, AlreadyExists."""
-        stored = self._stores.profiles.get(profile.id)
-        if stored is None:
-            if etag is not None:
-                raise Changed("the profile does not exist (any more)")
-            self._stores.profiles.create(self._with_secret(profile, None, secret))
-            return None
-        check_etag(stored.etag, etag)
-        _check_secret_stays_home(stored.record, profile, secret)
-        self._check_secrets_of_mailboxes_stay_home(stored.record, profile)
-        record = self._with_secret(profile, stored.record.credentials.secret, secret)
-        if record != stored.record:
-            self._stores.profiles.replace(record, stored.etag)
-        return stored.record
+        def attempt() -> Put[StoredProfile]:
+            stored = self._stores.profiles.get(profile.id)
+            check_etag(stored.etag if stored else None, etag)
+            return self._write(stored, profile, secrets, trail)
 
-    def _with_secret(self, profile: EmailServerProfile, kept: SecretRef | None, secret: NewSecret) -> EmailServerProfile:
-        has_secret = kept is not None if isinstance(secret, Keep) else secret is not None
-        check_secret_belongs(profile, has_secret=has_secret)
-        ref = settle(self._stores.secrets, f"profile-{short_hash(profile.id)}", kept, secret)
-        return replace(profile, credentials=replace(profile.credentials, secret=ref))
+        return persistently(attempt, etag)
 
-    def _release(self, stored: StoredProfile) -> None:
-        """What failed before says nothing about a connection that has changed.
+    def change(
+        self, profile_id: ProfileId, edit: Edit, caller: Caller, secrets: NewSecrets = _NOTHING, etag: str | None = None
+    ) -> StoredProfile:
+        """As `put`, from the present record on. Raises RecordNotFound too."""
+        check_secrets(secrets)
+        trail = self._auditing.trail(caller, f"profile:{profile_id}")
 
-        Should this be cut short, nothing is lost: what is left waits for its own next time, at most an hour.
+        def attempt() -> StoredProfile:
+            stored = self.get(profile_id)
+            check_etag(stored.etag, etag)
+            return self._write(stored, replace(edit(stored.record), id=profile_id), secrets, trail).stored
+
+        return persistently(attempt, etag)
+
+    def delete(self, profile_id: ProfileId, caller: Caller, etag: str | None = None) -> None:
+        """What is not there counts as deleted. Raises NotPossibleNow where it is in use, naming by whom; Changed.
+
+        A mailbox that is given the profile at the same moment keeps a profile that does not exist; it is not run, and says so.
         """
-        if stored.breaker is not None:
-            self._stores.profiles.set_breaker(stored.record.id, None)
-        for mailbox in self._mailboxes_on(stored.record.id):
-            self._make_due(mailbox)
+        trail = self._auditing.trail(caller, f"profile:{profile_id}")
 
-    def _mailboxes_on(self, profile_id: ProfileId) -> Iterator[StoredMailbox]:
+        def attempt() -> None:
+            stored = self._stores.profiles.get(profile_id)
+            if stored is None:
+                return
+            check_etag(stored.etag, etag)
+            self._check_unused(profile_id)
+            trail.note(ChangeAction.DELETED, stored.record, None, stored.etag)
+            self._stores.profiles.delete(profile_id, stored.etag)
+
+        persistently(attempt, etag)
+
+    def test(self, profile_id: ProfileId, caller: Caller) -> None:
+        """Has every mailbox on the profile tested, and enabled where that works. Raises RecordNotFound."""
+        self.get(profile_id)
+        message = VisitMailboxes(uuid4().hex, profile_id, ProfileTask.TEST)
+        self._auditing.trail(caller, f"profile:{profile_id}").note(ChangeAction.TEST_REQUESTED, None, None, message.id)
+        self._stores.queues.send(Queue.VISIT_MAILBOXES, message.to_json())
+
+    def _check_unused(self, profile_id: ProfileId) -> None:
+        users = [f"the mailbox {mailbox.id} ({mailbox.address})" for mailbox in self._first_users(profile_id)]
+        if self._stores.settings.get().record.default_profile_id == profile_id:
+            users.append("the organisation's settings, as the default")
+        if users:
+            raise NotPossibleNow(
+                f"the profile is used by {', '.join(users)}",
+                "Give them another profile first; the list may be longer than this.",
+            )
+
+    def _first_users(self, profile_id: ProfileId) -> Sequence[Mailbox]:
+        found: list[Mailbox] = []
+        for mailbox in self._mailboxes():
+            if mailbox.profile_id == profile_id:
+                found.append(mailbox)
+            if len(found) == NAMED_USERS:
+                break
+        return found
+
+    def _mailboxes(self) -> Iterator[Mailbox]:
         continuation: str | None = None
         while True:
             part = self._stores.mailboxes.list(continuation, limit=500)
-            yield from (mailbox for mailbox in part.items if mailbox.record.profile_id == profile_id)
+            yield from (stored.record for stored in part.items)
             continuation = part.continuation
             if continuation is None:
                 return
 
+    def _write(
+        self, stored: StoredProfile | None, profile: EmailServerProfile, secrets: NewSecrets, trail: Trail
+    ) -> Put[StoredProfile]:
+        """Raises InvalidRecord, Changed, AlreadyExists."""
+        record = self._ready(stored.record if stored else None, profile, secrets)
+        if stored is None:
+            trail.note(ChangeAction.CREATED, None, record)
+            return Put(self._stores.profiles.create(record), created=True)
+        if record == stored.record:
+            return Put(stored, created=False)
+        trail.note(ChangeAction.CHANGED, stored.record, record, stored.etag)
+        if _connection(record) == _connection(stored.record):
+            return Put(self._stores.profiles.replace(record, stored.etag), created=False)
+        return Put(self._connect_differently(record, stored), created=False)
+
+    def _connect_differently(self, record: EmailServerProfile, stored: StoredProfile) -> StoredProfile:
+        """The release of the mailboxes is under way before the record changes, so that a crash cannot leave it out."""
+        message = VisitMailboxes(uuid4().hex, record.id, ProfileTask.RELEASE)
+        self._stores.queues.send(Queue.VISIT_MAILBOXES, message.to_json(), RELEASE_DELAY)
+        written = self._stores.profiles.replace(record, stored.etag)
+        if stored.breaker is not None:
+            self._stores.profiles.set_breaker(record.id, None)
+        return replace(written, breaker=None)
+
+    def _ready(
+        self, present: EmailServerProfile | None, profile: EmailServerProfile, secrets: NewSecrets
+    ) -> EmailServerProfile:
+        """The record after all rules; new secrets are stored by then."""
+        valid = valid_profile(profile, allowed_now(self._rules, self._stores))
+        before = present or replace(valid, credentials=Credentials(), outgoing_credentials=Credentials())
+        check_secrets_stay_home(before, valid, secrets)
+        self._check_secrets_of_mailboxes_stay_home(before, valid)
+        check_secrets_belong(valid, lambda pointer: has_secret(pointer, _credentials_at(pointer, before), secrets))
+        self._check_certificates(valid.id, secrets)
+        return self._with_secrets(before, valid, secrets)
+
     def _check_secrets_of_mailboxes_stay_home(self, present: EmailServerProfile, profile: EmailServerProfile) -> None:
-        if host_of(present.incoming_location) == host_of(profile.incoming_location):
+        moved = moved_location(present, profile)
+        if moved is None:
             return
-        if any(mailbox.record.credentials.secret is not None for mailbox in self._mailboxes_on(present.id)):
+        if any(mailbox.profile_id == present.id and mailbox.credentials.secret is not None for mailbox in self._mailboxes()):
             raise InvalidRecord(
-                "incoming_location",
+                moved,
                 "mailboxes on this profile have secrets of their own, which were given for another host",
                 "Create a profile for the new host and move the mailboxes there, each with its secret; or remove these first.",
             )
 
-    def _make_due(self, mailbox: StoredMailbox) -> None:
-        for workload in Workload:
-            present = mailbox.schedule.get(workload)
-            schedule = due_now(present, self._clock())
-            if own_ineligibility(mailbox.record, workload) is None and schedule != present:
-                self._stores.mailboxes.reschedule(mailbox.record.id, workload, schedule)
+    def _with_secrets(self, before: EmailServerProfile, valid: EmailServerProfile, secrets: NewSecrets) -> EmailServerProfile:
+        name = f"profile-{short_hash(valid.id)}"
+        store = self._stores.secrets
+        return replace(
+            valid,
+            credentials=settled(store, name, "credentials", before.credentials, valid.credentials, secrets),
+            outgoing_credentials=settled(
+                store,
+                f"{name}-outgoing",
+                "outgoing_credentials",
+                before.outgoing_credentials,
+                valid.outgoing_credentials,
+                secrets,
+            ),
+        )
+
+    def _check_certificates(self, profile_id: ProfileId, secrets: NewSecrets) -> None:
+        now = self._clock()
+        for pointer, secret in secrets.items():
+            if secret is not None and pointer.endswith("/certificate"):
+                self._stores.alerts.put(expiry_alert(profile_id, valid_until(pointer, secret, now), now))
 
 
-def _connection(profile: EmailServerProfile) -> tuple[object, ...]:
-    """All that decides how a server answers."""
-    return (
-        profile.incoming_location,
-        profile.authentication,
-        profile.credential_source,
-        profile.credentials,
-        profile.use_impersonation,
+def _credentials_at(pointer: str, profile: EmailServerProfile) -> Credentials:
+    return profile.outgoing_credentials if pointer.startswith("outgoing_") else profile.credentials
+
+
+def _connection(profile: EmailServerProfile) -> EmailServerProfile:
+    """The profile with all that decides how a server answers, and nothing else."""
+    return replace(
+        profile,
+        name="",
+        process_emails_received_after=None,
+        min_polling_interval=timedelta(),
+        max_connections=1,
+        move_undeliverable=False,
+        send_email_alert=False,
+        owner_address=None,
+        active=True,
     )
-
-
-def _check_secret_stays_home(present: EmailServerProfile, profile: EmailServerProfile, secret: NewSecret) -> None:
-    """A stored secret is never sent to another host than it was given for."""
-    if present.credentials.secret is None or not isinstance(secret, Keep) or _receivers(present) == _receivers(profile):
-        return
-    raise InvalidRecord(
-        "credentials/secret",
-        "the server or the token authority is another host than the stored secret was given for",
-        "Give the secret again, or null to remove it.",
-    )
-
-
-def _receivers(profile: EmailServerProfile) -> tuple[str, str]:
-    return host_of(profile.incoming_location), host_of(profile.credentials.authority or "")

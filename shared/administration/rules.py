@@ -8,12 +8,12 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
 from shared.domain.errors import InvalidRecord
+from shared.domain.ranges import ADDRESS, NAME
 
 LONGEST_ID = 64
-LONGEST_NAME = 100
-LONGEST_ADDRESS = 100
-"""mailbox.emailaddress and queue.emailaddress have 100 characters in the model."""
 LONGEST_SECRET = 1024
+LONGEST_CERTIFICATE = 20_000
+"""A private key and a chain of certificates; Key Vault holds 25 KB."""
 
 ID_PATTERN = rf"^[A-Za-z0-9](?:[A-Za-z0-9._-]{{0,{LONGEST_ID - 2}}}[A-Za-z0-9])?$"
 """Identifiers that clients choose: harmless in URLs, storage keys and logs."""
@@ -40,7 +40,7 @@ def identifier(field: str, value: str) -> str:
     return value
 
 
-def text(field: str, value: str, longest: int = LONGEST_NAME) -> str:
+def text(field: str, value: str, longest: int = NAME.high) -> str:
     """One line of visible text, without surrounding space."""
     trimmed = value.strip()
     if not 0 < len(trimmed) <= longest or not trimmed.isprintable():
@@ -53,11 +53,11 @@ def email_address(field: str, value: str) -> str:
     trimmed = value.strip()
     local, at, domain = trimmed.rpartition("@")
     well_formed = at and len(local) <= 64 and _LOCAL_PART.match(local) and is_host_name(domain) and "." in domain
-    if not well_formed or len(trimmed) > LONGEST_ADDRESS:
+    if not well_formed or len(trimmed) > ADDRESS.high:
         raise InvalidRecord(
             field,
             f"{field} is not an email address",
-            f"Write one address such as anna@contoso.com, at most {LONGEST_ADDRESS} characters, without a display name.",
+            f"Write one address such as anna@contoso.com, at most {ADDRESS.high} characters, without a display name.",
         )
     return trimmed
 
@@ -69,9 +69,11 @@ def is_host_name(value: str) -> bool:
 
 
 def start_date(field: str, value: datetime | None) -> datetime | None:
+    return None if value is None else instant(field, value)
+
+
+def instant(field: str, value: datetime) -> datetime:
     """Aware, in UTC, and of this age: a date that storage can hold."""
-    if value is None:
-        return None
     if value.utcoffset() is None:
         raise InvalidRecord(field, f"{field} has no time zone", "Write it with an offset, such as 2026-01-31T00:00:00Z.")
     if not _EARLIEST <= value < _LATEST:

@@ -6,7 +6,7 @@ from threading import Lock
 from typing import TYPE_CHECKING
 
 from shared.domain.choices import ServerType
-from shared.domain.configuration import EmailServerProfile, Mailbox
+from shared.domain.configuration import Discovered, EmailServerProfile, Mailbox
 from shared.domain.errors import MailboxError
 from shared.ports import IncomingEmail, Secrets
 
@@ -32,16 +32,20 @@ class Connect:
         self._lock = Lock()
         self._exchange: Pools | None = None
 
-    def __call__(self, profile: EmailServerProfile, mailbox: Mailbox) -> AbstractContextManager[IncomingEmail]:
+    def __call__(
+        self, profile: EmailServerProfile, mailbox: Mailbox, discovered: Discovered | None = None
+    ) -> AbstractContextManager[IncomingEmail]:
         if profile.server_type not in _OVER_EWS:
             raise ServerTypeUnsupported(f"There is no connector for the server type {profile.server_type.name}.")
-        return self._open_exchange(profile, mailbox)
+        return self._open_exchange(profile, mailbox, discovered)
 
     @contextmanager
-    def _open_exchange(self, profile: EmailServerProfile, mailbox: Mailbox) -> Iterator[IncomingEmail]:
+    def _open_exchange(
+        self, profile: EmailServerProfile, mailbox: Mailbox, discovered: Discovered | None
+    ) -> Iterator[IncomingEmail]:
         from shared.connectors.exchange.mail import ExchangeMail
 
-        yield ExchangeMail(self._pools().session(profile, mailbox))
+        yield ExchangeMail(self._pools().session(profile, mailbox, discovered))
 
     def _pools(self) -> "Pools":
         from shared.connectors.exchange.session import Pools

@@ -48,5 +48,5 @@ class AuditEntry:
     action: ChangeAction
     record: str
     """`profile:<id>`, `user:<id>`, `queue:<id>`, `mailbox:<id>`, `rule:<mailbox>:<folder>`, `settings`, `record:<type>:<id>`,
-    `alert:<about>:<code>`."""
+    `load:<id>`, `alert:<about>:<code>`."""
     changes: tuple[FieldChange, ...] = ()

@@ -36,9 +36,13 @@ class Credentials:
     """Who signs in: `username` is an account, `client_id` an application; `secret` is the password or client secret."""
 
     username: str | None = None
+    """incomingusername, outgoingusername, and username of a mailbox."""
     secret: SecretRef | None = None
+    """incomingpassword, outgoingpassword, oauthclientsecret, and password of a mailbox. Written only, never shown."""
     tenant_id: str | None = None
+    """exchangeonlinetenantid; the tenant's id or one of its domain names."""
     client_id: str | None = None
+    """oauthclientid."""
     authority: str | None = None
     """Host that issues tokens; None is login.microsoftonline.com. Sovereign clouds and the local server differ."""
     certificate: SecretRef | None = None
@@ -52,12 +56,16 @@ class EmailServerProfile:
     id: ProfileId
     name: str
     server_type: ServerType
+    """servertype."""
     incoming_location: str | None
     """incomingserverlocation; for Exchange the URL of EWS (https://mail.example.com/EWS/Exchange.asmx), None with autodiscover;
     for POP3 and IMAP a host name."""
     authentication: AuthenticationProtocol
+    """incomingauthenticationprotocol; which ones go with which credential source is checked."""
     credential_source: CredentialSource
+    """incomingcredentialretrieval; whose credentials open the connection."""
     credentials: Credentials = Credentials()
+    """Those of the profile, where the source is the profile or an application."""
     use_impersonation: bool = True
     """incominguseimpersonation: True acts as the mailbox (ApplicationImpersonation), False opens it as a delegate."""
     incoming_port: int | None = None
@@ -79,9 +87,11 @@ class EmailServerProfile:
     outgoing_credential_source: CredentialSource | None = None
     """outgoingcredentialretrieval; None is that of incoming mail."""
     outgoing_credentials: Credentials = Credentials()
+    """As `credentials`, where outgoing mail has settings of its own."""
     outgoing_use_impersonation: bool = True
     """outgoinguseimpersonation."""
     process_emails_received_after: datetime | None = None
+    """processemailsreceivedafter; mail received before is not read. The later of this and the mailbox's own holds."""
     min_polling_interval: timedelta = timedelta(minutes=1)
     """minpollingintervalinminutes, 0 to 1440 minutes."""
     max_connections: int = 10
@@ -93,8 +103,9 @@ class EmailServerProfile:
     send_email_alert: bool = False
     """sendemailalert: the profile's owner is told when most of its mailboxes fail."""
     owner_address: str | None = None
-    """owneremailaddress."""
+    """owneremailaddress; where alerts by email go."""
     active: bool = True
+    """statecode; no mailbox of an inactive profile is run."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,12 +115,15 @@ class Owner:
     id: OwnerId
     kind: OwnerKind
     name: str
+    """fullname of a user, name of a queue."""
     address: str
+    """internalemailaddress of a user, emailaddress of a queue. Its mailbox follows, and the other way round."""
     filtering_method: IncomingFilteringMethod = IncomingFilteringMethod.RESPONSES
     """incomingemailfilteringmethod. The organisation's ceiling limits what it may be."""
     queue_view: QueueView | None = None
     """queueviewtype; None of a user."""
     active: bool = True
+    """statecode; the mailbox of an inactive owner is deactivated, and its address no longer resolves as active."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,15 +137,24 @@ class Mailbox:
     """The configuration of one mailbox. What a run changes stands in its `Schedule`, so that a poll never changes this ETag."""
 
     id: MailboxId
+    """mailboxid; derived from the owner, chosen by the client for a forward mailbox."""
     name: str
     address: str
+    """emailaddress; the owner follows, and the other way round. Another address returns approval to pending."""
     owner: OwnerRef | None
+    """regardingobjectid; None of a forward mailbox."""
     profile_id: ProfileId | None = None
+    """emailserverprofile; without one the mailbox is never run."""
     incoming_method: EmailDeliveryMethod = EmailDeliveryMethod.SERVER_SIDE
+    """incomingemaildeliverymethod."""
     outgoing_method: EmailDeliveryMethod = EmailDeliveryMethod.NONE
+    """outgoingemaildeliverymethod."""
     act_method: ActDeliveryMethod = ActDeliveryMethod.NONE
+    """actdeliverymethod; appointments, contacts and tasks."""
     approval: Approval = Approval.PENDING
+    """emailrouteraccessapproval; decided by approve and reject."""
     process_email_received_after: datetime | None = None
+    """processemailreceivedafter; mail received before is not read. The later of this and the profile's holds."""
     credentials: Credentials = Credentials()
     """Used where the profile's credential source is the mailbox."""
     process_and_delete: bool = False
@@ -139,6 +162,7 @@ class Mailbox:
     enabled_on: datetime | None = None
     """When it could first be processed; without a start date, mail received from here on is read."""
     active: bool = True
+    """statecode; an inactive mailbox is never run."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -29,7 +29,7 @@ def own_ineligibility(mailbox: Mailbox, workload: Workload) -> Ineligible | None
     """Why the mailbox's own record excludes the workload; None where it does not."""
     if not mailbox.active:
         return Ineligible.MAILBOX_INACTIVE
-    if not _server_side(mailbox, workload):
+    if not is_server_side(mailbox, workload):
         return Ineligible.METHOD_NONE
     if mailbox.approval != Approval.APPROVED:
         return Ineligible.NOT_APPROVED
@@ -75,7 +75,8 @@ def start_date(profile: EmailServerProfile, mailbox: Mailbox) -> datetime | None
     return max(dates) if dates else mailbox.enabled_on
 
 
-def _server_side(mailbox: Mailbox, workload: Workload) -> bool:
+def is_server_side(mailbox: Mailbox, workload: Workload) -> bool:
+    """Its method says that Sidesync does this workload, whatever else may keep it from running."""
     match workload:
         case Workload.INCOMING:
             return mailbox.incoming_method == EmailDeliveryMethod.SERVER_SIDE

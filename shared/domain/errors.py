@@ -37,6 +37,62 @@ class Unreachable(TransientError):
     remedy = "Check the server location, the network path and the certificate. The mailbox is tried again by itself."
 
 
+class NameNotFound(Unreachable):
+    """The name of the server is not known (DNS)."""
+
+    code = "name_not_found"
+    remedy = "Check the spelling of the server location: its host name is not known. The mailbox is tried again by itself."
+
+
+class ConnectionRefused(Unreachable):
+    """The machine answers, but nothing listens there, or a firewall says no."""
+
+    code = "connection_refused"
+    remedy = (
+        "Check host name and port of the server location, and that the firewall lets Sidesync through."
+        " The mailbox is tried again by itself."
+    )
+
+
+class NoAnswer(Unreachable):
+    """Nobody answers in the time allowed."""
+
+    code = "no_answer"
+    remedy = (
+        "Check host name and port of the server location, and that the firewall lets Sidesync through; if the server is slow,"
+        " give the profile more time. The mailbox is tried again by itself."
+    )
+
+
+class CertificateRefused(Unreachable):
+    """The server's certificate is not vouched for, has expired, or is for another name."""
+
+    code = "certificate_refused"
+    remedy = (
+        "Give the server a certificate that is valid, for the host name of the server location, from an authority that this"
+        " machine trusts; or correct the host name. The mailbox is tried again by itself."
+    )
+
+
+class NoTls(Unreachable):
+    """Something listens there, but does not speak TLS."""
+
+    code = "no_tls"
+    remedy = (
+        "Check the port of the server location: what listens there does not speak TLS. The mailbox is tried again by itself."
+    )
+
+
+class NoMailServer(Unreachable):
+    """Something answers there, but not as a mail server of this protocol does."""
+
+    code = "no_mail_server"
+    remedy = (
+        "Check the path and host of the server location (for Exchange https://<host>/EWS/Exchange.asmx): what answers there is"
+        " no mail server of this type. The mailbox is tried again by itself."
+    )
+
+
 class Busy(TransientError):
     """The server, or our own store, cannot do this at the moment."""
 
@@ -70,6 +126,20 @@ class AccessDenied(MailboxError):
     )
 
 
+class ImpersonationDenied(AccessDenied):
+    """Signed in, but not allowed to act as this mailbox."""
+
+    code = "impersonation_denied"
+    remedy = "Give the profile's identity the role ApplicationImpersonation for this mailbox, or open mailboxes as a delegate."
+
+
+class DelegateAccessMissing(AccessDenied):
+    """Signed in, but this mailbox was not opened to the identity."""
+
+    code = "delegate_access_missing"
+    remedy = "Give the profile's identity full access to this mailbox, or let it act by impersonation."
+
+
 class MailboxNotFound(MailboxError):
     code = "mailbox_not_found"
     remedy = "Check the mailbox's email address: the server has no mailbox of that name."
@@ -83,6 +153,13 @@ class NotApproved(MailboxError):
 class Disabled(MailboxError):
     code = "disabled"
     remedy = "Activate the mailbox and its profile, and check that the account is enabled on the server."
+
+
+class AccountDisabled(Disabled):
+    """The account or its mailbox is disabled on the server."""
+
+    code = "account_disabled"
+    remedy = "Enable the account and its mailbox on the mail server."
 
 
 class ItemError(SyncError):

@@ -52,7 +52,7 @@ class Alert:
     """Something an administrator should know; collapsed by what it is about, code and parameters."""
 
     about: str
-    """`mailbox:<id>`, `profile:<id>` or `queue:<name>`."""
+    """`mailbox:<id>`, `profile:<id>`, `load:<id>` or `queue:<name>`."""
     code: str
     level: AlertLevel
     cause: str

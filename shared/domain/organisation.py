@@ -34,6 +34,7 @@ class OrganisationSettings:
     exclude: tuple[str, ...] = ()
     """Addresses (a@b.example) and domains (b.example, and those under it) that are never tracked."""
     internal_mail: InternalMail = InternalMail.SKIP
+    """ignoreinternalemail; what becomes of mail between own users."""
     correlation_methods: tuple[CorrelationMethod, ...] = (
         CorrelationMethod.IN_REPLY_TO,
         CorrelationMethod.TRACKING_TOKEN,
@@ -53,11 +54,13 @@ class OrganisationSettings:
     alert_level: AlertLevel = AlertLevel.WARNING
     """Alerts below this level are not raised (generatealertsfor...)."""
     keep_runs: timedelta = timedelta(days=30)
+    """How long runs that did something are listed."""
     keep_ledger_details: timedelta = timedelta(days=90)
     """How long the error texts of items are kept; what was decided about an item stays."""
     keep_alerts: timedelta = timedelta(days=30)
-    """TraceLogPersistenceTimeInDays."""
+    """tracelogpersistencetimeindays; how long an alert is kept after it was raised last."""
     keep_audit: timedelta = timedelta(days=365)
+    """How long it can be looked up who changed what."""
     allow_insecure_servers: bool = False
     """Mail servers without TLS and on private or loopback addresses. For one machine only; metadata addresses stay refused."""
 

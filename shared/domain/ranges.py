@@ -53,6 +53,8 @@ MESSAGE_SIZE = Numbers(1, 150 * 1024 * 1024)
 RETENTION = Durations(timedelta(days=1), timedelta(days=3650))
 EXCLUDED = Entries(0, 1000)
 BLOCKED_ATTACHMENTS = Entries(0, 200)
+RECORD_NAME = Characters(1, 160)
+"""contact.fullname and account.name have 160 characters in the model."""
 RECORD_ADDRESSES = Entries(0, 3)
 FOLDER_ID = Characters(1, 1024)
 FOLDER_NAME = Characters(1, 256)
@@ -86,6 +88,6 @@ RANGES: Mapping[type, Mapping[str, Range]] = {
     Owner: {"name": NAME, "address": ADDRESS},
     Mailbox: {"name": NAME, "address": ADDRESS},
     FolderTrackingRule: {"folder_id": FOLDER_ID, "folder_name": FOLDER_NAME},
-    AddressBookRecord: {"name": NAME, "addresses": RECORD_ADDRESSES},
+    AddressBookRecord: {"name": RECORD_NAME, "addresses": RECORD_ADDRESSES},
 }
 """By record and field."""

@@ -22,12 +22,14 @@ class AddressBookRecord:
     type: str
     """Logical name of the table: lower-case letters, digits and underscores."""
     id: str
+    """Chosen by whoever creates it: 1 to 64 letters, digits, dots, hyphens and underscores."""
     name: str
     addresses: tuple[str, ...] = ()
     """Up to three (emailaddress1 to emailaddress3)."""
     owner_id: str | None = None
-    """The user who owns the record."""
+    """ownerid; the user who owns the record."""
     active: bool = True
+    """statecode; an inactive record still has its addresses, and resolves as inactive."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,15 +43,21 @@ class FolderTrackingRule:
     """mailboxtrackingfolder: mail that lies in this folder is tracked, with this regarding."""
 
     mailbox_id: MailboxId
+    """mailboxid."""
     folder_id: str
-    """exchangefolderid."""
+    """exchangefolderid; the server's id of the folder, so that renaming it changes nothing."""
     folder_name: str
+    """exchangefoldername; shown to people, decides nothing."""
     regarding: RecordRef | None = None
-    """None: tracked without a regarding."""
+    """regardingobjectid; None: tracked without a regarding."""
     include_subfolders: bool = False
+    """True: mail in folders below is tracked as well; the model knows no such rule."""
     from_now_on: bool = False
     """A changed regarding applies to mail that arrives from then on; False, as in the model, relinks all of the folder."""
+    for_queue: bool = False
+    """The mailbox may be a queue's; False allows users' only, as the model does."""
     active: bool = True
+    """An inactive rule tracks nothing; what it tracked stays."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,7 +81,7 @@ class BulkLoad:
     state: LoadState
     created_on: datetime
     size: int = 0
-    """Bytes of the file; known once it is uploaded."""
+    """Bytes of the file."""
     lines: int = 0
     """Lines read so far."""
     loaded: int = 0

@@ -8,6 +8,7 @@ at or after a breaker's probe time is the half-open probe; its success closes th
 from dataclasses import replace
 from datetime import datetime, timedelta
 
+from shared.domain.alerts import code_of
 from shared.domain.choices import Workload, WorkloadStatus
 from shared.domain.configuration import Breaker, StoredMailbox, StoredProfile, WorkloadSchedule
 from shared.domain.eligibility import (
@@ -18,6 +19,7 @@ from shared.domain.eligibility import (
     own_ineligibility,
     profile_ineligibility,
 )
+from shared.domain.errors import AuthenticationFailed, MailboxError, TransientError
 
 LONGEST_POLL = timedelta(minutes=15)
 FAILURES_TO_OPEN = 10
@@ -89,6 +91,25 @@ def not_after(schedule: WorkloadSchedule, latest: datetime | None) -> WorkloadSc
 def with_missing_folder(schedule: WorkloadSchedule, code: str) -> WorkloadSchedule:
     """A run that could not read all its folders says so, though it ended well."""
     return replace(schedule, status=WorkloadStatus.FAILURE, last_error=code)
+
+
+def after_test(schedule: WorkloadSchedule, now: datetime) -> WorkloadSchedule:
+    """A test of the connection that went well: enabled, with nothing held against it. It was no run."""
+    return replace(_succeeded(schedule, now), due=now, idle_polls=0, last_run_on=schedule.last_run_on)
+
+
+def after_error(schedule: WorkloadSchedule, now: datetime, minimum: timedelta, error: Exception) -> WorkloadSchedule:
+    """What a failure does to the schedule, by what it says to its caller."""
+    code = code_of(error)
+    match error:
+        case AuthenticationFailed(profile_wide=True):
+            return after_profile_error(schedule, now, minimum, code)
+        case MailboxError():
+            return after_mailbox_error(schedule, now, code)
+        case TransientError():
+            return after_transient(schedule, now, minimum, code, error.retry_after)
+        case _:
+            return after_transient(schedule, now, minimum, code)
 
 
 def after_transient(

@@ -14,10 +14,17 @@ from shared.domain.email import ListOf
 from shared.domain.ids import ActivityId, MailboxId, OwnerId, ProfileId, RunId, normalised_address, short_hash
 from shared.domain.ledger import ItemKey, Todo
 from shared.domain.operations import Alert
+from shared.domain.records import RejectedLine
 
 SHARDS = 256
 
 PROFILES = "profile"
+
+ORGANISATION = ("organisation", "settings")
+"""The one row of the organisation's settings."""
+
+LOADS = "load"
+"""The partition of all bulk loads: they are few, and one at a time is at work."""
 
 STATE = "state"
 
@@ -25,6 +32,8 @@ _FIRST = datetime(1, 1, 1, tzinfo=UTC)
 _MICROSECOND = timedelta(microseconds=1)
 _INVERT = 10**18
 """More than the microseconds of 9,999 years."""
+_INVERT_DAYS = 9_999_999
+"""More than the days of 9,999 years."""
 
 
 # ---- order
@@ -96,9 +105,45 @@ def address_key(address: str) -> tuple[str, str]:
     return digest[:2], f"{digest}:"
 
 
-def address_row(address: str, kind: OwnerKind, owner_id: OwnerId) -> tuple[str, str]:
+def address_row(address: str, kind: str, record_id: str) -> tuple[str, str]:
+    """`kind` is that of an owner, or the type of a record of the address book."""
     partition, prefix = address_key(address)
-    return partition, f"{prefix}{kind}:{owner_id}"
+    return partition, f"{prefix}{kind}:{record_id}"
+
+
+def record_key(record_type: str, record_id: str) -> tuple[str, str]:
+    return f"{record_type}:{bucket(record_id)}", record_id
+
+
+def record_partitions(record_type: str) -> tuple[str, str]:
+    """The first and the last partition of a type; no other type lies between them."""
+    return f"{record_type}:0", f"{record_type}:f"
+
+
+def load_row(load_id: str) -> str:
+    return f"load:{load_id}"
+
+
+def load_listed_row(created_on: datetime, load_id: str) -> str:
+    return f"time:{inverted_time(created_on)}:{load_id}"
+
+
+def rejected_prefix(load_id: str) -> str:
+    return f"line:{load_id}:"
+
+
+def rejected_row(load_id: str, line: RejectedLine) -> str:
+    """In the order of lines; a line may be rejected for several fields."""
+    return f"{rejected_prefix(load_id)}{line.line:012d}:{short_hash(line.field)}"
+
+
+def rule_row(folder_id: str) -> str:
+    return short_hash(folder_id)
+
+
+def share_key(identity: str) -> tuple[str, str]:
+    digest = short_hash(identity)
+    return bucket(digest), digest
 
 
 # ---- mail
@@ -172,6 +217,26 @@ def _digest(text: str) -> str:
 def alert_row(alert: Alert) -> str:
     parameters = json.dumps(sorted(alert.parameters.items()))
     return f"{alert.code}:{short_hash(parameters)}"
+
+
+def alert_id_key(alert_id: str) -> tuple[str, str]:
+    """Where it stands which row an alert's id means."""
+    return bucket(alert_id), alert_id
+
+
+def audit_partition(changed_on: datetime) -> str:
+    """A day (UTC): sorts newest first, and can be read by people."""
+    day = changed_on.astimezone(UTC).date()
+    return f"{_INVERT_DAYS - day.toordinal():07d}:{day.isoformat()}"
+
+
+def audit_row(entry_id: str) -> str:
+    """Says that the entry is there, whatever time it was written with."""
+    return f"id:{entry_id}"
+
+
+def audit_listed_row(changed_on: datetime, entry_id: str) -> str:
+    return f"time:{inverted_time(changed_on)}:{entry_id}"
 
 
 def quarantine_row(key: ItemKey) -> str:

@@ -8,13 +8,17 @@ import base64
 import binascii
 import json
 import re
+from collections.abc import Sequence
 from dataclasses import fields, is_dataclass, replace
 from typing import Any
 
+from shared.domain.audit import AuditEntry, FieldChange
+from shared.domain.choices import OwnerKind
 from shared.domain.email import EmailActivity, EmailContent, Sighting, TimelineEntry
 from shared.domain.errors import InvalidRecord
 from shared.domain.ledger import LedgerCommit, LedgerItem
 from shared.domain.operations import Alert, QuarantinedItem, Run
+from shared.domain.records import AddressBookRecord, RejectedLine
 from shared.ports import LEDGER_COMMIT_ROWS
 
 ID_UNITS = 200
@@ -34,6 +38,10 @@ SECRET_BYTES = 16 * 1024
 KEY_UNITS = 512
 """UTF-16 units of a key."""
 
+REJECTED_LINES = 99
+"""Rejected lines that one commit of a bulk load may write beside its progress."""
+
+_TYPE = re.compile(r"[a-z][a-z0-9_]{0,99}")
 _FORBIDDEN = re.compile(r"[\x00-\x1f\x7f-\x9f/\\#?\ud800-\udfff]")
 
 
@@ -77,6 +85,36 @@ def checked_id[T: str](value: T, field: str = "id") -> T:
             f"Use 1 to {ID_UNITS} characters without / \\ # ? and control characters.",
         )
     return value
+
+
+def checked_record(record: AddressBookRecord) -> AddressBookRecord:
+    """A record of the address book, if it can be stored. Raises InvalidRecord naming the field."""
+    if not is_record_type(record.type):
+        raise InvalidRecord(
+            "type",
+            f"{record.type[:80]!r} is no type of a record of the address book",
+            "Use up to 100 lower-case letters, digits and underscores, starting with a letter; users and queues have records"
+            " of their own.",
+        )
+    checked_id(record.id)
+    _check_text("name", record.name)
+    for place, address in enumerate(record.addresses):
+        _check_text(f"addresses/{place}", address)
+    if record.owner_id is not None:
+        checked_id(record.owner_id, "owner_id")
+    return record
+
+
+def is_record_type(text: str) -> bool:
+    """Users and queues are no types: whoever has such an address belongs to the organisation."""
+    return _TYPE.fullmatch(text) is not None and text not in tuple(OwnerKind)
+
+
+def _check_text(field: str, text: str) -> None:
+    if units(text) > LISTED_UNITS:
+        raise InvalidRecord(field, f"{field} has more than {LISTED_UNITS} characters", "Use a shorter text.")
+    if well_formed(text) != text:
+        raise InvalidRecord(field, f"{field} has half a character (a lone surrogate)", "Use text that is valid Unicode.")
 
 
 def checked_message(text: str) -> str:
@@ -123,6 +161,40 @@ def storable_quarantined(item: QuarantinedItem) -> QuarantinedItem:
 def storable_alert(alert: Alert) -> Alert:
     parameters = {cut(name, LISTED_UNITS): cut(value, LISTED_UNITS) for name, value in alert.parameters.items()}
     return replace(alert, cause=cut(alert.cause, TEXT_UNITS), remedy=cut(alert.remedy, TEXT_UNITS), parameters=parameters)
+
+
+def acknowledging(name: str) -> str:
+    """Who saw an alert."""
+    return cut(name, LISTED_UNITS)
+
+
+def storable_entry_of_audit(entry: AuditEntry) -> AuditEntry:
+    """Old and new values are shortened until they fit in one column together."""
+    longest = LISTED_UNITS
+    while True:
+        changes = tuple(_cut_change(each, longest) for each in entry.changes)
+        if units(json.dumps([[each.field, each.old, each.new] for each in changes])) <= TEXT_UNITS - 50 * len(changes):
+            return replace(entry, caller=cut(entry.caller, LISTED_UNITS), record=audited_record(entry.record), changes=changes)
+        longest //= 2
+
+
+def _cut_change(change: FieldChange, longest: int) -> FieldChange:
+    return FieldChange(cut(change.field, longest), cut(change.old, longest), cut(change.new, longest))
+
+
+def audited_record(record: str) -> str:
+    """The name of a record as the audit keeps it."""
+    return cut(record, LISTED_UNITS)
+
+
+def checked_rejected(lines: Sequence[RejectedLine]) -> Sequence[RejectedLine]:
+    """What fits of rejected lines. Raises ValueError where they are more than one commit takes."""
+    if len(lines) > REJECTED_LINES:
+        raise ValueError(f"{len(lines)} rejected lines; at most {REJECTED_LINES} fit in one commit")
+    return [
+        RejectedLine(each.line, cut(each.field, LISTED_UNITS), cut(each.detail, LISTED_UNITS), cut(each.remedy, LISTED_UNITS))
+        for each in lines
+    ]
 
 
 def storable_run(run: Run) -> Run:

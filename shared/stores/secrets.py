@@ -7,6 +7,7 @@ import base64
 import binascii
 import os
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from uuid import uuid4
 
 from shared.domain.configuration import SecretRef
@@ -35,6 +36,7 @@ class _Encrypted:
     name: str
     nonce: str
     text: str
+    set_on: datetime | None = None
 
 
 class LocalSecrets:
@@ -56,12 +58,16 @@ class LocalSecrets:
         self._table.write(operation(Verb.INSERT, secret_partition(name), ref.version, columns_of(encrypted)))
         return ref
 
+    def set_on(self, ref: SecretRef) -> datetime | None:
+        found = self._table.get(secret_partition(ref.name), ref.version)
+        return None if found is None else record_of(_Encrypted, found).set_on
+
     def _encrypted(self, ref: SecretRef, value: str) -> _Encrypted:
         from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
         nonce = os.urandom(_NONCE_BYTES)
         text = AESGCM(self._key).encrypt(nonce, value.encode(), _bound_to(ref))
-        return _Encrypted(ref.name, base64.b64encode(nonce).decode(), base64.b64encode(text).decode())
+        return _Encrypted(ref.name, base64.b64encode(nonce).decode(), base64.b64encode(text).decode(), datetime.now(UTC))
 
     def _decrypted(self, ref: SecretRef, encrypted: _Encrypted) -> str:
         from cryptography.exceptions import InvalidTag

@@ -116,20 +116,17 @@ class Ending:
             self._reschedule(scheduling.after_busy(self._schedule, now, profile.record.min_polling_interval))
 
     def _fail(self, error: Exception, profile: StoredProfile) -> None:
-        now, minimum = self._clock(), profile.record.min_polling_interval
-        code = code_of(error)
+        after = scheduling.after_error(self._schedule, self._clock(), profile.record.min_polling_interval, error)
         match error:
             case AuthenticationFailed(profile_wide=True):
                 self._open_profile_breaker(error, profile)
-                self._reschedule_unless_changed(scheduling.after_profile_error(self._schedule, now, minimum, code))
+                self._reschedule_unless_changed(after)
             case MailboxError():
                 if isinstance(error, AccessDenied | MailboxNotFound):  # said to somebody whose sign-in was accepted
                     self._close_breaker(profile)
                 self._alert(self._about_mailbox, error, {})
-                self._reschedule_unless_changed(scheduling.after_mailbox_error(self._schedule, now, code))
+                self._reschedule_unless_changed(after)
             case _:
-                retry_after = error.retry_after if isinstance(error, TransientError) else None
-                after = scheduling.after_transient(self._schedule, now, minimum, code, retry_after)
                 self._reschedule_unless_changed(after)
                 if after.breaker is not None and self._schedule.breaker is None:
                     self._alert(self._about_mailbox, error, {})

@@ -5,6 +5,8 @@ other's, is expired at once.
 """
 
 import logging
+from dataclasses import replace
+from datetime import timedelta
 from uuid import uuid4
 
 from shared.domain.choices import AlertLevel, Workload
@@ -13,7 +15,17 @@ from shared.domain.errors import LeaseLost
 from shared.domain.operations import Alert
 from shared.domain.scheduling import after_transient
 from shared.domain.words import cause_of
-from shared.messages import MalformedMessage, SyncMailbox, parse
+from shared.messages import (
+    EnumerateShards,
+    LoadRecords,
+    MalformedMessage,
+    ProbeMailbox,
+    ProfileTask,
+    Queue,
+    SyncMailbox,
+    VisitMailboxes,
+    parse,
+)
 from shared.ports import Clock, Stores
 from shared.sync.lease import expire
 
@@ -21,6 +33,9 @@ log = logging.getLogger(__name__)
 
 POISON = "poison_message"
 _REMEDY = "Nothing to do for now: the mailbox is tried again by itself. If this comes again, look at the log of the run."
+
+_UNTESTED = "Not every mailbox was tested."
+_REST = timedelta(minutes=15)
 
 
 class Poison:
@@ -38,10 +53,25 @@ class Poison:
         except MalformedMessage as error:
             self._alert(f"queue:{queue}", error.code, str(error), error.remedy)
             return
-        if isinstance(message, SyncMailbox):
-            self._restart(message)
-        else:
-            self._alert(f"queue:{queue}", POISON, "", "Nothing to do: the mailboxes are enumerated again within a minute.")
+        match message:
+            case SyncMailbox():
+                self._restart(message)
+            case EnumerateShards():
+                self._alert(f"queue:{queue}", POISON, "", "Nothing to do: the mailboxes are enumerated again within a minute.")
+            case ProbeMailbox(mailbox_id=mailbox_id):
+                self._alert(f"mailbox:{mailbox_id}", POISON, _UNTESTED, "Ask for the test again.")
+            case VisitMailboxes(profile_id=profile_id, task=ProfileTask.TEST):
+                self._alert(f"profile:{profile_id}", POISON, _UNTESTED, "Ask for the test again.")
+            case VisitMailboxes(profile_id=profile_id):
+                self._alert(f"profile:{profile_id}", POISON, "", "Nothing to do: each mailbox is tried again at its own time.")
+            case LoadRecords():
+                self._resume(message)
+
+    def _resume(self, message: LoadRecords) -> None:
+        """A load counts how often it stopped, and gives up by itself: for that it needs another message."""
+        self._alert(f"load:{message.load_id}", POISON, "", "Nothing to do: the load goes on from where it stopped.")
+        again = replace(message, id=uuid4().hex)
+        self._stores.queues.send(Queue.LOAD_RECORDS, again.to_json(), delay=_REST)
 
     def _restart(self, message: SyncMailbox) -> None:
         """Lets the mailbox go on. Counted as a failure, so that one that always fails is tried less and less often."""

@@ -12,7 +12,7 @@ from rich.table import Table
 from tests.bench.figures import Figures
 
 RESULTS = Path(__file__).parents[2] / "build" / "bench.json"
-MEASUREMENTS = ("startup", "ews", "idle", "pipeline", "memory", "enumeration")
+MEASUREMENTS = ("startup", "ews", "idle", "pipeline", "memory", "enumeration", "loading")
 TARGETS = {
     "pipeline_ratio": (">=", 4.0),
     "ews_sync_ratio": (">=", 10.0),

@@ -1,13 +1,21 @@
 """Who signs in to Exchange and how, and that a refused credential is tried once, whoever asks."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from functools import cache
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from threading import Thread
 from urllib.parse import urlsplit
 
 import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.asymmetric import ec, rsa
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
+from cryptography.x509.oid import NameOID
 
 from local.mailserver import MailServer
 from shared.connectors.connect import Connect, ServerTypeUnsupported
@@ -235,6 +243,81 @@ def test_a_revoked_token_is_replaced(connect: Connect, served: ServedByExchange)
     assert listed(connect, an_application_profile(served.server), served.address) == []
     served.server.revoke_tokens()
     assert listed(connect, an_application_profile(served.server), served.address) == []
+
+
+# ---- certificates
+
+
+@cache
+def a_certificate(number: int = 1, *, elliptic: bool = False) -> tuple[str, str]:
+    """A private key and its certificate, both in PEM. `number` tells one from another."""
+    key: ec.EllipticCurvePrivateKey | rsa.RSAPrivateKey = (
+        ec.generate_private_key(ec.SECP256R1()) if elliptic else rsa.generate_private_key(65537, 2048)
+    )
+    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, f"sidesync {number}")])
+    now = datetime.now(UTC)
+    certificate = (
+        x509.CertificateBuilder()
+        .subject_name(name)
+        .issuer_name(name)
+        .public_key(key.public_key())
+        .serial_number(x509.random_serial_number())
+        .not_valid_before(now - timedelta(days=1))
+        .not_valid_after(now + timedelta(days=1))
+        .sign(key, hashes.SHA256())
+    )
+    private = key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()).decode()
+    return private, certificate.public_bytes(Encoding.PEM).decode()
+
+
+def a_certified_profile(server: MailServer, pem: str, version: str = "1") -> EmailServerProfile:
+    profile = an_application_profile(server)
+    certified = replace(profile.credentials, secret=None, certificate=SecretRef(pem, version))
+    return replace(profile, credentials=certified)
+
+
+@pytest.mark.usefixtures("trusting")
+@pytest.mark.parametrize("key_first", [True, False])
+def test_an_application_signs_in_by_its_certificate(connect: Connect, served: ServedByExchange, key_first: bool) -> None:
+    key, certificate = a_certificate()
+    served.server.add_application(APPLICATION, certificate=certificate)
+    served.deliver(bytes(a_message("m1")))
+    profile = a_certified_profile(served.server, key + certificate if key_first else certificate + key)
+    for _ in range(2):
+        assert listed(connect, profile, served.address) == ["m1"]
+    assert served.server.requests.count("Token") == 1
+
+
+@pytest.mark.usefixtures("trusting")
+def test_a_certificate_that_is_not_registered_is_tried_once_and_a_new_one_at_once(
+    connect: Connect, served: ServedByExchange
+) -> None:
+    key, certificate = a_certificate()
+    served.server.add_application(APPLICATION, certificate=certificate)
+    for _ in range(2):
+        error = failure(lambda: listed(connect, a_certified_profile(served.server, "".join(a_certificate(2))), served.address))
+        assert isinstance(error, AuthenticationFailed)
+        assert error.profile_wide
+        assert "AADSTS700027" in str(error) or "less than an hour" in str(error)
+    assert served.server.requests.count("Token") == 1
+    assert listed(connect, a_certified_profile(served.server, key + certificate), served.address) == []
+
+
+CANNOT_SIGN: dict[str, Callable[[], str]] = {
+    "nothing": lambda: "",
+    "no PEM": lambda: "nonsense",
+    "a key alone": lambda: a_certificate()[0],
+    "a certificate alone": lambda: a_certificate()[1],
+    "another kind of key": lambda: "".join(a_certificate(elliptic=True)),
+}
+
+
+@pytest.mark.parametrize("what", CANNOT_SIGN)
+def test_a_certificate_that_cannot_sign_asks_nobody(connect: Connect, served: ServedByExchange, what: str) -> None:
+    profile = a_certified_profile(served.server, CANNOT_SIGN[what]())
+    error = failure(lambda: listed(connect, profile, served.address))
+    assert isinstance(error, AuthenticationFailed)
+    assert len(served.server.requests) == 0
 
 
 # ---- refused

@@ -18,6 +18,12 @@ SURFACE = {
     "sync_incoming_poison": ("queueTrigger", "sync-incoming-poison", None),
     "sync_backfill": ("queueTrigger", "sync-backfill", None),
     "sync_backfill_poison": ("queueTrigger", "sync-backfill-poison", None),
+    "probe_mailbox": ("queueTrigger", "test-mailbox", None),
+    "probe_mailbox_poison": ("queueTrigger", "test-mailbox-poison", None),
+    "visit_mailboxes": ("queueTrigger", "visit-mailboxes", None),
+    "visit_mailboxes_poison": ("queueTrigger", "visit-mailboxes-poison", None),
+    "load_records": ("queueTrigger", "load-records", None),
+    "load_records_poison": ("queueTrigger", "load-records-poison", None),
     "api": ("httpTrigger", "{*path}", "FUNCTION"),
 }
 

@@ -64,3 +64,27 @@ def test_the_sample_explains_every_setting_that_is_read() -> None:
 
     assert json.loads(sample)["IsEncrypted"] is False
     assert {name for name in read if name not in sample} == set()
+
+
+def test_a_key_vault_needs_no_key_of_ours() -> None:
+    environment = {
+        "AzureWebJobsStorage": "UseDevelopmentStorage=true",
+        "SIDESYNC_KEY_VAULT_URL": "https://contoso.vault.azure.net",
+    }
+
+    settings = read_settings(environment)
+
+    assert (settings.key_vault_url, settings.secrets_key) == ("https://contoso.vault.azure.net", "")
+
+
+def test_a_key_vault_is_asked_over_tls_only() -> None:
+    plain = COMPLETE | {"SIDESYNC_KEY_VAULT_URL": "http://127.0.0.1:8443"}
+
+    with pytest.raises(MissingSetting, match="SIDESYNC_KEY_VAULT_URL"):
+        read_settings(plain)
+    assert read_settings(plain | {"SIDESYNC_ALLOW_LOCAL_SERVERS": "true"}).key_vault_url == "http://127.0.0.1:8443"
+
+
+def test_the_header_of_the_platform_is_believed_only_where_that_is_said() -> None:
+    assert not read_settings(COMPLETE).platform_authentication
+    assert read_settings(COMPLETE | {"SIDESYNC_PLATFORM_AUTHENTICATION": "true"}).platform_authentication

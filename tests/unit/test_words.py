@@ -2,6 +2,9 @@
 
 import pytest
 
+from shared.connectors import connect
+from shared.connectors.exchange import destination
+from shared.connectors.exchange import errors as exchange
 from shared.domain import errors
 from shared.domain.choices import Reason, Verdict
 from shared.domain.eligibility import Ineligible
@@ -15,10 +18,11 @@ def test_every_verdict_reason_and_ineligibility_is_explained() -> None:
 
 
 _ENDS = errors.TransientError | errors.MailboxError | errors.ItemError
-_ERRORS = [each for each in vars(errors).values() if isinstance(each, type) and issubclass(each, _ENDS)]
+_WHERE = (errors, connect, destination, exchange)
+_ERRORS = {each for module in _WHERE for each in vars(module).values() if isinstance(each, type) and issubclass(each, _ENDS)}
 
 
-@pytest.mark.parametrize("error", _ERRORS)
+@pytest.mark.parametrize("error", sorted(_ERRORS, key=str))
 def test_every_error_that_a_run_can_end_with_has_a_cause(error: type[errors.SyncError]) -> None:
     assert not cause_of(error.code).startswith("Error")
 

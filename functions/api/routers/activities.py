@@ -12,7 +12,7 @@ from fastapi.responses import StreamingResponse
 
 from functions.api.documented import READS, binary
 from functions.api.identifiers import ActivityPath, AttachmentPath
-from functions.api.schemas import ActivityShown, AttachmentShown, SightingShown
+from functions.api.schemas.mail import ActivityShown, AttachmentShown, SightingShown
 from shared.administration import Administration
 from shared.administration.activities import WholeEmail
 from shared.administration.failures import RecordNotFound

@@ -4,16 +4,18 @@ from typing import Annotated
 
 from fastapi import APIRouter, Query
 
-from functions.api.documented import READS
+from functions.api.access import By
+from functions.api.documented import ACTS, READS
+from functions.api.identifiers import AlertPath
 from functions.api.paging import Continuation, Limit, Part, part_of
-from functions.api.schemas import AlertShown
+from functions.api.schemas.operations import AlertShown
 from shared.administration import Administration
 
 About = Annotated[
     str | None,
     Query(
-        description="Only alerts about this: `mailbox:`, `profile:` or `queue:` and its id or name.",
-        pattern=r"^(?:mailbox|profile|queue):[A-Za-z0-9._-]{1,64}$",
+        description="Only alerts about this: `mailbox:`, `profile:`, `queue:` or `load:` and its id or name.",
+        pattern=r"^(?:mailbox|profile|queue|load):[A-Za-z0-9._-]{1,64}$",
     ),
 ]
 
@@ -24,5 +26,10 @@ def alerts(administration: Administration) -> APIRouter:
     @router.get("", summary="List the alerts", responses=READS)
     def list_alerts(about: About = None, continuation: Continuation = None, limit: Limit = 50) -> Part[AlertShown]:
         return part_of(administration.operations.alerts(about, continuation, limit), AlertShown.model_validate)
+
+    @router.post("/{alert_id}/acknowledge", summary="Acknowledge an alert", responses=ACTS)
+    def acknowledge_alert(alert_id: AlertPath, by: By) -> AlertShown:
+        """It is marked as seen; raised again later, it is open again."""
+        return AlertShown.model_validate(administration.operations.acknowledge(alert_id, caller=by))
 
     return router

@@ -1,98 +1,121 @@
-"""Mailboxes over HTTP: their configuration, and what was found in them."""
+"""The configuration of mailboxes over HTTP, and what is done to them."""
 
-from typing import Annotated, Literal
+from collections.abc import Callable
+from http import HTTPStatus
 
-from fastapi import APIRouter, Query, Response
+from fastapi import APIRouter, Response
 
-from functions.api.conditions import IfMatch, expected_etag, show_etag
-from functions.api.documented import CHANGES, READS, READS_RECORD
-from functions.api.identifiers import UUID_PATTERN, MailboxPath
+from functions.api.access import By
+from functions.api.conditions import State, StateOrNew, show_etag
+from functions.api.documented import CHANGES, DELETES, QUEUES, READS, READS_RECORD, created
+from functions.api.identifiers import MailboxPath
+from functions.api.merging import made, merged, secrets_in
 from functions.api.paging import Continuation, Limit, Part, part_of
-from functions.api.schemas import (
-    ActivityListed,
-    ExplanationShown,
-    MailboxPatch,
-    MailboxShown,
-    QuarantinedItemShown,
-    RunShown,
-)
+from functions.api.schemas.configuration import ForwardMailboxGiven, MailboxPatch, MailboxShown
+from functions.api.schemas.operations import Accepted, ResetGiven
+from functions.api.secret_dates import SecretDates
 from shared.administration import Administration
 from shared.administration.standing import MailboxStanding
+from shared.domain.audit import Caller
 from shared.domain.choices import Approval
-from shared.domain.errors import InvalidRecord
-from shared.domain.ids import ActivityId, MailboxId
-
-MessageId = Annotated[
-    str | None,
-    Query(description="The message's Message-ID, with or without angle brackets.", min_length=1, max_length=2000),
-]
-OfActivity = Annotated[str | None, Query(description="Instead of a Message-ID: the id of the activity.", pattern=UUID_PATTERN)]
+from shared.domain.configuration import Mailbox
+from shared.domain.ids import MailboxId
 
 
-def mailboxes(administration: Administration) -> APIRouter:
+def mailboxes(administration: Administration, set_on: SecretDates) -> APIRouter:
     router = APIRouter(prefix="/mailboxes", tags=["mailboxes"])
+    use = administration.mailboxes
 
     def shown(standing: MailboxStanding, response: Response) -> MailboxShown:
         show_etag(response, standing.stored.etag)
-        return MailboxShown.of(standing)
+        return MailboxShown.of(standing, set_on)
 
     @router.get("", summary="List the mailboxes", responses=READS)
     def list_mailboxes(continuation: Continuation = None, limit: Limit = 100) -> Part[MailboxShown]:
-        return part_of(administration.mailboxes.list(continuation, limit), MailboxShown.of)
+        return part_of(use.list(continuation, limit), lambda standing: MailboxShown.of(standing, set_on))
 
     @router.get("/{mailbox_id}", summary="Read a mailbox and its schedule", responses=READS_RECORD)
     def read_mailbox(mailbox_id: MailboxPath, response: Response) -> MailboxShown:
-        return shown(administration.mailboxes.get(MailboxId(mailbox_id)), response)
+        return shown(use.get(MailboxId(mailbox_id)), response)
 
     @router.patch("/{mailbox_id}", summary="Change the configuration of a mailbox", responses=CHANGES)
-    def patch_mailbox(
-        mailbox_id: MailboxPath, body: MailboxPatch, response: Response, if_match: IfMatch = None
-    ) -> MailboxShown:
+    def patch_mailbox(mailbox_id: MailboxPath, body: MailboxPatch, response: Response, state: State, by: By) -> MailboxShown:
         """JSON merge patch. What makes the mailbox eligible makes it due at once, and closes its breaker."""
-        standing = administration.mailboxes.change(MailboxId(mailbox_id), body.edit, body.new_secret, expected_etag(if_match))
-        return shown(standing, response)
+        secrets = secrets_in(Mailbox, body)
+        changed = use.change(
+            MailboxId(mailbox_id), lambda present: merged(present, body), secrets=secrets, etag=state, caller=by
+        )
+        return shown(changed, response)
 
-    def decide(
-        mailbox_id: str, decision: Literal[Approval.APPROVED, Approval.REJECTED], response: Response, if_match: str | None
+    return router
+
+
+def forward_mailboxes(administration: Administration, set_on: SecretDates) -> APIRouter:
+    """Mailboxes that belong to nobody; what is read and changed of them otherwise goes by the routes of all mailboxes."""
+    router = APIRouter(prefix="/mailboxes", tags=["forward mailboxes"])
+    use = administration.forward_mailboxes
+
+    @router.put("/{mailbox_id}", summary="Create or replace a forward mailbox", responses=CHANGES | created(MailboxShown))
+    def put_forward_mailbox(
+        mailbox_id: MailboxPath, body: ForwardMailboxGiven, response: Response, state: StateOrNew, by: By
     ) -> MailboxShown:
-        return shown(administration.mailboxes.decide(MailboxId(mailbox_id), decision, expected_etag(if_match)), response)
+        """The same again changes nothing. The mailbox of a user or queue comes with its owner, and is refused here."""
+        mailbox = made(Mailbox, body, id=MailboxId(mailbox_id), owner=None)
+        put = use.put(mailbox, secrets=secrets_in(Mailbox, body), etag=state, caller=by)
+        response.status_code = HTTPStatus.CREATED if put.created else HTTPStatus.OK
+        show_etag(response, put.stored.stored.etag)
+        return MailboxShown.of(put.stored, set_on)
 
-    @router.post("/{mailbox_id}/approve", summary="Approve the email address of a mailbox", responses=CHANGES)
-    def approve_mailbox(mailbox_id: MailboxPath, response: Response, if_match: IfMatch = None) -> MailboxShown:
-        return decide(mailbox_id, Approval.APPROVED, response, if_match)
+    @router.delete("/{mailbox_id}", summary="Delete a forward mailbox", status_code=HTTPStatus.NO_CONTENT, responses=DELETES)
+    def delete_forward_mailbox(mailbox_id: MailboxPath, state: State, by: By) -> None:
+        """Its activities are kept. The mailbox of a user or queue goes with its owner, and is refused here."""
+        use.delete(MailboxId(mailbox_id), etag=state, caller=by)
 
-    @router.post("/{mailbox_id}/reject", summary="Reject the email address of a mailbox", responses=CHANGES)
-    def reject_mailbox(mailbox_id: MailboxPath, response: Response, if_match: IfMatch = None) -> MailboxShown:
-        return decide(mailbox_id, Approval.REJECTED, response, if_match)
+    return router
 
-    @router.post("/{mailbox_id}/sync", summary="Make a mailbox due now", responses=CHANGES)
-    def sync_mailbox(mailbox_id: MailboxPath, response: Response) -> MailboxShown:
+
+def mailbox_actions(administration: Administration, set_on: SecretDates) -> APIRouter:
+    """What is done to a mailbox: approval, its switch, and work that is queued."""
+    router = APIRouter(prefix="/mailboxes/{mailbox_id}", tags=["mailboxes"])
+    use = administration.mailboxes
+
+    def offer(name: str, summary: str, act: Callable[[MailboxId, str | None, Caller], MailboxStanding]) -> None:
+        @router.post(f"/{name}", name=f"{name}_mailbox", summary=summary, responses=CHANGES)
+        def change(mailbox_id: MailboxPath, response: Response, state: State, by: By) -> MailboxShown:
+            standing = act(MailboxId(mailbox_id), state, by)
+            show_etag(response, standing.stored.etag)
+            return MailboxShown.of(standing, set_on)
+
+    offer(
+        "approve",
+        "Approve the email address of a mailbox",
+        lambda id, state, by: use.decide(id, Approval.APPROVED, etag=state, caller=by),
+    )
+    offer(
+        "reject",
+        "Reject the email address of a mailbox",
+        lambda id, state, by: use.decide(id, Approval.REJECTED, etag=state, caller=by),
+    )
+    offer("activate", "Activate a mailbox", lambda id, state, by: use.activate(id, etag=state, caller=by))
+    offer("deactivate", "Deactivate a mailbox", lambda id, state, by: use.deactivate(id, etag=state, caller=by))
+
+    @router.post("/sync", summary="Make a mailbox due now", status_code=HTTPStatus.ACCEPTED, responses=QUEUES)
+    def sync_mailbox(mailbox_id: MailboxPath, by: By) -> Accepted:
         """The next enumeration, within a minute, has it read. 409 where it may not be read, with the reason."""
-        return shown(administration.mailboxes.sync_now(MailboxId(mailbox_id)), response)
+        use.sync_now(MailboxId(mailbox_id), caller=by)
+        return Accepted(look_at=f"/api/mailboxes/{mailbox_id}/runs")
 
-    @router.get("/{mailbox_id}/activities", summary="List the activities of a mailbox, newest first", responses=READS)
-    def list_activities(mailbox_id: MailboxPath, continuation: Continuation = None, limit: Limit = 50) -> Part[ActivityListed]:
-        found = administration.activities.of_mailbox(MailboxId(mailbox_id), continuation, limit)
-        return part_of(found, ActivityListed.model_validate)
+    @router.post("/test", summary="Test and enable a mailbox", status_code=HTTPStatus.ACCEPTED, responses=QUEUES)
+    def test_mailbox(mailbox_id: MailboxPath, by: By) -> Accepted:
+        """Each workload is tried for real; statuses and alerts say what came of it, and what works is enabled."""
+        use.test(MailboxId(mailbox_id), caller=by)
+        return Accepted(look_at=f"/api/mailboxes/{mailbox_id}")
 
-    @router.get("/{mailbox_id}/runs", summary="List the runs of a mailbox that did something, newest first", responses=READS)
-    def list_runs(mailbox_id: MailboxPath, continuation: Continuation = None, limit: Limit = 50) -> Part[RunShown]:
-        return part_of(administration.operations.runs(MailboxId(mailbox_id), continuation, limit), RunShown.model_validate)
-
-    @router.get("/{mailbox_id}/quarantine", summary="List the quarantined items of a mailbox, newest first", responses=READS)
-    def list_quarantine(
-        mailbox_id: MailboxPath, continuation: Continuation = None, limit: Limit = 50
-    ) -> Part[QuarantinedItemShown]:
-        found = administration.operations.quarantine(MailboxId(mailbox_id), continuation, limit)
-        return part_of(found, QuarantinedItemShown.model_validate)
-
-    @router.get("/{mailbox_id}/explain", summary="Explain what became of a message in a mailbox, and why", responses=READS)
-    def explain(mailbox_id: MailboxPath, message_id: MessageId = None, activity_id: OfActivity = None) -> ExplanationShown:
-        if (message_id is None) == (activity_id is None):
-            raise InvalidRecord("message_id", "the query names no message, or two", "Give either message_id or activity_id.")
-        explanations = administration.explanations
-        if message_id is not None:
-            return ExplanationShown.model_validate(explanations.of_message(MailboxId(mailbox_id), message_id))
-        return ExplanationShown.model_validate(explanations.of_activity(MailboxId(mailbox_id), ActivityId(activity_id or "")))
+    @router.post("/reset", summary="Read a mailbox again from a date on", responses=CHANGES)
+    def reset_mailbox(mailbox_id: MailboxPath, body: ResetGiven, response: Response, by: By) -> MailboxShown:
+        """Sets the start date and forgets how far folders were read. What is stored already is not stored twice."""
+        standing = use.reset(MailboxId(mailbox_id), body.received_after, caller=by)
+        show_etag(response, standing.stored.etag)
+        return MailboxShown.of(standing, set_on)
 
     return router

@@ -3,7 +3,7 @@
 from fastapi import APIRouter
 
 from functions.api.documented import CALLS
-from functions.api.schemas import Health
+from functions.api.schemas.operations import Health
 
 
 def service() -> APIRouter:

@@ -5,21 +5,30 @@ both. Messages carry the operation and the code, never the server's own text: th
 original stands in `__cause__`.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
 
 from shared.domain.errors import (
     AccessDenied,
+    AccountDisabled,
     AuthenticationFailed,
     Busy,
+    CertificateRefused,
+    ConnectionRefused,
+    DelegateAccessMissing,
     Disabled,
     FolderNotFound,
+    ImpersonationDenied,
     ItemGone,
     ItemTooLarge,
     ItemUnreadable,
     MailboxError,
     MailboxNotFound,
+    NameNotFound,
+    NoAnswer,
+    NoMailServer,
+    NoTls,
     SyncError,
     Throttled,
     TransientError,
@@ -29,6 +38,16 @@ from shared.domain.errors import (
 
 LONGEST_WAIT = timedelta(days=1)
 """A server that asks for more is not believed."""
+
+
+class EwsBlocked(AccessDenied):
+    """Exchange refuses EWS altogether: for the organisation, the application, or the mailbox."""
+
+    code = "ews_blocked"
+    remedy = (
+        "Allow EWS: for the organisation (Set-OrganizationConfig -EwsEnabled, and the application in EWSAllowedAppIDs), and for"
+        " the mailbox (Set-CASMailbox -EwsEnabled, and a licence that includes EWS)."
+    )
 
 
 class BatchStopped(Busy):
@@ -47,22 +66,31 @@ _CODES: Mapping[type[SyncError], str] = {
         ErrorItemSave ErrorProxyRequestProcessingFailed ErrorProxyServiceDiscoveryFailed ErrorProxyCallFailed
         ErrorProxyTokenExpired ErrorNoRespondingCASInDestinationSite ErrorNoApplicableProxyCASServersAvailable CASError
         MsalServiceError""",
+    NameNotFound: "NameResolutionError gaierror",
+    ConnectionRefused: "ConnectionRefusedError",
+    CertificateRefused: "SSLCertVerificationError CertificateError",
+    NoTls: "SSLError",
+    NoAnswer: "ConnectTimeout ReadTimeout TimeoutError",
+    NoMailServer: "RedirectError RelativeRedirect TooManyRedirects",
     Unreachable: """
         ErrorTimeoutExpired ErrorConnectionFailed ErrorConnectionFailedTransientError TransportError SOAPError
-        MalformedResponseError RedirectError RelativeRedirect RequestException ConnectionError TimeoutError OSError
+        MalformedResponseError RequestException ConnectionError OSError
         HTTPError HTTPException XMLSyntaxError ExpatError""",
     TransientError: "ResponseMessageError",  # any other code: a TransportError to exchangelib, but the server did answer
     AuthenticationFailed: """
         UnauthorizedError ErrorPasswordExpired ErrorPasswordChangeRequired ErrorInvalidClientAccessTokenRequest
         ErrorUnauthorizedClientAccessTokenRequest ErrorInvalidAuthorizationContext ErrorTokenSerializationDenied""",
+    ImpersonationDenied: "ErrorImpersonateUserDenied ErrorImpersonationDenied ErrorImpersonationFailed",
+    DelegateAccessMissing: "ErrorNotDelegate ErrorDelegateNoUser",
+    EwsBlocked: "ErrorOrganizationAccessBlocked",
     AccessDenied: """
-        ErrorAccessDenied ErrorImpersonateUserDenied ErrorImpersonationDenied ErrorImpersonationFailed
-        ErrorMailboxLogonFailed ErrorNotDelegate ErrorDelegateNoUser ErrorSendAsDenied ErrorLogonAsNetworkServiceFailed
-        ErrorCallerIsInvalidADAccount ErrorOrganizationAccessBlocked ErrorProxyRequestNotAllowed""",
+        ErrorAccessDenied ErrorMailboxLogonFailed ErrorSendAsDenied ErrorLogonAsNetworkServiceFailed
+        ErrorCallerIsInvalidADAccount ErrorProxyRequestNotAllowed""",
     MailboxNotFound: """
         ErrorNonExistentMailbox ErrorMissingEmailAddress ErrorMissingInformationEmailAddress ErrorInvalidSmtpAddress
         ErrorNonPrimarySmtpAddress ErrorInvalidUserPrincipalName ErrorInvalidMailbox""",
-    Disabled: "ErrorAccountDisabled ErrorAccountSuspend ErrorMailboxConfiguration ErrorUserNotAllowedByPolicy",
+    AccountDisabled: "ErrorAccountDisabled ErrorAccountSuspend",
+    Disabled: "ErrorMailboxConfiguration ErrorUserNotAllowedByPolicy",
     MailboxError: "ErrorQuotaExceeded",
     WatermarkExpired: "ErrorInvalidSyncStateData",
     FolderNotFound: """
@@ -90,19 +118,49 @@ def kind_of(code: str) -> type[SyncError]:
     return _BY_NAME.get(code, TransientError)
 
 
-def error_of(code: str, operation: str, retry_after: timedelta | None = None, *, profile_wide: bool = False) -> SyncError:
-    """The error for an EWS response code; `operation` says what was tried, `profile_wide` whose credentials were used."""
-    return _made(kind_of(code), f"{operation}: {code}", retry_after or _LONG_WAITS.get(code), profile_wide)
+def error_of(
+    code: str, operation: str, retry_after: timedelta | None = None, *, profile_wide: bool = False, as_delegate: bool = False
+) -> SyncError:
+    """The error for an EWS response code; `operation` says what was tried, `profile_wide` whose credentials were used,
+    `as_delegate` that the mailbox is another one than that of who signed in."""
+    kind = DelegateAccessMissing if as_delegate and code == "ErrorAccessDenied" else kind_of(code)
+    return _made(kind, f"{operation}: {code}", retry_after or _LONG_WAITS.get(code), profile_wide)
 
 
 def mapped(error: Exception, operation: str, *, profile_wide: bool = False) -> SyncError:
-    """The error for a foreign exception, by the nearest of its classes that the table names. Raise it `from` the original."""
+    """The error for a foreign exception, by the nearest of its classes that the table names, and where it is a connection that
+    failed, by what was behind that. Raise it `from` the original."""
     if isinstance(error, SyncError):
         return error
     name = type(error).__name__
-    kind = next((_BY_NAME[cls.__name__] for cls in type(error).__mro__ if cls.__name__ in _BY_NAME), TransientError)
+    kind = _kind_of_class(error)
+    if kind is Unreachable or kind is NoTls:
+        kind = next((found for each in _behind(error) if (found := _kind_of_class(each)) in _CONNECTING), kind)
     wait = _seconds(getattr(error, "back_off", None)) or _LONG_WAITS.get(name)
     return _made(kind, f"{operation}: {name}", wait, profile_wide)
+
+
+def _kind_of_class(error: BaseException) -> type[SyncError]:
+    return next((_BY_NAME[cls.__name__] for cls in type(error).__mro__ if cls.__name__ in _BY_NAME), TransientError)
+
+
+_CONNECTING = (NameNotFound, ConnectionRefused, CertificateRefused, NoTls)
+"""Why a connection did not come about. The libraries wrap it several times over, as a cause, an argument or a `reason`."""
+
+
+def _behind(error: BaseException) -> Iterator[BaseException]:
+    """The exceptions that `error` wraps, the innermost first."""
+    found: list[BaseException] = []
+    waiting: list[object] = [error]
+    while waiting and len(found) < _MOST_WRAPPINGS:
+        each = waiting.pop()
+        if isinstance(each, BaseException) and each not in found:
+            found.append(each)
+            waiting += [*each.args, getattr(each, "reason", None), each.__context__, each.__cause__]
+    return reversed(found)
+
+
+_MOST_WRAPPINGS = 30
 
 
 def _made(kind: type[SyncError], message: str, retry_after: timedelta | None, profile_wide: bool) -> SyncError:

@@ -6,14 +6,16 @@ https://learn.microsoft.com/power-apps/developer/data-platform/reference/entitie
 from urllib.parse import urlsplit, urlunsplit
 
 from shared.connectors.exchange.destination import LocationRefused, checked_url
-from shared.domain.configuration import EmailServerProfile
+from shared.domain.configuration import Discovered, EmailServerProfile
 
 EWS_PATH = "/EWS/Exchange.asmx"
 
 
-def endpoint_of(profile: EmailServerProfile, *, allow_local_servers: bool) -> str:
-    """The URL of EWS. The location is that URL, or a host name; `incoming_port` replaces its port. Without TLS it is asked
-    only where that is allowed. Raises LocationRefused."""
+def endpoint_of(profile: EmailServerProfile, discovered: Discovered | None, *, allow_local_servers: bool) -> str:
+    """The URL of EWS: the one discovered, where the profile uses autodiscover. Else the location is that URL, or a host name;
+    `incoming_port` replaces its port. Without TLS it is asked only where that is allowed. Raises LocationRefused."""
+    if profile.use_autodiscover and discovered is not None:
+        return checked_url(discovered.endpoint, allow_local_servers=allow_local_servers)
     location = (profile.incoming_location or "").strip()
     if not location:
         raise LocationRefused("The profile names no server location.")

@@ -38,7 +38,7 @@ from shared.connectors.exchange.records import (
     listed_item,
 )
 from shared.connectors.exchange.session import Session
-from shared.connectors.exchange.xml import ContentAbsent, MalformedReply, content, parsed, writable
+from shared.connectors.exchange.xml import ContentAbsent, MalformedReply, NoEws, content, parsed, writable
 from shared.domain.email import INBOX, Folder, ItemRef, Page
 from shared.domain.errors import Busy, FolderNotFound, ItemError, ItemGone, ItemUnreadable, SyncError
 
@@ -132,7 +132,7 @@ class Operation(EWSAccountService):  # type: ignore[misc] # exchangelib has no t
         """The response messages of a reply. Raises MalformedReply, or exchangelib's exception for a SOAP fault."""
         body = parsed(reply).find(f"{{{SOAPNS}}}Body")
         if body is None:
-            raise MalformedReply(f"{self.SERVICE_NAME}: the reply is no SOAP envelope")
+            raise NoEws(f"{self.SERVICE_NAME}: the reply is no SOAP envelope")
         messages: Sequence[_Element] = self._get_soap_messages(body=body)
         return messages
 
@@ -169,7 +169,13 @@ class Operation(EWSAccountService):  # type: ignore[misc] # exchangelib has no t
         wait = _back_off_of(details)
         original = self._get_exception(code, message.findtext(f"{M}MessageText") or "", details)
         named = type(original).__name__ if isinstance(original, ResponseMessageError) else code or "no response code"
-        error = error_of(named, self.SERVICE_NAME, wait, profile_wide=self.protocol.profile_wide)
+        error = error_of(
+            named,
+            self.SERVICE_NAME,
+            wait,
+            profile_wide=self.protocol.profile_wide,
+            as_delegate=not self.account.acts_as_mailbox,
+        )
         error.__cause__ = original
         return error
 

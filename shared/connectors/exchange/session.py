@@ -24,17 +24,17 @@ from exchangelib.version import EXCHANGE_2016, Version
 
 from shared.connectors.exchange.batches import BatchSize
 from shared.connectors.exchange.destination import guarded_session
-from shared.connectors.exchange.errors import mapped, retry_after
+from shared.connectors.exchange.errors import EwsBlocked, mapped, retry_after
 from shared.connectors.exchange.gate import Gate
 from shared.connectors.exchange.locations import endpoint_of
 from shared.connectors.exchange.sign_in import MakeAuth, SignIn, make_auth, sign_in_of
 from shared.domain.choices import AuthenticationProtocol
-from shared.domain.configuration import EmailServerProfile, Mailbox
+from shared.domain.configuration import Discovered, EmailServerProfile, Mailbox
 from shared.domain.errors import (
-    AccessDenied,
     AuthenticationFailed,
     Busy,
     ItemTooLarge,
+    NoMailServer,
     Throttled,
     TransientError,
     Unreachable,
@@ -71,15 +71,15 @@ class Answers(FailFast):  # type: ignore[misc] # exchangelib has no types
                 f"The server has blocked the account or its password (HTTP {status}).", profile_wide=self._profile_wide
             )
         if status == 403:
-            raise AccessDenied("The server does not allow EWS here (HTTP 403).")
+            raise EwsBlocked("The server does not allow EWS here (HTTP 403).")
         if status == 429 or (status == 503 and wait):
             raise Throttled(f"The server asks to slow down (HTTP {status}).", wait)
         if status >= 500:
             raise Busy(f"The server cannot answer now (HTTP {status}).", wait)
         if 300 <= status < 400:
-            raise Unreachable(f"The server redirects elsewhere (HTTP {status}), and credentials do not follow.")
+            raise NoMailServer(f"The server redirects elsewhere (HTTP {status}), and credentials do not follow.")
         if status in (404, 405, 410):
-            raise Unreachable(f"There is no EWS at this location (HTTP {status}).")
+            raise NoMailServer(f"There is no EWS at this location (HTTP {status}).")
         raise TransientError(f"The server answered HTTP {status}.", wait)
 
 
@@ -222,9 +222,9 @@ class Pools:
     _detected: dict[str, AuthenticationProtocol] = field(default_factory=dict)
     _lock: Lock = field(default_factory=Lock)
 
-    def session(self, profile: EmailServerProfile, mailbox: Mailbox) -> Session:
+    def session(self, profile: EmailServerProfile, mailbox: Mailbox, discovered: Discovered | None = None) -> Session:
         """Raises LocationRefused, AuthenticationFailed; TransientError while the kind of authentication is detected."""
-        endpoint = endpoint_of(profile, allow_local_servers=self.allow_local_servers)
+        endpoint = endpoint_of(profile, discovered, allow_local_servers=self.allow_local_servers)
         sign_in = sign_in_of(profile, mailbox)
         pool = self._pool(endpoint, sign_in, self._protocol_of(endpoint, sign_in, profile.timeout.total_seconds()))
         pool.max_connections = profile.max_connections
@@ -275,7 +275,8 @@ class Pools:
 def _identity(endpoint: str, sign_in: SignIn, protocol: AuthenticationProtocol) -> tuple[_Identity, str]:
     """Who signs in where, and with which version of the secret."""
     who = sign_in.credentials
-    name, version = (who.secret.name, who.secret.version) if who.secret and not sign_in.managed else ("", "")
+    proof = None if sign_in.managed else who.certificate or who.secret
+    name, version = (proof.name, proof.version) if proof else ("", "")
     identity = (endpoint, protocol, sign_in.managed, who.username, who.client_id, who.tenant_id, who.authority, name)
     return (*identity, sign_in.profile_wide), version
 

@@ -4,7 +4,7 @@ Knows nothing of EWS. A token is asked for when a request needs one; msal keeps 
 """
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import timedelta
 from threading import Lock
@@ -16,7 +16,7 @@ from requests.auth import AuthBase, HTTPBasicAuth
 
 from shared.connectors.exchange.destination import checked_url, guarded_session
 from shared.domain.choices import AuthenticationProtocol, CredentialSource
-from shared.domain.configuration import Credentials, EmailServerProfile, Mailbox
+from shared.domain.configuration import Credentials, EmailServerProfile, Mailbox, SecretRef
 from shared.domain.errors import AuthenticationFailed, Busy
 from shared.ports import Secrets
 
@@ -59,8 +59,11 @@ def sign_in_of(profile: EmailServerProfile, mailbox: Mailbox) -> SignIn:
     if source is CredentialSource.APPLICATION or (protocol is AuthenticationProtocol.AUTO_DETECT and credentials.client_id):
         protocol = AuthenticationProtocol.OAUTH
     named = credentials.client_id if protocol is AuthenticationProtocol.OAUTH else credentials.username
-    if not named or credentials.secret is None:
-        raise AuthenticationFailed("The credentials lack a user name or client id, or a secret.", profile_wide=profile_wide)
+    may_be_certified = protocol is AuthenticationProtocol.OAUTH and credentials.certificate is not None
+    if not named or (credentials.secret is None and not may_be_certified):
+        raise AuthenticationFailed(
+            "The credentials lack a user name or client id, or a secret or certificate.", profile_wide=profile_wide
+        )
     return SignIn(protocol, credentials, profile_wide)
 
 
@@ -76,9 +79,10 @@ def make_auth(
     Raises AuthenticationFailed where the secret is not there."""
     if sign_in.managed:
         return _always(BearerAuth(PlatformTokens(sign_in.credentials.client_id, endpoint)))
-    secret = _secret(sign_in, secrets)
     if protocol is AuthenticationProtocol.OAUTH:
-        return _always(BearerAuth(ApplicationTokens(sign_in, secret, endpoint, allow_local_servers=allow_local_servers)))
+        proof = _proof(sign_in, secrets)
+        return _always(BearerAuth(ApplicationTokens(sign_in, proof, endpoint, allow_local_servers=allow_local_servers)))
+    secret = _stored(sign_in.credentials.secret, sign_in, secrets)
     username = sign_in.credentials.username or ""
     if protocol is AuthenticationProtocol.BASIC:
         return _always(HTTPBasicAuth(username.encode(), secret.encode()))  # RFC 7617: UTF-8
@@ -89,14 +93,45 @@ def _always(auth: AuthBase) -> MakeAuth:
     return lambda: auth
 
 
-def _secret(sign_in: SignIn, secrets: Secrets) -> str:
-    ref = sign_in.credentials.secret
+def _stored(ref: SecretRef | None, sign_in: SignIn, secrets: Secrets) -> str:
     if ref is None:
         raise AuthenticationFailed("The credentials have no secret.", profile_wide=sign_in.profile_wide)
     try:
         return secrets.get(ref)
     except KeyError as error:
         raise AuthenticationFailed("The secret of the credentials is not stored.", profile_wide=sign_in.profile_wide) from error
+
+
+type Proof = str | Mapping[str, str]
+"""With which an application proves who it is, in msal's words: its secret, or private key and certificate."""
+
+
+def _proof(sign_in: SignIn, secrets: Secrets) -> Proof:
+    """The certificate where there is one."""
+    certificate = sign_in.credentials.certificate
+    if certificate is None:
+        return _stored(sign_in.credentials.secret, sign_in, secrets)
+    pem = _stored(certificate, sign_in, secrets)
+    if not _is_rsa_key_with_certificate(pem.encode()):
+        raise AuthenticationFailed(
+            "The certificate of the credentials is no RSA private key with its certificate, both in PEM without a passphrase.",
+            profile_wide=sign_in.profile_wide,
+        )
+    return {"private_key": pem, "public_certificate": pem}  # both are in there, and each is found among the other
+
+
+def _is_rsa_key_with_certificate(pem: bytes) -> bool:
+    """msal would tell only when it signs."""
+    from cryptography.exceptions import UnsupportedAlgorithm
+    from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey
+    from cryptography.hazmat.primitives.serialization import load_pem_private_key
+    from cryptography.x509 import load_pem_x509_certificate
+
+    try:
+        load_pem_x509_certificate(pem)
+        return isinstance(load_pem_private_key(pem, password=None), RSAPrivateKey)
+    except (ValueError, TypeError, UnsupportedAlgorithm):
+        return False
 
 
 def _ntlm(username: str, password: str, *, over_tls: bool) -> AuthBase:
@@ -139,12 +174,12 @@ class Tokens(ABC):
 
 
 class ApplicationTokens(Tokens):
-    """For an application's client secret."""
+    """For an application's client secret or certificate."""
 
-    def __init__(self, sign_in: SignIn, secret: str, endpoint: str, *, allow_local_servers: bool) -> None:
+    def __init__(self, sign_in: SignIn, proof: Proof, endpoint: str, *, allow_local_servers: bool) -> None:
         super().__init__(sign_in.profile_wide)
         self._client_id = sign_in.credentials.client_id
-        self._secret = secret
+        self._proof = proof
         self._scope = f"{_resource(endpoint)}/.default"
         self._authority = _authority(sign_in)
         self._allow_local_servers = allow_local_servers
@@ -155,7 +190,7 @@ class ApplicationTokens(Tokens):
         try:
             return msal.ConfidentialClientApplication(
                 self._client_id,
-                client_credential=self._secret,
+                client_credential=self._proof,
                 authority=self._authority,
                 instance_discovery=False,  # it would ask the public cloud about hosts that it does not know
                 http_client=_TokenSession(allow_local_servers=self._allow_local_servers),

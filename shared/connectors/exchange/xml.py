@@ -12,18 +12,23 @@ from xml.parsers import expat
 from lxml import etree
 from lxml.etree import _Element
 
-from shared.domain.errors import Unreachable
+from shared.domain.errors import NoMailServer, Unreachable
 
 _FORBIDDEN = bytes(code for code in range(32) if code not in b"\t\n\r")
 _REFERENCE = re.compile(rb"&#(?:x([0-9A-Fa-f]{1,8})|([0-9]{1,9}));")
 _PARTIAL_REFERENCE = re.compile(rb"&[^;\s]{0,12}\Z")
 _FORBIDDEN_IN_TEXT = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
+_ENVELOPE = b"Envelope"
 _HEAD = 1 << 18
 """Bytes kept of a streamed reply that may turn out to be an error message."""
 
 
 class MalformedReply(Unreachable):
     """The reply is not XML, or not XML of this protocol."""
+
+
+class NoEws(MalformedReply, NoMailServer):
+    """The reply is nothing that EWS ever sends, such as a page to sign in on."""
 
 
 def parsed(reply: bytes) -> _Element:
@@ -34,6 +39,8 @@ def parsed(reply: bytes) -> _Element:
         try:
             root = etree.fromstring(without_forbidden(reply), _parser())
         except etree.XMLSyntaxError as error:
+            if _ENVELOPE not in reply[:_HEAD]:
+                raise NoEws("What answers at this location is no EWS.") from error
             raise MalformedReply("The reply is not XML, or is cut short.") from error
     if root.getroottree().docinfo.internalDTD is not None:
         raise MalformedReply("The reply carries a document type, which SOAP forbids.")

@@ -7,15 +7,12 @@ from typing import Protocol, cast
 
 from shared.ports import Stores
 from shared.stores.codec import Plain
-from shared.stores.memory.configuration import (
-    MemoryAddresses,
-    MemoryMailboxes,
-    MemoryOwners,
-    MemoryProfiles,
-)
+from shared.stores.memory.address_book import MemoryAddressBook, MemoryAddresses, MemoryBulkLoads
+from shared.stores.memory.configuration import MemoryMailboxes, MemoryOwners, MemoryProfiles
 from shared.stores.memory.ledger import MemoryLedger
 from shared.stores.memory.mail import MemoryActivities, MemoryTimeline
-from shared.stores.memory.operations import MemoryAlerts, MemoryQuarantine, MemoryRuns
+from shared.stores.memory.operations import MemoryAlerts, MemoryAudit, MemoryQuarantine, MemoryRuns
+from shared.stores.memory.organisation import MemoryOrganisation, MemoryShares, MemoryTrackingRules
 from shared.stores.memory.work import MemoryBlobs, MemoryQueues, MemorySecrets
 
 __all__ = ["memory_stores", "snapshot"]
@@ -26,17 +23,23 @@ class _HasContent(Protocol):
 
 
 def memory_stores() -> Stores:
-    owners = MemoryOwners()
+    owners, book = MemoryOwners(), MemoryAddressBook()
     return Stores(
+        settings=MemoryOrganisation(),
         profiles=MemoryProfiles(),
         owners=owners,
-        addresses=MemoryAddresses(owners),
+        addresses=MemoryAddresses(owners, book),
         mailboxes=MemoryMailboxes(),
+        address_book=book,
+        bulk_loads=MemoryBulkLoads(),
+        tracking_rules=MemoryTrackingRules(),
+        shares=MemoryShares(),
         activities=MemoryActivities(),
         timeline=MemoryTimeline(),
         ledger=MemoryLedger(),
         quarantine=MemoryQuarantine(),
         alerts=MemoryAlerts(),
+        audit=MemoryAudit(),
         runs=MemoryRuns(),
         blobs=MemoryBlobs(),
         queues=MemoryQueues(),
@@ -47,14 +50,20 @@ def memory_stores() -> Stores:
 def snapshot(stores: Stores) -> dict[str, Plain]:
     """Everything that memory stores hold, as plain nested dicts, sorted, without ETags. Stores are equal if these are."""
     parts = {
+        "settings": stores.settings,
         "profiles": stores.profiles,
         "owners": stores.owners,
         "mailboxes": stores.mailboxes,
+        "address_book": stores.address_book,
+        "bulk_loads": stores.bulk_loads,
+        "tracking_rules": stores.tracking_rules,
+        "shares": stores.shares,
         "activities": stores.activities,
         "timeline": stores.timeline,
         "ledger": stores.ledger,
         "quarantine": stores.quarantine,
         "alerts": stores.alerts,
+        "audit": stores.audit,
         "runs": stores.runs,
         "blobs": stores.blobs,
         "queues": stores.queues,

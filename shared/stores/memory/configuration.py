@@ -1,6 +1,6 @@
-"""Profiles, owners, addresses and mailboxes in memory."""
+"""Profiles, owners and mailboxes in memory."""
 
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from datetime import datetime
 from itertools import groupby
@@ -10,6 +10,7 @@ from shared.domain.choices import OwnerKind, Workload
 from shared.domain.configuration import (
     AddressMatch,
     Breaker,
+    Discovered,
     DueMailbox,
     EmailServerProfile,
     Mailbox,
@@ -26,7 +27,7 @@ from shared.ports import Slice
 from shared.stores.codec import Plain, codec_of
 from shared.stores.entities import shard_number_of_mailbox
 from shared.stores.limits import checked_id
-from shared.stores.memory.rows import Row, row, slice_of
+from shared.stores.memory.rows import Row, check_etag, row, slice_of
 
 
 class MemoryProfiles:
@@ -53,9 +54,16 @@ class MemoryProfiles:
 
     def replace(self, profile: EmailServerProfile, etag: str) -> StoredProfile:
         with self._lock:
-            _check_etag(self._rows.get(profile.id), etag, f"profile {profile.id}")
+            check_etag(self._rows.get(profile.id), etag, f"profile {profile.id}")
             self._rows[profile.id] = row(profile)
             return self._stored(self._rows[profile.id])
+
+    def delete(self, profile_id: ProfileId, etag: str) -> None:
+        with self._lock:
+            if profile_id in self._rows:
+                check_etag(self._rows[profile_id], etag, f"profile {profile_id}")
+                del self._rows[profile_id]
+                self._breakers.pop(profile_id, None)
 
     def set_breaker(self, profile_id: ProfileId, breaker: Breaker | None) -> None:
         with self._lock:
@@ -103,8 +111,14 @@ class MemoryOwners:
 
     def replace(self, owner: Owner, etag: str) -> StoredOwner:
         with self._lock:
-            _check_etag(self._rows.get((owner.kind, owner.id)), etag, f"{owner.kind} {owner.id}")
+            check_etag(self._rows.get((owner.kind, owner.id)), etag, f"{owner.kind} {owner.id}")
             return self._put(owner)
+
+    def delete(self, kind: OwnerKind, owner_id: OwnerId, etag: str) -> None:
+        with self._lock:
+            if (kind, owner_id) in self._rows:
+                check_etag(self._rows[kind, owner_id], etag, f"{kind} {owner_id}")
+                del self._rows[kind, owner_id]
 
     def having(self, address: str) -> Sequence[AddressMatch]:
         with self._lock:
@@ -124,19 +138,12 @@ class MemoryOwners:
             return {f"{kind}:{key}": codec_of(Owner).plain(found.record) for (kind, key), found in self._rows.items()}
 
 
-class MemoryAddresses:
-    def __init__(self, owners: MemoryOwners) -> None:
-        self._owners = owners
-
-    def find(self, addresses: Collection[str]) -> Mapping[str, Sequence[AddressMatch]]:
-        return {address: self._owners.having(address) for address in addresses}
-
-
 class MemoryMailboxes:
     def __init__(self) -> None:
         self._lock = RLock()
         self._rows: dict[MailboxId, Row[Mailbox]] = {}
         self._schedules: dict[MailboxId, Row[dict[Workload, WorkloadSchedule]]] = {}
+        self._discovered: dict[MailboxId, Discovered] = {}
 
     def get(self, mailbox_id: MailboxId) -> StoredMailbox | None:
         with self._lock:
@@ -156,10 +163,27 @@ class MemoryMailboxes:
 
     def replace(self, mailbox: Mailbox, etag: str, schedule: Schedule) -> StoredMailbox:
         with self._lock:
-            _check_etag(self._rows.get(mailbox.id), etag, f"mailbox {mailbox.id}")
+            check_etag(self._rows.get(mailbox.id), etag, f"mailbox {mailbox.id}")
             self._rows[mailbox.id] = row(mailbox)
             self._schedules[mailbox.id] = row({**self._schedules[mailbox.id].record, **schedule})
             return self._stored(mailbox.id)
+
+    def delete(self, mailbox_id: MailboxId, etag: str) -> None:
+        with self._lock:
+            if mailbox_id in self._rows:
+                check_etag(self._rows[mailbox_id], etag, f"mailbox {mailbox_id}")
+                del self._rows[mailbox_id], self._schedules[mailbox_id]
+                self._discovered.pop(mailbox_id, None)
+
+    def set_discovered(self, mailbox_id: MailboxId, discovered: Discovered | None) -> None:
+        with self._lock:
+            if mailbox_id not in self._schedules:
+                raise Changed(f"mailbox {mailbox_id} is not there any more")
+            self._schedules[mailbox_id] = row(self._schedules[mailbox_id].record)
+            if discovered is None:
+                self._discovered.pop(mailbox_id, None)
+            else:
+                self._discovered[mailbox_id] = discovered
 
     def reschedule(self, mailbox_id: MailboxId, workload: Workload, schedule: WorkloadSchedule) -> None:
         with self._lock:
@@ -201,7 +225,8 @@ class MemoryMailboxes:
 
     def _stored(self, mailbox_id: MailboxId) -> StoredMailbox:
         found = self._rows[mailbox_id]
-        return StoredMailbox(found.record, found.etag, dict(self._schedules[mailbox_id].record))
+        schedule = dict(self._schedules[mailbox_id].record)
+        return StoredMailbox(found.record, found.etag, schedule, self._discovered.get(mailbox_id))
 
     def snapshot(self) -> dict[str, Plain]:
         with self._lock:
@@ -212,11 +237,7 @@ class MemoryMailboxes:
                         workload.value: codec_of(WorkloadSchedule).plain(schedule)
                         for workload, schedule in self._schedules[key].record.items()
                     },
+                    "discovered": (codec_of(Discovered).plain(self._discovered[key]) if key in self._discovered else None),
                 }
                 for key, found in self._rows.items()
             }
-
-
-def _check_etag(found: Row[EmailServerProfile] | Row[Owner] | Row[Mailbox] | None, etag: str, what: str) -> None:
-    if found is None or found.etag != etag:
-        raise Changed(f"{what} was changed since it was read")

@@ -1,15 +1,26 @@
-"""Quarantine, alerts and runs in memory."""
+"""Quarantine, alerts, audit and runs in memory."""
 
 from dataclasses import replace
+from datetime import datetime
 from threading import RLock
 
+from shared.domain.audit import AuditEntry
 from shared.domain.ids import MailboxId
 from shared.domain.ledger import ItemKey
 from shared.domain.operations import Alert, QuarantinedItem, Run
 from shared.ports import Slice
+from shared.stores.alerts import as_it_stands, raised_over
 from shared.stores.codec import Plain, codec_of
-from shared.stores.entities import alert_row, inverted_time
-from shared.stores.limits import checked_id, storable_alert, storable_quarantined, storable_run
+from shared.stores.entities import alert_row, audit_partition, inverted_time
+from shared.stores.limits import (
+    acknowledging,
+    audited_record,
+    checked_id,
+    storable_alert,
+    storable_entry_of_audit,
+    storable_quarantined,
+    storable_run,
+)
 from shared.stores.memory.rows import slice_of
 
 
@@ -44,22 +55,48 @@ class MemoryAlerts:
 
     def put(self, alert: Alert) -> None:
         checked_id(alert.code, "code")
-        key = (checked_id(alert.about, "about"), alert_row(alert))
+        raised = storable_alert(alert)
+        key = (checked_id(raised.about, "about"), alert_row(raised))
         with self._lock:
-            before = self._rows.get(key)
-            first = alert.first_raised_on or alert.raised_on
-            if before is not None and before.first_raised_on is not None:
-                first = before.first_raised_on
-            self._rows[key] = replace(storable_alert(alert), first_raised_on=first)
+            self._rows[key] = raised_over(raised, self._rows.get(key))
+
+    def acknowledge(self, alert_id: str, by: str, at: datetime) -> Alert | None:
+        with self._lock:
+            for key, alert in self._rows.items():
+                if alert.id == alert_id:
+                    self._rows[key] = replace(alert, acknowledged_by=acknowledging(by), acknowledged_on=at)
+                    return as_it_stands(self._rows[key])
+        return None
 
     def list(self, about: str | None = None, continuation: str | None = None, limit: int = 50) -> Slice[Alert]:
         with self._lock:
-            ours = [(key, alert) for key, alert in self._rows.items() if about is None or key[0] == about]
+            ours = [(key, as_it_stands(alert)) for key, alert in self._rows.items() if about is None or key[0] == about]
         return slice_of(ours, continuation, limit)
 
     def snapshot(self) -> dict[str, Plain]:
         with self._lock:
             return {":".join(key): codec_of(Alert).plain(alert) for key, alert in self._rows.items()}
+
+
+class MemoryAudit:
+    def __init__(self) -> None:
+        self._lock = RLock()
+        self._rows: dict[tuple[str, str], AuditEntry] = {}
+
+    def put(self, entry: AuditEntry) -> None:
+        key = (audit_partition(entry.changed_on), checked_id(entry.id))
+        with self._lock:
+            self._rows.setdefault(key, storable_entry_of_audit(entry))
+
+    def list(self, record: str | None = None, continuation: str | None = None, limit: int = 50) -> Slice[AuditEntry]:
+        wanted = None if record is None else audited_record(record)
+        with self._lock:
+            entries = [entry for entry in self._rows.values() if wanted is None or entry.record == wanted]
+        return slice_of((((inverted_time(each.changed_on), each.id), each) for each in entries), continuation, limit)
+
+    def snapshot(self) -> dict[str, Plain]:
+        with self._lock:
+            return {":".join(key): codec_of(AuditEntry).plain(entry) for key, entry in self._rows.items()}
 
 
 class MemoryRuns:

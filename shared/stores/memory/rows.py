@@ -5,7 +5,7 @@ from collections.abc import Iterable
 from itertools import count
 from typing import NamedTuple
 
-from shared.domain.errors import InvalidRecord
+from shared.domain.errors import Changed, InvalidRecord
 from shared.ports import Slice
 from shared.stores.limits import continuation, position
 
@@ -25,6 +25,12 @@ class Row[T](NamedTuple):
 
 def row[T](record: T) -> Row[T]:
     return Row(record, next_etag())
+
+
+def check_etag[T](found: Row[T] | None, etag: str, what: str) -> None:
+    """Raises Changed."""
+    if found is None or found.etag != etag:
+        raise Changed(f"{what} was changed since it was read")
 
 
 def slice_of[T](keyed: Iterable[tuple[tuple[str, ...], T]], after: str | None, limit: int) -> Slice[T]:

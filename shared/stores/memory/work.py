@@ -4,7 +4,7 @@ import hashlib
 from collections import defaultdict, deque
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from threading import RLock
 from typing import BinaryIO
 from uuid import uuid4
@@ -92,6 +92,7 @@ class MemorySecrets:
     def __init__(self) -> None:
         self._lock = RLock()
         self._values: dict[SecretRef, str] = {}
+        self._set_on: dict[SecretRef, datetime] = {}
 
     def get(self, ref: SecretRef) -> str:
         with self._lock:
@@ -101,7 +102,12 @@ class MemorySecrets:
         ref = SecretRef(name, uuid4().hex)
         with self._lock:
             self._values[ref] = checked_secret(name, value)
+            self._set_on[ref] = datetime.now(UTC)
         return ref
+
+    def set_on(self, ref: SecretRef) -> datetime | None:
+        with self._lock:
+            return self._set_on.get(ref)
 
     def snapshot(self) -> dict[str, Plain]:
         """Names only: versions are random, and values do not belong in the output of a failed test."""

@@ -115,6 +115,8 @@ class Query:
     before_row: str | None = None
     due: tuple[str, datetime] | None = None
     """Column and time: rows in which that column's time has come."""
+    equal: tuple[str, str] | None = None
+    """Column and text: rows in which that column is this text. The service reads the whole range to find them."""
 
     @property
     def can_match(self) -> bool:
@@ -132,6 +134,8 @@ class Query:
         terms += [*_term("RowKey ge", self.first_row), *_term("RowKey lt", self.before_row)]
         if self.due is not None:
             terms.append(f"{self.due[0]} le datetime'{wire_time(self.due[1])}'")
+        if self.equal is not None:
+            terms.append(f"{self.equal[0]} eq {_quoted(self.equal[1])}")
         return " and ".join(terms)
 
 

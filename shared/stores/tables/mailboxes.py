@@ -2,6 +2,7 @@
 
 The schedule row has three columns for each workload: `incoming_due` and `incoming_queued_until`, which the service compares,
 and `incoming_state`, the rest as JSON. A merge cannot remove a column, so "never" is the last day that the service knows.
+What autodiscover found stands in the same row, so that a run reads it with the rest.
 """
 
 import json
@@ -11,7 +12,7 @@ from datetime import UTC, datetime
 from itertools import batched, groupby
 
 from shared.domain.choices import Workload
-from shared.domain.configuration import DueMailbox, Mailbox, Schedule, StoredMailbox, WorkloadSchedule
+from shared.domain.configuration import Discovered, DueMailbox, Mailbox, Schedule, StoredMailbox, WorkloadSchedule
 from shared.domain.errors import AlreadyExists, Changed
 from shared.domain.ids import MailboxId, ProfileId
 from shared.ports import Slice
@@ -23,6 +24,7 @@ from shared.stores.tables.gateway import (
     Entity,
     Operation,
     Query,
+    RowMissing,
     Value,
     Verb,
     operation,
@@ -32,6 +34,7 @@ from shared.stores.tables.table import SCHEMA_VERSION, Table, columns_of, read_r
 
 _NEVER = datetime(9999, 12, 31, tzinfo=UTC)
 _SCHEDULE = ":schedule"
+_DISCOVERED = "discovered"
 
 
 class TableMailboxes:
@@ -68,13 +71,35 @@ class TableMailboxes:
             fresh, _ = self._table.transact([record, beside])
         except Changed as error:
             raise Changed(f"mailbox {mailbox.id} was changed since it was read") from error
-        found = self._table.get(partition, schedule_row(mailbox.id))
-        return StoredMailbox(mailbox, fresh, {} if found is None else _schedule(found))
+        return _with(mailbox, fresh, self._table.get(partition, schedule_row(mailbox.id)))
+
+    def delete(self, mailbox_id: MailboxId, etag: str) -> None:
+        if self.get(mailbox_id) is None:
+            return
+        partition = mailbox_partition(mailbox_id)
+        deletions = [
+            operation(Verb.DELETE, partition, mailbox_id, etag=etag),
+            operation(Verb.DELETE, partition, schedule_row(mailbox_id)),
+        ]
+        try:
+            self._table.transact(deletions)
+        except RowMissing:
+            return  # somebody else deleted both
+        except Changed as error:
+            raise Changed(f"mailbox {mailbox_id} was changed since it was read") from error
+
+    def set_discovered(self, mailbox_id: MailboxId, discovered: Discovered | None) -> None:
+        """An empty text is none: a merge cannot remove a column."""
+        text = "" if discovered is None else to_json(codec_of(Discovered).plain(discovered))
+        self._merge_schedule(mailbox_id, {_DISCOVERED: text})
 
     def reschedule(self, mailbox_id: MailboxId, workload: Workload, schedule: WorkloadSchedule) -> None:
+        self._merge_schedule(mailbox_id, _workload_columns(workload, schedule))
+
+    def _merge_schedule(self, mailbox_id: MailboxId, columns: Mapping[str, Value]) -> None:
         row = schedule_row(checked_id(mailbox_id))
         try:
-            self._table.write(operation(Verb.MERGE, mailbox_partition(mailbox_id), row, _workload_columns(workload, schedule)))
+            self._table.write(operation(Verb.MERGE, mailbox_partition(mailbox_id), row, columns))
         except Changed as error:
             raise Changed(f"mailbox {mailbox_id} is not there any more") from error
 
@@ -114,7 +139,19 @@ class TableMailboxes:
 
 
 def _stored(record: Entity, schedule: Entity | None) -> StoredMailbox:
-    return StoredMailbox(record_of(Mailbox, record), record.etag, {} if schedule is None else _schedule(schedule))
+    return _with(record_of(Mailbox, record), record.etag, schedule)
+
+
+def _with(mailbox: Mailbox, etag: str, schedule: Entity | None) -> StoredMailbox:
+    """What stands in the row beside it."""
+    if schedule is None:
+        return StoredMailbox(mailbox, etag)
+    return StoredMailbox(mailbox, etag, _schedule(schedule), read_row(schedule, _discovered))
+
+
+def _discovered(columns: Mapping[str, object]) -> Discovered | None:
+    text = columns.get(_DISCOVERED)
+    return codec_of(Discovered).from_plain(json.loads(str(text))) if text else None
 
 
 def _shard(due: DueMailbox) -> str:

@@ -1,19 +1,17 @@
 """What operators look at: quarantined items, alerts, runs."""
 
-from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import datetime
 
-from shared.domain.errors import AlreadyExists, Busy, Changed
 from shared.domain.ids import MailboxId
 from shared.domain.operations import Alert, QuarantinedItem, Run
 from shared.ports import Slice
-from shared.stores.entities import alert_row, quarantine_listed_row, quarantine_row, run_row
-from shared.stores.limits import checked_id, storable_alert, storable_quarantined, storable_run
-from shared.stores.tables.gateway import Query, RowMissing, Verb, operation, rows_of
+from shared.stores.alerts import as_it_stands, raised_over
+from shared.stores.entities import alert_id_key, alert_row, quarantine_listed_row, quarantine_row, run_row
+from shared.stores.limits import acknowledging, checked_id, storable_alert, storable_quarantined, storable_run
+from shared.stores.tables.gateway import Entity, Query, RowMissing, Verb, operation, rows_of
+from shared.stores.tables.repeating import until_unchanged
 from shared.stores.tables.table import Table, columns_of, record_of, slice_as
-
-_ATTEMPTS = 5
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,7 +29,7 @@ class TableQuarantine:
 
     def put(self, item: QuarantinedItem) -> None:
         checked_id(item.mailbox_id)
-        _until_unchanged(lambda: self._put(storable_quarantined(item)))
+        until_unchanged(lambda: self._put(storable_quarantined(item)))
 
     def list(self, mailbox_id: MailboxId, continuation: str | None = None, limit: int = 50) -> Slice[QuarantinedItem]:
         found = self._table.slice(rows_of(mailbox_id, "time:", "time;"), continuation, limit)
@@ -51,28 +49,65 @@ class TableQuarantine:
         self._table.transact(writes)
 
 
+@dataclass(frozen=True, slots=True)
+class _Means:
+    """Which row an alert's id means."""
+
+    about: str
+    row: str
+
+
+@dataclass(frozen=True, slots=True)
+class _Acknowledgement:
+    """The columns of an alert that its acknowledgement adds."""
+
+    acknowledged_by: str
+    acknowledged_on: datetime
+
+
 class TableAlerts:
-    def __init__(self, table: Table) -> None:
+    """The id of an alert does not tell what it is about, so a row in another table does: written once, before the alert."""
+
+    def __init__(self, table: Table, ids: Table) -> None:
         self._table = table
+        self._ids = ids
 
     def put(self, alert: Alert) -> None:
         checked_id(alert.about, "about")
         checked_id(alert.code, "code")
-        _until_unchanged(lambda: self._put(storable_alert(alert)))
+        until_unchanged(lambda: self._put(storable_alert(alert)))
 
     def list(self, about: str | None = None, continuation: str | None = None, limit: int = 50) -> Slice[Alert]:
         query = Query() if about is None else rows_of(about)
-        return slice_as(self._table.slice(query, continuation, limit), lambda row: record_of(Alert, row))
+        return slice_as(self._table.slice(query, continuation, limit), _alert)
+
+    def acknowledge(self, alert_id: str, by: str, at: datetime) -> Alert | None:
+        id_row = self._ids.get(*alert_id_key(alert_id))
+        if id_row is None:
+            return None
+        means = record_of(_Means, id_row)
+        given = columns_of(_Acknowledgement(acknowledging(by), at))
+        try:
+            self._table.write(operation(Verb.MERGE, means.about, means.row, given))
+        except RowMissing:
+            return None
+        found = self._table.get(means.about, means.row)
+        return None if found is None else _alert(found)
 
     def _put(self, alert: Alert) -> None:
-        """Merged, so that the time it was raised first stays: one cause may raise it for many mailboxes at once, and those
-        must not wait for one another."""
-        again = columns_of(replace(alert, first_raised_on=None))
-        first = columns_of(replace(alert, first_raised_on=alert.first_raised_on or alert.raised_on))
+        """Merged, so that the time it was raised first and its acknowledgement stay: one cause may raise it for many
+        mailboxes at once, and those must not wait for one another."""
+        row = alert_row(alert)
+        again = columns_of(replace(alert, first_raised_on=None, acknowledged_by=None, acknowledged_on=None))
         try:
-            self._table.write(operation(Verb.MERGE, alert.about, alert_row(alert), again))
+            self._table.write(operation(Verb.MERGE, alert.about, row, again))
         except RowMissing:
-            self._table.write(operation(Verb.INSERT, alert.about, alert_row(alert), first))
+            self._ids.write(operation(Verb.UPSERT, *alert_id_key(alert.id), columns_of(_Means(alert.about, row))))
+            self._table.write(operation(Verb.INSERT, alert.about, row, columns_of(raised_over(alert, None))))
+
+
+def _alert(row: Entity) -> Alert:
+    return as_it_stands(record_of(Alert, row))
 
 
 class TableRuns:
@@ -86,14 +121,3 @@ class TableRuns:
     def list(self, mailbox_id: MailboxId, continuation: str | None = None, limit: int = 50) -> Slice[Run]:
         found = self._table.slice(rows_of(mailbox_id), continuation, limit)
         return slice_as(found, lambda row: record_of(Run, row))
-
-
-def _until_unchanged(put: Callable[[], object]) -> None:
-    """Reads and writes again while others write the same row. Raises Busy."""
-    for _ in range(_ATTEMPTS):
-        try:
-            put()
-        except (AlreadyExists, Changed):
-            continue
-        return
-    raise Busy("the row is written by others again and again")

@@ -8,6 +8,7 @@ from shared.domain.ids import ProfileId
 from shared.stores.entities import PROFILES, breaker_row
 from shared.stores.limits import checked_id
 from shared.stores.tables.gateway import Entity, RowMissing, Verb, operation, rows_of
+from shared.stores.tables.repeating import until_unchanged
 from shared.stores.tables.table import Table, columns_of, record_of
 
 
@@ -38,6 +39,10 @@ class TableProfiles:
             raise Changed(f"profile {profile.id} was changed since it was read") from error
         return self._with_breaker(profile, fresh)
 
+    def delete(self, profile_id: ProfileId, etag: str) -> None:
+        if not until_unchanged(lambda: self._deleted(profile_id, etag)):
+            raise Changed(f"profile {profile_id} was changed since it was read")
+
     def set_breaker(self, profile_id: ProfileId, breaker: Breaker | None) -> None:
         row = breaker_row(checked_id(profile_id))
         if breaker is not None:
@@ -47,6 +52,17 @@ class TableProfiles:
             self._table.write(operation(Verb.DELETE, PROFILES, row))
         except RowMissing:
             return
+
+    def _deleted(self, profile_id: ProfileId, etag: str) -> bool:
+        """Record and breaker in one transaction; False if the record differs. Raises Changed when others come in between."""
+        found = self.get(profile_id)
+        if found is None or found.etag != etag:
+            return found is None
+        deletions = [operation(Verb.DELETE, PROFILES, profile_id, etag=etag)]
+        if found.breaker is not None:
+            deletions.append(operation(Verb.DELETE, PROFILES, breaker_row(profile_id)))
+        self._table.transact(deletions)
+        return True
 
     def _with_breaker(self, profile: EmailServerProfile, etag: str) -> StoredProfile:
         found = self._table.get(PROFILES, breaker_row(profile.id))

@@ -1,12 +1,17 @@
 """The API over stores in memory: everything real but the storage account and the host before it."""
 
+import base64
+import json
 import warnings
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any
 
 import httpx
 
+from functions.api.application import Api as Application
 from functions.api.application import create_app
+from shared.administration import Administration
 from tests.unit.administration.office import Office
 
 with warnings.catch_warnings():
@@ -21,6 +26,13 @@ PROFILE = {
     "credential_source": "profile",
     "credentials": {"username": "contoso\\sync", "secret": "correct horse"},
 }
+FORWARD_MAILBOX = {"name": "Collected", "address": "collected@contoso.example"}
+RULE = {"folder_name": "Fabrikam", "regarding": {"type": "account", "id": "fabrikam"}}
+
+
+@dataclass(frozen=True)
+class AccessSettings:
+    platform_authentication: bool = False
 
 
 @dataclass
@@ -28,9 +40,23 @@ class Api:
     """The API, and the office behind it."""
 
     office: Office = field(default_factory=Office)
+    platform_authentication: bool = False
 
-    def __post_init__(self) -> None:
-        self.client = TestClient(create_app(self.office), raise_server_exceptions=False)
+    @property
+    def settings(self) -> AccessSettings:
+        return AccessSettings(self.platform_authentication)
+
+    @property
+    def administration(self) -> Administration:
+        return self.office.administration
+
+    @cached_property
+    def app(self) -> Application:
+        return create_app(self)
+
+    @cached_property
+    def client(self) -> TestClient:
+        return TestClient(self.app, raise_server_exceptions=False)
 
     def get(self, path: str, **arguments: Any) -> httpx.Response:
         return self.client.get(f"/api{path}", **arguments)
@@ -41,8 +67,11 @@ class Api:
     def patch(self, path: str, body: Any, **headers: str) -> httpx.Response:
         return self.client.patch(f"/api{path}", json=body, headers=headers)
 
-    def post(self, path: str, **headers: str) -> httpx.Response:
-        return self.client.post(f"/api{path}", headers=headers)
+    def post(self, path: str, body: Any = None, **headers: str) -> httpx.Response:
+        return self.client.post(f"/api{path}", json=body, headers=headers)
+
+    def delete(self, path: str, **headers: str) -> httpx.Response:
+        return self.client.delete(f"/api{path}", headers=headers)
 
     def has_profile(self) -> None:
         assert self.put("/profiles/contoso", PROFILE).status_code == 201
@@ -53,9 +82,33 @@ class Api:
         assert answer.status_code == 201
         return str(answer.json()["mailbox_id"])
 
+    def has_queue(self, name: str = "sales") -> str:
+        """Returns the id of the queue's mailbox."""
+        answer = self.put(f"/queues/{name}", {"name": name.title(), "address": f"{name}@contoso.example"})
+        assert answer.status_code == 201
+        return str(answer.json()["mailbox_id"])
+
+    def has_forward_mailbox(self, mailbox_id: str = "collected") -> str:
+        assert self.put(f"/mailboxes/{mailbox_id}", FORWARD_MAILBOX).status_code == 201
+        return mailbox_id
+
     def has_mailbox_being_read(self) -> str:
         self.has_profile()
         mailbox_id = self.has_user()
         assert self.patch(f"/mailboxes/{mailbox_id}", {"profile_id": "contoso"}).status_code == 200
         assert self.post(f"/mailboxes/{mailbox_id}/approve").status_code == 200
         return mailbox_id
+
+    def has_rule(self) -> str:
+        """Returns the path of the rule."""
+        path = f"/mailboxes/{self.has_user()}/rules/AAMkAD-folder"
+        assert self.put(path, RULE).status_code == 201
+        return path
+
+
+def principal(*roles: str, name: str = "kim@contoso.example", **changes: Any) -> str:
+    """What the platform says of a caller, as it writes it into the header."""
+    claims = [{"typ": "preferred_username", "val": name}, {"typ": "name", "val": "Kim"}]
+    claims += [{"typ": "roles", "val": role} for role in roles]
+    content = {"auth_typ": "aad", "claims": claims, "name_typ": "name", "role_typ": "roles"} | changes
+    return base64.b64encode(json.dumps(content).encode()).decode()

@@ -8,7 +8,7 @@ import pytest
 
 from functions.api.guard import LONGEST_BODY
 from shared.domain.errors import Busy, SyncError
-from tests.functions.api.over_memory import PROFILE, Api
+from tests.functions.api.over_memory import PROFILE, RULE, Api
 
 METHODS = ("get", "put", "patch", "post", "delete")
 
@@ -123,26 +123,62 @@ class TestDescription:
         listed = {f"{method} {path}" for path, item in described["paths"].items() for method in METHODS if method in item}
 
         assert listed == {
+            "get /api/settings",
+            "put /api/settings",
+            "patch /api/settings",
             "get /api/profiles",
             "get /api/profiles/{profile_id}",
             "put /api/profiles/{profile_id}",
+            "patch /api/profiles/{profile_id}",
+            "delete /api/profiles/{profile_id}",
+            "post /api/profiles/{profile_id}/test",
             "get /api/users",
-            "get /api/users/{user_id}",
-            "put /api/users/{user_id}",
+            "get /api/users/{owner_id}",
+            "put /api/users/{owner_id}",
+            "patch /api/users/{owner_id}",
+            "delete /api/users/{owner_id}",
+            "get /api/queues",
+            "get /api/queues/{owner_id}",
+            "put /api/queues/{owner_id}",
+            "patch /api/queues/{owner_id}",
+            "delete /api/queues/{owner_id}",
             "get /api/mailboxes",
             "get /api/mailboxes/{mailbox_id}",
             "patch /api/mailboxes/{mailbox_id}",
+            "put /api/mailboxes/{mailbox_id}",
+            "delete /api/mailboxes/{mailbox_id}",
             "post /api/mailboxes/{mailbox_id}/approve",
             "post /api/mailboxes/{mailbox_id}/reject",
+            "post /api/mailboxes/{mailbox_id}/activate",
+            "post /api/mailboxes/{mailbox_id}/deactivate",
             "post /api/mailboxes/{mailbox_id}/sync",
+            "post /api/mailboxes/{mailbox_id}/test",
+            "post /api/mailboxes/{mailbox_id}/reset",
             "get /api/mailboxes/{mailbox_id}/activities",
             "get /api/mailboxes/{mailbox_id}/runs",
             "get /api/mailboxes/{mailbox_id}/quarantine",
             "get /api/mailboxes/{mailbox_id}/explain",
+            "get /api/mailboxes/{mailbox_id}/rules",
+            "get /api/mailboxes/{mailbox_id}/rules/{folder_id}",
+            "put /api/mailboxes/{mailbox_id}/rules/{folder_id}",
+            "patch /api/mailboxes/{mailbox_id}/rules/{folder_id}",
+            "delete /api/mailboxes/{mailbox_id}/rules/{folder_id}",
+            "get /api/records/{type}",
+            "get /api/records/{type}/{record_id}",
+            "put /api/records/{type}/{record_id}",
+            "patch /api/records/{type}/{record_id}",
+            "delete /api/records/{type}/{record_id}",
+            "get /api/addresses/{address}",
+            "post /api/loads",
+            "get /api/loads",
+            "get /api/loads/{load_id}",
+            "get /api/loads/{load_id}/rejected",
             "get /api/activities/{activity_id}",
             "get /api/activities/{activity_id}/body",
             "get /api/activities/{activity_id}/attachments/{number}",
             "get /api/alerts",
+            "post /api/alerts/{alert_id}/acknowledge",
+            "get /api/audit",
             "get /api/health",
         }
 
@@ -153,13 +189,24 @@ class TestDescription:
         for operation in operations:
             assert operation["summary"]
             assert "401" in operation["responses"]
-            errors = {
-                status: answer for status, answer in operation["responses"].items() if status >= "400" and status != "401"
-            }
-            assert operation["tags"] == ["service"] or {"404", "422", "503"} <= errors.keys()
+            errors = {status: answer for status, answer in operation["responses"].items() if status >= "400"}
+            if operation["tags"] == ["service"]:
+                assert errors.keys() == {"401"}  # which the host answers, without a body
+                continue
+            assert {"401", "403", "503"} <= errors.keys()
+            assert "parameters" not in operation or {"404", "422"} <= errors.keys()
             for answer in errors.values():
                 assert answer["content"].keys() == {"application/problem+json"}
-                assert answer["content"]["application/problem+json"]["schema"]["$ref"] == "#/components/schemas/Problem"
+                content = answer["content"]["application/problem+json"]
+                assert content["schema"]["$ref"] == "#/components/schemas/Problem"
+                assert content["example"]["remedy"]
+
+    def test_every_body_has_examples(self, described: dict[str, Any]) -> None:
+        operations = [item[method] for item in described["paths"].values() for method in METHODS if method in item]
+        for content in (operation["requestBody"]["content"] for operation in operations if "requestBody" in operation):
+            (media,) = content.values()
+            name = media["schema"].get("$ref", "").rpartition("/")[2]
+            assert "example" in media or described["components"]["schemas"][name]["examples"]
 
     def test_every_reference_leads_somewhere(self, described: dict[str, Any]) -> None:
         schemas = described["components"]["schemas"]
@@ -176,17 +223,42 @@ class TestDescription:
 
     def test_examples_are_accepted(self, api: Api, described: dict[str, Any]) -> None:
         schemas = described["components"]["schemas"]
-        for number, example in enumerate(schemas["ProfileGiven"]["examples"]):
-            assert api.put(f"/profiles/example-{number}", example).status_code == 201
-        (user,) = schemas["UserGiven"]["examples"]
-        assert api.put("/users/example", user).status_code == 201
+        mailbox_id = api.has_user()
+        api.put("/profiles/contoso-exchange", schemas["ProfileGiven"]["examples"][0])
+        for name, path in (
+            ("ProfileGiven", "/profiles/example-{}"),
+            ("OwnerGiven", "/queues/example-{}"),
+            ("ForwardMailboxGiven", "/mailboxes/example-{}"),
+            ("RuleGiven", f"/mailboxes/{mailbox_id}/rules/example-{{}}"),
+            ("RecordGiven", "/records/contact/example-{}"),
+            ("SettingsGiven", "/settings"),
+        ):
+            for number, example in enumerate(schemas[name]["examples"]):
+                assert api.put(path.format(number), example).status_code in (200, 201), (name, example)
+        for name, path in (
+            ("ProfilePatch", "/profiles/example-0"),
+            ("OwnerPatch", "/users/anna"),
+            ("MailboxPatch", f"/mailboxes/{mailbox_id}"),
+            ("RulePatch", f"/mailboxes/{mailbox_id}/rules/example-0"),
+            ("RecordPatch", "/records/contact/example-0"),
+            ("SettingsPatch", "/settings"),
+        ):
+            for example in schemas[name]["examples"]:
+                assert api.patch(path, example).status_code == 200, (name, example)
+        (reset,) = schemas["ResetGiven"]["examples"]
+        assert api.post(f"/mailboxes/{mailbox_id}/reset", reset).status_code == 200
 
     def test_what_is_shown_has_the_form_that_is_described(self, api: Api, described: dict[str, Any]) -> None:
         mailbox_id = api.has_mailbox_being_read()
+        api.has_queue()
+        assert api.put(f"/mailboxes/{mailbox_id}/rules/folder", RULE).status_code == 201
         for path, name in (
+            ("/settings", "SettingsShown"),
             ("/profiles/contoso", "ProfileShown"),
-            ("/users/anna", "UserShown"),
+            ("/users/anna", "OwnerShown"),
+            ("/queues/sales", "OwnerShown"),
             (f"/mailboxes/{mailbox_id}", "MailboxShown"),
+            (f"/mailboxes/{mailbox_id}/rules/folder", "RuleShown"),
         ):
             assert api.get(path).json().keys() == described["components"]["schemas"][name]["properties"].keys()
 

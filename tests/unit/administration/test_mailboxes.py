@@ -7,20 +7,19 @@ import pytest
 
 from shared.administration.failures import NotPossibleNow, RecordNotFound
 from shared.domain.choices import (
-    ActDeliveryMethod,
     Approval,
     CredentialSource,
     EmailDeliveryMethod,
     Workload,
     WorkloadStatus,
 )
-from shared.domain.configuration import Breaker, Credentials
+from shared.domain.configuration import Breaker, Credentials, Mailbox
 from shared.domain.eligibility import Ineligible
 from shared.domain.errors import Changed, InvalidRecord
 from shared.domain.ids import MailboxId, ProfileId
 from shared.stores.memory import snapshot
 from tests.builders import MONDAY
-from tests.unit.administration.office import PASSWORD, Office
+from tests.unit.administration.office import ADMIN, PASSWORD, Office
 
 CONTOSO = ProfileId("contoso")
 ELSEWHERE = ProfileId("fabrikam")
@@ -34,7 +33,7 @@ def test_a_mailbox_is_due_the_moment_it_becomes_eligible_and_enabled_on_says_whe
     assert office.mailbox_of("anna").record.enabled_on is None
     office.clock.advance(LATER)
 
-    standing = office.administration.mailboxes.decide(mailbox_id, Approval.APPROVED)
+    standing = office.administration.mailboxes.decide(mailbox_id, Approval.APPROVED, ADMIN)
 
     assert standing.stored.record.enabled_on == MONDAY + LATER
     assert standing.stored.schedule[Workload.INCOMING].due == MONDAY + LATER
@@ -77,7 +76,7 @@ def test_rejecting_takes_a_mailbox_off_the_schedule(office: Office) -> None:
     office.has_profile()
     mailbox = office.has_mailbox_being_read()
 
-    standing = office.administration.mailboxes.decide(mailbox.record.id, Approval.REJECTED)
+    standing = office.administration.mailboxes.decide(mailbox.record.id, Approval.REJECTED, ADMIN)
 
     assert standing.stored.record.approval is Approval.REJECTED
     assert standing.stored.schedule[Workload.INCOMING].due is None
@@ -114,7 +113,7 @@ def test_a_poll_does_not_change_the_state_that_an_administrator_edits(office: Of
     mailbox = office.has_mailbox_being_read()
     office.has_schedule(idle_polls=7, last_run_on=MONDAY)
 
-    standing = office.administration.mailboxes.decide(mailbox.record.id, Approval.REJECTED, mailbox.etag)
+    standing = office.administration.mailboxes.decide(mailbox.record.id, Approval.REJECTED, ADMIN, mailbox.etag)
 
     assert standing.stored.record.approval is Approval.REJECTED
 
@@ -125,9 +124,9 @@ def test_an_edit_of_another_state_is_refused(office: Office) -> None:
     mailbox_id = office.changes(office.mailbox_of("anna").record.id, profile_id=CONTOSO).record.id
 
     with pytest.raises(Changed):
-        office.administration.mailboxes.change(mailbox_id, lambda mailbox: replace(mailbox, active=False), etag=seen)
+        office.administration.mailboxes.change(mailbox_id, lambda mailbox: replace(mailbox, active=False), ADMIN, etag=seen)
     with pytest.raises(Changed):
-        office.administration.mailboxes.decide(mailbox_id, Approval.APPROVED, etag=seen)
+        office.administration.mailboxes.decide(mailbox_id, Approval.APPROVED, ADMIN, etag=seen)
 
     assert office.mailbox_of("anna").record.active
 
@@ -136,9 +135,7 @@ def test_an_edit_of_another_state_is_refused(office: Office) -> None:
     ("field", "wrong"),
     [
         ("profile_id", {"profile_id": ProfileId("nowhere")}),
-        ("outgoing_method", {"outgoing_method": EmailDeliveryMethod.SERVER_SIDE}),
         ("outgoing_method", {"outgoing_method": EmailDeliveryMethod.FORWARD_MAILBOX}),
-        ("act_method", {"act_method": ActDeliveryMethod.SERVER_SIDE}),
         ("process_email_received_after", {"process_email_received_after": datetime(2026, 1, 1)}),  # noqa: DTZ001 - the point
         ("process_email_received_after", {"process_email_received_after": datetime(1980, 1, 1, tzinfo=UTC)}),
         ("credentials/username", {"credentials": Credentials(username="a\nb")}),
@@ -173,7 +170,8 @@ def test_on_a_profile_where_mailboxes_sign_in_themselves_a_mailbox_needs_credent
         standing = office.administration.mailboxes.change(
             mailbox_id,
             lambda mailbox: replace(mailbox, profile_id=CONTOSO, credentials=Credentials(username=username)),
-            secret,
+            ADMIN,
+            {"credentials/secret": secret},
         )
         return standing.stored.record.credentials
 
@@ -198,7 +196,8 @@ def test_the_stored_secret_of_a_mailbox_is_not_sent_to_another_host(office: Offi
     office.administration.mailboxes.change(
         mailbox_id,
         lambda mailbox: replace(mailbox, profile_id=CONTOSO, credentials=Credentials(username="anna")),
-        PASSWORD,
+        ADMIN,
+        {"credentials/secret": PASSWORD},
     )
     if on_the_way is None:
         office.changes(mailbox_id, profile_id=None)
@@ -206,7 +205,10 @@ def test_the_stored_secret_of_a_mailbox_is_not_sent_to_another_host(office: Offi
     with pytest.raises(InvalidRecord, match="another host") as refused:
         office.changes(mailbox_id, profile_id=ELSEWHERE)
     moved = office.administration.mailboxes.change(
-        mailbox_id, lambda mailbox: replace(mailbox, profile_id=ELSEWHERE), "another password"
+        mailbox_id,
+        lambda mailbox: replace(mailbox, profile_id=ELSEWHERE),
+        ADMIN,
+        {"credentials/secret": "another password"},
     )
 
     assert refused.value.field == "credentials/secret"
@@ -216,13 +218,13 @@ def test_the_stored_secret_of_a_mailbox_is_not_sent_to_another_host(office: Offi
 def test_a_new_password_of_a_mailbox_makes_it_due(office: Office) -> None:
     office.has_profile()
     mailbox_id = office.has_mailbox_being_read().record.id
-    first = office.administration.mailboxes.change(mailbox_id, lambda mailbox: mailbox, "one").stored
+    first = office.administration.mailboxes.change(mailbox_id, _same, ADMIN, {"credentials/secret": "one"}).stored
     office.has_schedule(due=MONDAY + timedelta(hours=1))
 
-    same = office.administration.mailboxes.change(mailbox_id, lambda mailbox: mailbox, "one").stored
+    same = office.administration.mailboxes.change(mailbox_id, _same, ADMIN, {"credentials/secret": "one"}).stored
     assert (same.etag, office.incoming_of().due) == (first.etag, MONDAY + timedelta(hours=1))
 
-    other = office.administration.mailboxes.change(mailbox_id, lambda mailbox: mailbox, "two").stored
+    other = office.administration.mailboxes.change(mailbox_id, _same, ADMIN, {"credentials/secret": "two"}).stored
     assert other.record.credentials.secret != first.record.credentials.secret
     assert office.incoming_of().due == MONDAY
 
@@ -234,7 +236,7 @@ def test_sync_now_makes_a_mailbox_due_even_while_its_breaker_is_open(office: Off
     office.has_schedule(due=breaker.probe_after, breaker=breaker)
     office.clock.advance(LATER)
 
-    standing = office.administration.mailboxes.sync_now(mailbox.record.id)
+    standing = office.administration.mailboxes.sync_now(mailbox.record.id, ADMIN)
 
     assert standing.stored.schedule[Workload.INCOMING].due == MONDAY + LATER
     assert standing.held_back[Workload.INCOMING] is None
@@ -245,7 +247,7 @@ def test_sync_now_of_a_mailbox_that_may_not_run_says_why(office: Office) -> None
     mailbox = office.has_user()
 
     with pytest.raises(NotPossibleNow, match="not approved") as refused:
-        office.administration.mailboxes.sync_now(mailbox.record.id)
+        office.administration.mailboxes.sync_now(mailbox.record.id, ADMIN)
 
     assert refused.value.remedy == "Approve the mailbox."
     assert office.incoming_of().due is None
@@ -283,3 +285,7 @@ def test_a_mailbox_that_is_not_there_is_not_found(office: Office) -> None:
 
 def _held_back(office: Office, mailbox_id: MailboxId) -> Ineligible | None:
     return office.administration.mailboxes.get(mailbox_id).held_back[Workload.INCOMING]
+
+
+def _same(mailbox: Mailbox) -> Mailbox:
+    return mailbox

@@ -7,7 +7,6 @@ import pytest
 
 from shared.administration import Rules
 from shared.administration.failures import RecordNotFound
-from shared.administration.writing import Keep
 from shared.domain.choices import AuthenticationProtocol, CredentialSource, ServerType
 from shared.domain.configuration import Breaker, Credentials, SecretRef
 from shared.domain.eligibility import credential_version
@@ -15,7 +14,7 @@ from shared.domain.errors import Changed, InvalidRecord
 from shared.domain.ids import ProfileId
 from shared.stores.memory import snapshot
 from tests.builders import MONDAY, a_profile
-from tests.unit.administration.office import PASSWORD, Office
+from tests.unit.administration.office import ADMIN, PASSWORD, Office
 
 APPLICATION = {
     "server_type": ServerType.EXCHANGE_ONLINE,
@@ -32,7 +31,7 @@ OWN = {"credential_source": CredentialSource.MAILBOX, "credentials": Credentials
 
 
 def test_a_profile_is_stored_as_given_and_its_secret_only_by_reference(office: Office) -> None:
-    stored = office.administration.profiles.put(a_profile(), PASSWORD)
+    stored = office.administration.profiles.put(a_profile(), ADMIN, {"credentials/secret": PASSWORD})
 
     ref = stored.stored.record.credentials.secret
     assert stored.created
@@ -43,10 +42,10 @@ def test_a_profile_is_stored_as_given_and_its_secret_only_by_reference(office: O
 
 
 def test_the_same_profile_again_changes_nothing(office: Office) -> None:
-    first = office.administration.profiles.put(a_profile(), PASSWORD).stored
+    first = office.administration.profiles.put(a_profile(), ADMIN, {"credentials/secret": PASSWORD}).stored
     before = snapshot(office.stores)
 
-    again = office.administration.profiles.put(a_profile(), PASSWORD)
+    again = office.administration.profiles.put(a_profile(), ADMIN, {"credentials/secret": PASSWORD})
 
     assert again.stored == first
     assert not again.created
@@ -58,7 +57,7 @@ def test_a_reference_that_a_caller_makes_up_is_not_believed(office: Office) -> N
     stolen = office.administration.profiles.get(ProfileId("other")).record.credentials
 
     with pytest.raises(InvalidRecord) as refused:
-        office.administration.profiles.put(a_profile(credentials=stolen))
+        office.administration.profiles.put(a_profile(credentials=stolen), ADMIN)
 
     assert refused.value.field == "credentials/secret"
 
@@ -66,7 +65,7 @@ def test_a_reference_that_a_caller_makes_up_is_not_believed(office: Office) -> N
 def test_leaving_the_secret_out_keeps_it(office: Office) -> None:
     kept = office.has_profile().credentials.secret
 
-    changed = office.administration.profiles.put(a_profile(name="Contoso"), Keep.SECRET).stored.record
+    changed = office.administration.profiles.put(a_profile(name="Contoso"), ADMIN).stored.record
 
     assert changed.credentials.secret == kept
     assert changed.name == "Contoso"
@@ -84,7 +83,7 @@ def test_a_stored_secret_is_not_sent_to_another_host(office: Office, elsewhere: 
     before = snapshot(office.stores)
 
     with pytest.raises(InvalidRecord, match="another host") as refused:
-        office.administration.profiles.put(elsewhere)  # type: ignore[arg-type]
+        office.administration.profiles.put(elsewhere, ADMIN)  # type: ignore[arg-type]
 
     assert refused.value.field == "credentials/secret"
     assert snapshot(office.stores) == before
@@ -96,7 +95,8 @@ def test_the_stored_secrets_of_mailboxes_are_not_sent_to_another_host(office: Of
     office.administration.mailboxes.change(
         mailbox_id,
         lambda mailbox: replace(mailbox, profile_id=ProfileId("contoso"), credentials=Credentials(username="anna")),
-        PASSWORD,
+        ADMIN,
+        {"credentials/secret": PASSWORD},
     )
     before = snapshot(office.stores)
 
@@ -111,7 +111,7 @@ def test_another_path_on_the_same_host_keeps_the_secret(office: Office) -> None:
     kept = office.has_profile().credentials.secret
     moved = a_profile(incoming_location="https://MAIL.contoso.example/ews/exchange.asmx")
 
-    assert office.administration.profiles.put(moved).stored.record.credentials.secret == kept
+    assert office.administration.profiles.put(moved, ADMIN).stored.record.credentials.secret == kept
 
 
 def test_a_profile_that_is_not_there_is_not_found(office: Office) -> None:
@@ -132,21 +132,21 @@ def test_an_edit_of_another_state_is_refused(office: Office) -> None:
     office.has_profile(name="Meanwhile")
 
     with pytest.raises(Changed):
-        office.administration.profiles.put(a_profile(name="Late"), etag=seen)
+        office.administration.profiles.put(a_profile(name="Late"), ADMIN, etag=seen)
 
     assert office.administration.profiles.get(ProfileId("contoso")).record.name == "Meanwhile"
 
 
 def test_an_edit_of_a_profile_that_was_never_there_is_refused(office: Office) -> None:
     with pytest.raises(Changed):
-        office.administration.profiles.put(a_profile(), PASSWORD, etag="*")
+        office.administration.profiles.put(a_profile(), ADMIN, {"credentials/secret": PASSWORD}, etag="*")
 
 
 @pytest.mark.parametrize("kind", [APPLICATION, OWN, MANAGED, {}])
 def test_each_credential_source_has_a_valid_form(office: Office, kind: dict[str, object]) -> None:
     secret = None if kind in (OWN, MANAGED) else PASSWORD
 
-    assert office.administration.profiles.put(a_profile(**kind), secret).created
+    assert office.administration.profiles.put(a_profile(**kind), ADMIN, {"credentials/secret": secret}).created
 
 
 INVALID: list[tuple[str, dict[str, object]]] = [
@@ -155,7 +155,7 @@ INVALID: list[tuple[str, dict[str, object]]] = [
     ("name", {"name": " "}),
     ("name", {"name": "line\nbreak"}),
     ("name", {"name": "\ud800"}),
-    ("server_type", {"server_type": ServerType.IMAP_SMTP}),
+    ("incoming_location", {"server_type": ServerType.IMAP_SMTP}),
     ("min_polling_interval", {"min_polling_interval": timedelta(days=2)}),
     ("min_polling_interval", {"min_polling_interval": timedelta(seconds=-1)}),
     ("timeout", {"timeout": timedelta(seconds=101)}),
@@ -193,7 +193,7 @@ def test_what_is_wrong_is_named_with_its_remedy_and_nothing_is_stored(
     empty = snapshot(office.stores)
 
     with pytest.raises(InvalidRecord) as refused:
-        office.administration.profiles.put(a_profile(**wrong), PASSWORD)
+        office.administration.profiles.put(a_profile(**wrong), ADMIN, {"credentials/secret": PASSWORD})
 
     assert refused.value.field == field
     assert refused.value.remedy.endswith((".", "others"))
@@ -203,7 +203,7 @@ def test_what_is_wrong_is_named_with_its_remedy_and_nothing_is_stored(
 @pytest.mark.parametrize("secret", ["", "x" * 1025, "a\x00b", "\ud800"])
 def test_a_secret_that_cannot_be_one_is_refused_without_repeating_it(office: Office, secret: str) -> None:
     with pytest.raises(InvalidRecord) as refused:
-        office.administration.profiles.put(a_profile(), secret)
+        office.administration.profiles.put(a_profile(), ADMIN, {"credentials/secret": secret})
 
     assert refused.value.field == "credentials/secret"
     assert not secret or secret not in str(refused.value) + refused.value.remedy
@@ -211,7 +211,7 @@ def test_a_secret_that_cannot_be_one_is_refused_without_repeating_it(office: Off
 
 def test_a_source_that_signs_in_with_a_secret_needs_one(office: Office) -> None:
     with pytest.raises(InvalidRecord, match="needs credentials/secret"):
-        office.administration.profiles.put(a_profile())
+        office.administration.profiles.put(a_profile(), ADMIN)
 
 
 LOCATIONS_REFUSED = [
@@ -289,9 +289,10 @@ def test_a_new_password_closes_the_breaker_and_makes_the_mailboxes_due(office: O
     office.has_schedule(due=MONDAY + timedelta(hours=1), failures=3, breaker=replace(failing, credential=None))
     office.clock.advance(timedelta(minutes=10))
 
-    stored = office.administration.profiles.put(a_profile(), "another password").stored
+    stored = office.administration.profiles.put(a_profile(), ADMIN, {"credentials/secret": "another password"}).stored
 
     assert stored.breaker is None
+    office.does_visits()
     assert (office.incoming_of("anna").due, office.incoming_of("anna").breaker) == (office.clock.now, None)
     assert office.incoming_of("anna").failures == 0
     assert office.incoming_of("bruno").due is None
@@ -304,7 +305,7 @@ def test_a_new_name_leaves_breaker_and_schedules_alone(office: Office) -> None:
     office.stores.profiles.set_breaker(profile.id, failing)
     office.has_schedule(due=MONDAY + timedelta(minutes=5))
 
-    stored = office.administration.profiles.put(a_profile(name="Contoso"), PASSWORD).stored
+    stored = office.administration.profiles.put(a_profile(name="Contoso"), ADMIN, {"credentials/secret": PASSWORD}).stored
 
     assert stored.breaker == failing
     assert office.incoming_of().due == MONDAY + timedelta(minutes=5)
@@ -313,7 +314,7 @@ def test_a_new_name_leaves_breaker_and_schedules_alone(office: Office) -> None:
 def test_the_secret_reference_of_another_record_is_never_taken_over(office: Office) -> None:
     foreign = a_profile(credentials=Credentials(username="contoso\\sync", secret=SecretRef("mailbox-1", "1")))
 
-    stored = office.administration.profiles.put(foreign, PASSWORD).stored.record
+    stored = office.administration.profiles.put(foreign, ADMIN, {"credentials/secret": PASSWORD}).stored.record
 
     assert stored.credentials.secret is not None
     assert stored.credentials.secret.name.startswith("profile-")

@@ -2,18 +2,28 @@ from datetime import UTC, datetime, timedelta
 from http.client import RemoteDisconnected
 from pathlib import Path
 from re import findall
+from socket import gaierror
+from ssl import SSLCertVerificationError
 
 import pytest
 import requests
 from exchangelib import errors as exchange
 from msal.exceptions import MsalServiceError
+from urllib3.exceptions import MaxRetryError, NameResolutionError
 
 from shared.connectors.exchange.errors import _BY_NAME, LONGEST_WAIT, back_off, error_of, kind_of, mapped, retry_after
 from shared.domain.errors import (
     AccessDenied,
     AuthenticationFailed,
     Busy,
+    CertificateRefused,
+    ConnectionRefused,
+    DelegateAccessMissing,
+    ImpersonationDenied,
     ItemGone,
+    NameNotFound,
+    NoAnswer,
+    NoTls,
     SyncError,
     Throttled,
     TransientError,
@@ -23,6 +33,11 @@ from shared.domain.errors import (
 
 SCHEMA = Path(__file__).parents[4] / "shared" / "ews-schema" / "messages.xsd"
 NOW = datetime(2026, 11, 22, 12, 0, tzinfo=UTC)
+
+
+def because(error: Exception, cause: Exception) -> Exception:
+    error.__cause__ = cause
+    return error
 
 
 @pytest.mark.skipif(not SCHEMA.is_file(), reason="the schema is not beside the repository")
@@ -42,15 +57,20 @@ def test_every_error_of_exchangelib_says_what_to_do_next(name: str) -> None:
         (exchange.ErrorInvalidSyncStateData("x"), WatermarkExpired),
         (exchange.ErrorItemNotFound("x"), ItemGone),
         (exchange.UnauthorizedError("x"), AuthenticationFailed),
-        (exchange.ErrorImpersonateUserDenied("x"), AccessDenied),
+        (exchange.ErrorImpersonateUserDenied("x"), ImpersonationDenied),
         (exchange.ErrorConnectionFailedTransientError("x"), Unreachable),
         (exchange.MalformedResponseError("x"), Unreachable),
         (exchange.TransportError("x"), Unreachable),
-        (requests.exceptions.ConnectTimeout("x"), Unreachable),
-        (requests.exceptions.SSLError("x"), Unreachable),
+        (requests.exceptions.ConnectTimeout("x"), NoAnswer),
+        (requests.exceptions.ReadTimeout("x"), NoAnswer),
+        (requests.exceptions.SSLError("x"), NoTls),
+        (requests.exceptions.SSLError(MaxRetryError(None, "/", SSLCertVerificationError("x"))), CertificateRefused),  # type: ignore[arg-type]
+        (requests.exceptions.ConnectionError(NameResolutionError("x", None, gaierror())), NameNotFound),  # type: ignore[arg-type]
+        (because(requests.exceptions.ConnectionError("x"), ConnectionRefusedError("x")), ConnectionRefused),
+        (because(requests.exceptions.ConnectionError("x"), AuthenticationFailed("x")), Unreachable),
         (requests.exceptions.ChunkedEncodingError("x"), Unreachable),
         (RemoteDisconnected("x"), Unreachable),
-        (TimeoutError("x"), Unreachable),
+        (TimeoutError("x"), NoAnswer),
         (ConnectionResetError("x"), Unreachable),
         (MsalServiceError(error="x", error_description="x"), Busy),
         (exchange.ErrorInvalidRequest("x"), TransientError),
@@ -89,6 +109,17 @@ def test_credentials_of_a_profile_fail_as_the_profiles() -> None:
     error = error_of("ErrorPasswordExpired", "GetItem", profile_wide=True)
     assert isinstance(error, AuthenticationFailed)
     assert error.profile_wide
+
+
+def test_what_is_denied_to_a_delegate_names_what_a_delegate_needs() -> None:
+    assert type(error_of("ErrorAccessDenied", "GetItem")) is AccessDenied
+    assert type(error_of("ErrorAccessDenied", "GetItem", as_delegate=True)) is DelegateAccessMissing
+
+
+def test_exceptions_that_wrap_each_other_in_a_circle_end() -> None:
+    first, second = requests.exceptions.ConnectionError("x"), OSError("y")
+    first.__context__, second.args = second, (first,)
+    assert type(mapped(first, "GetItem")) is Unreachable
 
 
 def test_an_unknown_code_is_transient() -> None:

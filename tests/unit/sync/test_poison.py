@@ -5,8 +5,18 @@ from datetime import timedelta
 import pytest
 
 from shared.domain.choices import Workload
+from shared.domain.ids import MailboxId, ProfileId
 from shared.domain.operations import RunOutcome
-from shared.messages import EnumerateShards, SyncMailbox
+from shared.messages import (
+    EnumerateShards,
+    LoadRecords,
+    ProbeMailbox,
+    ProfileTask,
+    Queue,
+    SyncMailbox,
+    VisitMailboxes,
+    parse,
+)
 from shared.sync.poison import Poison
 from tests.builders import a_message, a_sync_of
 from tests.unit.sync.faults import Fault
@@ -82,3 +92,32 @@ def test_an_unknown_mailbox_and_an_enumeration_do_no_harm() -> None:
     poison.handle("sync-incoming", SyncMailbox("m", scene.mailboxes["anna"].id + "x", Workload.INCOMING).to_json())  # type: ignore[arg-type]
     poison.handle("enumerate-shards", EnumerateShards("m", 0, 15).to_json())
     assert [alert.about for alert in scene.alerts()] == ["queue:enumerate-shards"]
+
+
+@pytest.mark.parametrize(
+    ("message", "about"),
+    [
+        (ProbeMailbox("p1", MailboxId("m1")), "mailbox:m1"),
+        (VisitMailboxes("v1", ProfileId("contoso"), ProfileTask.TEST), "profile:contoso"),
+        (VisitMailboxes("v1", ProfileId("contoso"), ProfileTask.RELEASE), "profile:contoso"),
+        (LoadRecords("l1", "load"), "load:load"),
+    ],
+)
+def test_a_task_that_failed_is_an_alert_about_what_it_was_for(
+    message: ProbeMailbox | VisitMailboxes | LoadRecords, about: str
+) -> None:
+    scene = Scene()
+    Poison(scene.stores, scene.clock).handle("any", message.to_json())
+    [alert] = scene.alerts()
+    assert (alert.about, alert.code) == (about, "poison_message")
+    assert alert.remedy
+
+
+def test_a_bulk_load_that_failed_gets_another_message_so_that_it_goes_on_or_gives_up() -> None:
+    scene = Scene()
+    Poison(scene.stores, scene.clock).handle(Queue.LOAD_RECORDS, LoadRecords("l1", "load").to_json())
+    [again] = scene.stores.queues.waiting(Queue.LOAD_RECORDS)  # type: ignore[attr-defined]
+    assert again.delay > timedelta()
+    message = parse(again.text)
+    assert isinstance(message, LoadRecords)
+    assert message.load_id == "load"

@@ -14,7 +14,7 @@ from shared.domain.ids import OwnerId, ProfileId, mailbox_id_of
 from shared.ports import Stores
 from shared.stores.memory import memory_stores, snapshot
 from tests.builders import SettableClock, an_owner
-from tests.unit.administration.office import Office
+from tests.unit.administration.office import ADMIN, Office, a_user
 from tests.unit.sync.faults import Fault, FaultyWorld
 from tests.unit.sync.in_memory_mail import ProcessDied
 
@@ -22,7 +22,7 @@ ANNA = OwnerId("anna")
 
 
 def test_creating_a_user_creates_its_mailbox_under_the_derived_id(office: Office) -> None:
-    created = office.administration.users.put(ANNA, "Anna Berg", "anna@contoso.example")
+    created = office.administration.users.put(a_user(name="Anna Berg"), ADMIN)
 
     mailbox = office.mailbox_of("anna").record
     assert created.created
@@ -43,7 +43,7 @@ def test_the_same_user_again_changes_nothing(office: Office) -> None:
     before = snapshot(office.stores)
     etag = office.administration.users.get(ANNA).etag
 
-    again = office.administration.users.put(ANNA, "Anna", "anna@contoso.example")
+    again = office.administration.users.put(a_user(), ADMIN)
 
     assert not again.created
     assert again.stored.etag == etag
@@ -90,11 +90,11 @@ def test_whatever_call_fails_a_change_of_address_is_completed_by_the_same_reques
 
 
 def _create_anna(stores: Stores) -> None:
-    Administration(stores, SettableClock(), Office().rules).users.put(ANNA, "Anna", "anna@contoso.example")
+    Administration(stores, SettableClock(), Office().rules).users.put(a_user(), ADMIN)
 
 
 def _rename_anna(stores: Stores) -> None:
-    Administration(stores, SettableClock(), Office().rules).users.put(ANNA, "Anna", "anna.berg@contoso.example")
+    Administration(stores, SettableClock(), Office().rules).users.put(a_user(address="anna.berg@contoso.example"), ADMIN)
 
 
 def _undisturbed() -> object:
@@ -108,7 +108,7 @@ def test_twenty_threads_that_create_the_same_user_make_one_user_and_one_mailbox(
 
     def create(number: int) -> bool:
         together.wait()
-        return office.administration.users.put(ANNA, f"Anna {number}", "anna@contoso.example").created
+        return office.administration.users.put(a_user("anna", name=f"Anna {number}"), ADMIN).created
 
     with ThreadPoolExecutor(20) as threads:
         created = list(threads.map(create, range(20)))
@@ -126,7 +126,7 @@ def test_threads_that_change_the_address_leave_user_and_mailbox_in_step(office: 
 
     def change(number: int) -> None:
         together.wait()
-        office.administration.users.put(ANNA, "Anna", f"anna{number}@contoso.example")
+        office.administration.users.put(a_user(address=f"anna{number}@contoso.example"), ADMIN)
 
     with ThreadPoolExecutor(8) as threads:
         list(threads.map(change, range(8)))
@@ -159,7 +159,7 @@ def test_what_is_no_address_is_refused_and_nothing_is_stored(office: Office, add
     empty = snapshot(office.stores)
 
     with pytest.raises(InvalidRecord) as refused:
-        office.administration.users.put(ANNA, "Anna", address)
+        office.administration.users.put(a_user(address=address), ADMIN)
 
     assert refused.value.field == "address"
     assert snapshot(office.stores) == empty
@@ -170,7 +170,7 @@ def test_a_strange_id_is_refused_and_nothing_is_stored(office: Office, user_id: 
     empty = snapshot(office.stores)
 
     with pytest.raises(InvalidRecord) as refused:
-        office.administration.users.put(OwnerId(user_id), "Anna", "anna@contoso.example")
+        office.administration.users.put(a_user(id=OwnerId(user_id)), ADMIN)
 
     assert refused.value.field == "id"
     assert snapshot(office.stores) == empty
@@ -248,7 +248,7 @@ def test_an_edit_of_another_state_is_refused(office: Office) -> None:
     office.has_user(name="Meanwhile")
 
     with pytest.raises(Changed):
-        office.administration.users.put(ANNA, "Late", "anna@contoso.example", etag=seen)
+        office.administration.users.put(a_user("anna", name="Late"), ADMIN, etag=seen)
 
     assert office.administration.users.get(ANNA).record.name == "Meanwhile"
 

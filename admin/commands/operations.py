@@ -1,0 +1,144 @@
+"""What happened: explanations, runs, quarantined items, alerts, and the audit."""
+
+from typing import Annotated, Any
+
+import typer
+from rich.text import Text
+
+from admin.addresses import MailboxFinder
+from admin.commands.reporting import AsJson, session_of
+from admin.connection import Fields
+from admin.screen import plain, shown
+
+MailboxName = Annotated[str, typer.Argument(metavar="MAILBOX", help="Id or email address.", show_default=False)]
+Limit = Annotated[int, typer.Option(min=1, help="Entries at most, newest first.")]
+_LEVELS = {"error": "red", "warning": "yellow"}
+
+alerts = typer.Typer(help="List the alerts, or acknowledge one.", invoke_without_command=True)
+
+
+def add_operation_commands(app: typer.Typer) -> None:
+    for command in (explain, runs, quarantine, audit):
+        app.command()(command)
+    app.add_typer(alerts, name="alerts")
+
+
+def explain(
+    context: typer.Context,
+    mailbox: MailboxName,
+    message_id: Annotated[str, typer.Argument(metavar="MESSAGE_ID", help="Message-ID, with or without angle brackets.")],
+    as_json: AsJson = False,
+) -> None:
+    """Explain what became of a message in a mailbox, and why."""
+    session = session_of(context)
+    path = f"/api/mailboxes/{MailboxFinder(session.api).id_of(mailbox)}/explain"
+    found = session.api.get(path, message_id=message_id)
+    if as_json:
+        session.screen.json(found)
+        return
+    session.screen.say(found["summary"], "bold")
+    for item in found["items"]:
+        session.screen.say(f"- {item['words']} ({shown(item['decided_on'])}, {item['folder']})")
+    for activity in found["activities"]:
+        session.screen.say(f"- activity {activity['id']}")
+    for cause in found["causes"]:
+        session.screen.say(f"- {cause}")
+
+
+def runs(context: typer.Context, mailbox: MailboxName, limit: Limit = 20, as_json: AsJson = False) -> None:
+    """List the runs of a mailbox that did something."""
+    session = session_of(context)
+    path = f"/api/mailboxes/{MailboxFinder(session.api).id_of(mailbox)}/runs"
+    found = list(session.api.entries(path, limit))
+    if as_json:
+        session.screen.json(found)
+        return
+    columns = ("Started", "Workload", "Outcome", "Seconds", "Seen", "Verdicts", "Error")
+    session.screen.table(columns, (_run(each) for each in found), empty="No run did anything yet.")
+
+
+def quarantine(context: typer.Context, mailbox: MailboxName, limit: Limit = 50, as_json: AsJson = False) -> None:
+    """List the quarantined items of a mailbox."""
+    session = session_of(context)
+    path = f"/api/mailboxes/{MailboxFinder(session.api).id_of(mailbox)}/quarantine"
+    found = list(session.api.entries(path, limit))
+    if as_json:
+        session.screen.json(found)
+        return
+    columns = ("Quarantined", "Received", "Message-ID", "Attempts", "Error", "Detail")
+    names = ("quarantined_on", "received", "message_id", "attempts", "error", "detail")
+    rows = ([each[name] for name in names] for each in found)
+    session.screen.table(columns, rows, empty="Nothing is in quarantine.")
+
+
+def audit(
+    context: typer.Context,
+    record: Annotated[str | None, typer.Option(help="Only changes of this record, such as profile:contoso.")] = None,
+    limit: Limit = 50,
+    as_json: AsJson = False,
+) -> None:
+    """List who changed which configuration record, and what of it."""
+    session = session_of(context)
+    found = list(session.api.entries("/api/audit", limit, record=record))
+    if as_json:
+        session.screen.json(found)
+        return
+    columns = ("Changed", "By", "Action", "Record", "Field", "Old", "New")
+    rows = (row for entry in found for row in _changes(entry))
+    session.screen.table(columns, rows, empty="Nothing was changed.")
+
+
+@alerts.callback()
+def list_alerts(
+    context: typer.Context,
+    about: Annotated[str | None, typer.Option(help="Only about this, such as mailbox:ID or profile:contoso.")] = None,
+    open_only: Annotated[bool, typer.Option("--open", help="Without those that were acknowledged.")] = False,
+    limit: Limit = 50,
+    as_json: AsJson = False,
+) -> None:
+    """List the alerts, or acknowledge one."""
+    if context.invoked_subcommand is not None:
+        return
+    session = session_of(context)
+    found = [
+        each for each in session.api.entries("/api/alerts", limit, about=about) if not (open_only and each["acknowledged_on"])
+    ]
+    if as_json:
+        session.screen.json(found)
+        return
+    columns = ("Alert", "Raised", "Level", "About", "Cause", "Remedy", "Acknowledged")
+    session.screen.table(columns, (_alert(each) for each in found), empty="There are no alerts.")
+
+
+@alerts.command()
+def acknowledge(
+    context: typer.Context,
+    alert: Annotated[str, typer.Argument(metavar="ALERT", help="Id of the alert, as the list shows it.")],
+    as_json: AsJson = False,
+) -> None:
+    """Mark an alert as seen; raised again later, it is open again."""
+    session = session_of(context)
+    acknowledged = session.api.post(f"/api/alerts/{alert}/acknowledge")
+    if as_json:
+        session.screen.json(acknowledged)
+    else:
+        session.screen.say(f"{alert}: acknowledged by {acknowledged['acknowledged_by']}")
+
+
+def _run(run: Fields) -> list[object]:
+    verdicts = ", ".join(f"{name} {count}" for name, count in run["verdicts"].items())
+    error = " ".join(part for part in (run["error"], run["detail"]) if part)
+    return [run["started_on"], run["workload"], run["outcome"], f"{run['duration']:.1f}", run["seen"], verdicts, error]
+
+
+def _alert(alert: Fields) -> list[object]:
+    level: Any = Text(alert["level"], _LEVELS.get(alert["level"], ""))
+    acknowledged = plain(alert["acknowledged_by"] or "")
+    return [alert["id"], alert["raised_on"], level, alert["about"], alert["cause"], alert["remedy"], acknowledged]
+
+
+def _changes(entry: Fields) -> list[list[object]]:
+    """One row per field."""
+    first: list[object] = [entry[name] for name in ("changed_on", "caller", "action", "record")]
+    changes = [[each["field"], each["old"], each["new"]] for each in entry["changes"]] or [["", "", ""]]
+    return [[*(first if number == 0 else [""] * len(first)), *change] for number, change in enumerate(changes)]

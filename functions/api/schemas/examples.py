@@ -1,0 +1,56 @@
+"""Examples of what clients send; the description shows them, and a test sends each."""
+
+from pydantic import JsonValue
+
+SETTINGS: list[JsonValue] = [
+    {
+        "default_profile_id": None,
+        "require_approval_for_users": True,
+        "filter_ceiling": "email_enabled_records",
+        "exclude": ["newsletter.example", "robot@contoso.com"],
+        "internal_mail": "one_activity",
+        "blocked_attachments": ["exe", "js"],
+        "keep_runs": 2592000,
+    }
+]
+SETTINGS_PATCH: list[JsonValue] = [{"require_approval_for_users": False, "filter_ceiling": None}]
+
+PROFILE: list[JsonValue] = [
+    {
+        "name": "Contoso Exchange",
+        "server_type": "exchange_server",
+        "incoming_location": "https://mail.contoso.com/EWS/Exchange.asmx",
+        "authentication": "ntlm",
+        "credential_source": "profile",
+        "credentials": {"username": "CONTOSO\\sidesync", "secret": "the password"},
+    },
+    {
+        "name": "Exchange Online",
+        "server_type": "exchange_online",
+        "incoming_location": "https://outlook.office365.com/EWS/Exchange.asmx",
+        "authentication": "oauth",
+        "credential_source": "application",
+        "credentials": {
+            "tenant_id": "contoso.onmicrosoft.com",
+            "client_id": "00001111-aaaa-2222-bbbb-3333cccc4444",
+            "secret": "the client secret",
+        },
+    },
+]
+PROFILE_PATCH: list[JsonValue] = [{"timeout": 60, "credentials": {"secret": "the new password"}}]
+
+OWNER: list[JsonValue] = [{"name": "Anna Berg", "address": "anna@contoso.com", "filtering_method": "responses"}]
+OWNER_PATCH: list[JsonValue] = [{"address": "anna.berg@contoso.com"}]
+
+MAILBOX_PATCH: list[JsonValue] = [
+    {"profile_id": "contoso-exchange", "process_email_received_after": "2026-01-31T00:00:00Z"},
+    {"credentials": {"username": "anna", "secret": "the password"}},
+]
+FORWARD_MAILBOX: list[JsonValue] = [{"name": "Collected mail", "address": "collected@contoso.com"}]
+
+RULE: list[JsonValue] = [
+    {"folder_name": "Contoso Ltd", "regarding": {"type": "account", "id": "contoso"}, "include_subfolders": True}
+]
+RULE_PATCH: list[JsonValue] = [{"regarding": {"type": "account", "id": "fabrikam"}, "from_now_on": True}]
+
+RESET: list[JsonValue] = [{"received_after": "2026-01-31T00:00:00Z"}]

@@ -1,0 +1,239 @@
+"""Test & enable: probes each workload of a mailbox for real, writes its status, and enables what works.
+
+What a failure means to schedule and breakers is the same as for a run (`shared.domain.scheduling`). An alert tells the
+outcome whatever the alert level is: somebody asked. Nothing is tried that is bound to fail: a credential that was refused
+stays refused until it changes or its breaker is half open.
+"""
+
+import logging
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+from uuid import uuid4
+
+from shared.administration.schedules import due_now
+from shared.administration.standing import remedy
+from shared.domain import scheduling
+from shared.domain.alerts import UNEXPECTED, alert_of, code_of
+from shared.domain.choices import AlertLevel, Workload, WorkloadStatus
+from shared.domain.configuration import Breaker, Discovered, StoredMailbox, StoredProfile, WorkloadSchedule
+from shared.domain.eligibility import Ineligible, at_probe, is_server_side, own_ineligibility, profile_ineligibility
+from shared.domain.errors import AuthenticationFailed, MailboxError
+from shared.domain.ids import ProfileId
+from shared.domain.operations import Alert
+from shared.domain.words import cause_of
+from shared.messages import ProbeMailbox, ProfileTask, Queue, VisitMailboxes
+from shared.ports import Clock, Discover, Probe, Stores
+
+log = logging.getLogger(__name__)
+
+MAILBOXES_AT_ONCE = 200
+"""Mailboxes that one message about a profile walks over."""
+PROBE_IS_OUT_FOR = timedelta(minutes=15)
+"""While one test tries a credential whose breaker is half open, nobody else does."""
+SHORTEST_PROBE = timedelta(seconds=1)
+
+SUCCEEDED = "test_succeeded"
+NO_CONNECTOR = "no_connector"
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """What a test found out, and what is to be written."""
+
+    alert: Alert | None
+    schedule: WorkloadSchedule | None = None
+    must_not_outlive_a_change: bool = False
+    """It keeps the mailbox from running for something that a change of its record may have repaired meanwhile."""
+    opens: Breaker | None = None
+    """The profile's credential was refused."""
+    closes_breaker: bool = False
+
+
+# ---- decisions
+
+
+def succeeded(mailbox: StoredMailbox, workload: Workload, profile: StoredProfile, now: datetime) -> Finding:
+    return Finding(
+        _information(mailbox, workload, SUCCEEDED, "Nothing to do: it is enabled.", now),
+        scheduling.after_test(_schedule(mailbox, workload), now),
+        closes_breaker=profile.breaker is not None,
+    )
+
+
+def failed(
+    mailbox: StoredMailbox, workload: Workload, profile: StoredProfile, error: Exception, now: datetime, *, probing: bool
+) -> Finding:
+    """`profile` with the breaker that it has now. `probing`: this test was let through a half-open breaker."""
+    after = scheduling.after_error(_schedule(mailbox, workload), now, profile.record.min_polling_interval, error)
+    if isinstance(error, AuthenticationFailed) and error.profile_wide:
+        breaker = scheduling.opened_by(profile, now, error.code, probing=probing)
+        alert = alert_of(f"profile:{profile.record.id}", error, now, {}) if breaker else None
+        return Finding(alert, after, opens=breaker)
+    return Finding(alert_of(_about(mailbox), error, now, {}), after, isinstance(error, MailboxError))
+
+
+def refused(mailbox: StoredMailbox, workload: Workload, reason: Ineligible, now: datetime) -> Finding:
+    """Not tried: its record or its profile has to be changed first. An open breaker has its alert already."""
+    after = replace(scheduling.after_refusal(_schedule(mailbox, workload), now, reason), status=WorkloadStatus.FAILURE)
+    told = reason is Ineligible.PROFILE_BREAKER_OPEN
+    alert = Alert(_about(mailbox), reason.value, AlertLevel.ERROR, cause_of(reason.value), remedy(reason), now)
+    return Finding(None if told else alert, after, must_not_outlive_a_change=True)
+
+
+def without_connector(mailbox: StoredMailbox, workload: Workload, now: datetime) -> Finding:
+    advice = f"Choose another method for {workload.value}, or wait for a version of Sidesync that has it."
+    return Finding(_information(mailbox, workload, NO_CONNECTOR, advice, now))
+
+
+def _information(mailbox: StoredMailbox, workload: Workload, code: str, advice: str, now: datetime) -> Alert:
+    cause = f"{workload.value.capitalize()}: {cause_of(code)}"
+    parameters = {"workload": workload.value}
+    return Alert(_about(mailbox), code, AlertLevel.INFORMATION, cause, advice, now, parameters=parameters)
+
+
+def _about(mailbox: StoredMailbox) -> str:
+    return f"mailbox:{mailbox.record.id}"
+
+
+def _schedule(mailbox: StoredMailbox, workload: Workload) -> WorkloadSchedule:
+    return mailbox.schedule.get(workload, WorkloadSchedule())
+
+
+# ---- acts
+
+
+class Testing:
+    """What the queues `test-mailbox` and `visit-mailboxes` set off. Everything in it may be repeated."""
+
+    __test__ = False  # pytest takes every class of that name for one of its own
+
+    def __init__(
+        self, stores: Stores, clock: Clock, probes: Mapping[Workload, Probe], discover: Discover | None = None
+    ) -> None:
+        self._stores = stores
+        self._clock = clock
+        self._probes = probes
+        self._discover = discover
+
+    def probe(self, message: ProbeMailbox) -> None:
+        """Tests every workload that Sidesync is to do for the mailbox. Raises TransientError where the store fails."""
+        for workload in Workload:
+            mailbox = self._stores.mailboxes.get(message.mailbox_id)
+            if mailbox is None:
+                log.warning("unknown_mailbox", extra={"mailbox_id": message.mailbox_id, "message_id": message.id})
+                return
+            if is_server_side(mailbox.record, workload):
+                self._write(mailbox, workload, self._tested(mailbox, workload))
+
+    def visit(self, message: VisitMailboxes) -> None:
+        """Does the message's task to the mailboxes of one page that are on the profile; the next page is the next message."""
+        if message.task is ProfileTask.RELEASE and message.continuation is None:
+            self._stores.profiles.set_breaker(message.profile_id, None)
+        page = self._stores.mailboxes.list(message.continuation, MAILBOXES_AT_ONCE)
+        mailboxes = [mailbox for mailbox in page.items if mailbox.record.profile_id == message.profile_id]
+        match message.task:
+            case ProfileTask.TEST:
+                self._enqueue_probes(mailboxes)
+            case ProfileTask.RELEASE:
+                self._release(mailboxes)
+        if page.continuation is not None:
+            following = replace(message, id=uuid4().hex, continuation=page.continuation)
+            self._stores.queues.send(Queue.VISIT_MAILBOXES, following.to_json())
+
+    def _enqueue_probes(self, mailboxes: list[StoredMailbox]) -> None:
+        texts = [
+            ProbeMailbox(uuid4().hex, mailbox.record.id).to_json()
+            for mailbox in mailboxes
+            if mailbox.record.active and any(is_server_side(mailbox.record, workload) for workload in Workload)
+        ]
+        if texts:
+            self._stores.queues.send_many(Queue.TEST_MAILBOX, texts)
+
+    def _release(self, mailboxes: list[StoredMailbox]) -> None:
+        """What failed, or was found out, before says nothing about a connection that has changed."""
+        for mailbox in mailboxes:
+            if mailbox.discovered is not None:
+                self._stores.mailboxes.set_discovered(mailbox.record.id, None)
+            for workload in Workload:
+                present = mailbox.schedule.get(workload)
+                after = due_now(present, self._clock())
+                if own_ineligibility(mailbox.record, workload) is None and after != present:
+                    self._stores.mailboxes.reschedule(mailbox.record.id, workload, after)
+
+    # ---- one workload
+
+    def _tested(self, mailbox: StoredMailbox, workload: Workload) -> Finding:
+        now = self._clock()
+        probe = self._probes.get(workload)
+        if probe is None:
+            return without_connector(mailbox, workload, now)
+        profile_id = mailbox.record.profile_id
+        profile = self._stores.profiles.get(profile_id) if profile_id is not None else None
+        reason = own_ineligibility(mailbox.record, workload) or profile_ineligibility(profile, now)
+        if reason is not None or profile is None:
+            return refused(mailbox, workload, reason or Ineligible.UNKNOWN_PROFILE, now)
+        probing = self._claim_half_open(profile, now)
+        try:
+            self._try(probe, mailbox, profile)
+        except Exception as error:  # noqa: BLE001 # whatever it is, it is the outcome of the test
+            return self._failed(mailbox, workload, profile, error, probing=probing)
+        return succeeded(mailbox, workload, profile, self._clock())
+
+    def _claim_half_open(self, profile: StoredProfile, now: datetime) -> bool:
+        """Whether this is the one that tries the profile's credential again; if it is lost, another follows in a while."""
+        if profile.breaker is None or not at_probe(profile, now):
+            return False
+        self._stores.profiles.set_breaker(profile.record.id, replace(profile.breaker, probe_after=now + PROBE_IS_OUT_FOR))
+        return True
+
+    def _try(self, probe: Probe, mailbox: StoredMailbox, profile: StoredProfile) -> None:
+        """All of it together takes no longer than the profile allows for one call."""
+        began = self._clock()
+        discovered = self._discovered(mailbox, profile, began)
+        left = max(profile.record.timeout - (self._clock() - began), SHORTEST_PROBE)
+        probe(replace(profile.record, timeout=min(left, profile.record.timeout)), mailbox.record, discovered)
+
+    def _discovered(self, mailbox: StoredMailbox, profile: StoredProfile, now: datetime) -> Discovered | None:
+        """Found out anew, since what is to be tested is what is true now."""
+        if not profile.record.use_autodiscover or self._discover is None:
+            return mailbox.discovered
+        discovered = self._discover(profile.record, mailbox.record, now)
+        self._stores.mailboxes.set_discovered(mailbox.record.id, discovered)
+        return discovered
+
+    def _failed(
+        self, mailbox: StoredMailbox, workload: Workload, profile: StoredProfile, error: Exception, *, probing: bool
+    ) -> Finding:
+        about = {"mailbox_id": mailbox.record.id, "workload": workload.value, "code": code_of(error)}
+        log.warning("test_failed", extra=about, exc_info=error if about["code"] == UNEXPECTED else None)
+        present = self._stores.profiles.get(profile.record.id)
+        breaker = present.breaker if present is not None else None
+        return failed(mailbox, workload, replace(profile, breaker=breaker), error, self._clock(), probing=probing)
+
+    # ---- what is written
+
+    def _write(self, mailbox: StoredMailbox, workload: Workload, finding: Finding) -> None:
+        """The breaker first: whoever comes next must see it."""
+        profile_id = mailbox.record.profile_id
+        if profile_id is not None:
+            self._write_breaker(profile_id, finding)
+        if finding.alert is not None:
+            self._stores.alerts.put(finding.alert)
+        if finding.schedule is not None:
+            self._reschedule(mailbox, workload, finding.schedule, finding.must_not_outlive_a_change)
+
+    def _write_breaker(self, profile_id: ProfileId, finding: Finding) -> None:
+        if finding.opens is not None:
+            self._stores.profiles.set_breaker(profile_id, finding.opens)
+        elif finding.closes_breaker:
+            self._stores.profiles.set_breaker(profile_id, None)
+
+    def _reschedule(self, mailbox: StoredMailbox, workload: Workload, after: WorkloadSchedule, holds_back: bool) -> None:
+        """Written first, then compared: whichever of the two writers comes last, a mailbox that was changed is due."""
+        self._stores.mailboxes.reschedule(mailbox.record.id, workload, after)
+        if not holds_back:
+            return
+        present = self._stores.mailboxes.get(mailbox.record.id)
+        if present is not None and present.etag != mailbox.etag and own_ineligibility(present.record, workload) is None:
+            self._stores.mailboxes.reschedule(mailbox.record.id, workload, replace(after, due=self._clock(), breaker=None))

@@ -1,0 +1,99 @@
+"""The organisation's settings, tracking rules and shares of connections in memory."""
+
+from collections.abc import Sequence
+from datetime import datetime
+from threading import RLock
+
+from shared.domain.errors import AlreadyExists
+from shared.domain.ids import MailboxId
+from shared.domain.organisation import OrganisationSettings, StoredSettings
+from shared.domain.records import FolderTrackingRule, StoredRule
+from shared.stores.codec import Plain, codec_of
+from shared.stores.entities import rule_row
+from shared.stores.limits import checked_id
+from shared.stores.memory.rows import Row, check_etag, row
+from shared.stores.sharing import Claims, claimed
+
+
+class MemoryOrganisation:
+    def __init__(self) -> None:
+        self._lock = RLock()
+        self._row: Row[OrganisationSettings] | None = None
+
+    def get(self) -> StoredSettings:
+        with self._lock:
+            found = self._row
+        return StoredSettings(OrganisationSettings(), None) if found is None else StoredSettings(found.record, found.etag)
+
+    def put(self, settings: OrganisationSettings, etag: str | None) -> StoredSettings:
+        with self._lock:
+            if self._row is not None or etag is not None:
+                check_etag(self._row, etag or "", "the settings")
+            self._row = row(settings)
+            return self.get()
+
+    def snapshot(self) -> dict[str, Plain]:
+        with self._lock:
+            return {} if self._row is None else {"settings": codec_of(OrganisationSettings).plain(self._row.record)}
+
+
+class MemoryTrackingRules:
+    def __init__(self) -> None:
+        self._lock = RLock()
+        self._rows: dict[MailboxId, dict[str, Row[FolderTrackingRule]]] = {}
+
+    def list(self, mailbox_id: MailboxId) -> Sequence[StoredRule]:
+        with self._lock:
+            return [_stored(found) for _, found in sorted(self._rows.get(mailbox_id, {}).items())]
+
+    def get(self, mailbox_id: MailboxId, folder_id: str) -> StoredRule | None:
+        with self._lock:
+            found = self._rows.get(mailbox_id, {}).get(rule_row(folder_id))
+            return None if found is None else _stored(found)
+
+    def put(self, rule: FolderTrackingRule, etag: str | None) -> StoredRule:
+        what = f"the rule of mailbox {rule.mailbox_id} for folder {rule.folder_name}"
+        with self._lock:
+            rules = self._rows.setdefault(checked_id(rule.mailbox_id, "mailbox_id"), {})
+            key = rule_row(rule.folder_id)
+            if etag is not None:
+                check_etag(rules.get(key), etag, what)
+            elif key in rules:
+                raise AlreadyExists(what)
+            rules[key] = row(rule)
+            return _stored(rules[key])
+
+    def delete(self, mailbox_id: MailboxId, folder_id: str, etag: str) -> None:
+        with self._lock:
+            rules, key = self._rows.get(mailbox_id, {}), rule_row(folder_id)
+            if key in rules:
+                check_etag(rules[key], etag, f"the rule of mailbox {mailbox_id} for folder {folder_id}")
+                del rules[key]
+
+    def snapshot(self) -> dict[str, Plain]:
+        with self._lock:
+            return {
+                mailbox_id: {key: codec_of(FolderTrackingRule).plain(found.record) for key, found in rules.items()}
+                for mailbox_id, rules in self._rows.items()
+            }
+
+
+class MemoryShares:
+    def __init__(self) -> None:
+        self._lock = RLock()
+        self._claims: dict[str, Claims] = {}
+
+    def claim(self, identity: str, worker: str, wanted: int, limit: int, now: datetime, until: datetime) -> int:
+        with self._lock:
+            self._claims[identity], given = claimed(self._claims.get(identity, {}), worker, wanted, limit, now, until)
+            return given
+
+    def snapshot(self) -> dict[str, Plain]:
+        with self._lock:
+            return {
+                identity: {worker: claim.given for worker, claim in claims.items()} for identity, claims in self._claims.items()
+            }
+
+
+def _stored(found: Row[FolderTrackingRule]) -> StoredRule:
+    return StoredRule(found.record, found.etag)

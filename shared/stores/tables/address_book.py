@@ -1,0 +1,178 @@
+"""The address book: partitions by type and bucket, and beside it the index of addresses.
+
+Every write of a record is guarded by the state that was read before, also where the caller does not care: what a record said
+before decides which hints are removed.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from uuid import uuid4
+
+from shared.domain.errors import AlreadyExists, Changed
+from shared.domain.ids import normalised_address
+from shared.domain.records import AddressBookRecord, StoredRecord
+from shared.ports import Slice
+from shared.stores.entities import record_key, record_partitions
+from shared.stores.limits import checked_record
+from shared.stores.parallel import Parallel
+from shared.stores.tables.gateway import (
+    Entity,
+    Operation,
+    Query,
+    RowMissing,
+    Verb,
+    cut_transactions,
+    operation,
+    rows_of,
+)
+from shared.stores.tables.hints import MARK, Hint, Hints
+from shared.stores.tables.repeating import until_unchanged
+from shared.stores.tables.table import Table, columns_of, record_of, slice_as
+
+_WORTH_A_PAGE = 20
+"""A page of a partition is read for at least so many of the records in it; for fewer, each is read for itself."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Before:
+    """What stood there before a write."""
+
+    row: Entity
+    record: AddressBookRecord
+
+    @property
+    def mark(self) -> object:
+        return self.row.columns.get(MARK)
+
+
+class TableAddressBook:
+    def __init__(self, records: Table, hints: Hints, parallel: Parallel) -> None:
+        self._records = records
+        self._hints = hints
+        self._parallel = parallel
+
+    def get(self, record_type: str, record_id: str) -> StoredRecord | None:
+        found = self._before(record_type, record_id)
+        return None if found is None else StoredRecord(found.record, found.row.etag)
+
+    def list(self, record_type: str, continuation: str | None = None, limit: int = 100) -> Slice[StoredRecord]:
+        query = Query(*record_partitions(record_type))
+        return slice_as(self._records.slice(query, continuation, limit), _stored)
+
+    def put(self, record: AddressBookRecord, etag: str | None = None) -> StoredRecord:
+        checked_record(record)
+        if etag is None:
+            return until_unchanged(lambda: self._put(record))
+        try:
+            return self._put(record, etag)
+        except Changed as error:
+            raise Changed(f"{record.type} {record.id} was changed since it was read") from error
+
+    def put_many(self, records: Sequence[AddressBookRecord]) -> None:
+        unique = {record_key(each.type, each.id): each for each in map(checked_record, records)}
+        mark = uuid4().hex
+        self._hints.write_many(pair for each in unique.values() for pair in _hints_of(each, mark))
+        partitions: dict[str, dict[str, AddressBookRecord]] = {}
+        for (partition, row), record in sorted(unique.items()):
+            partitions.setdefault(partition, {})[row] = record
+        self._parallel.each(lambda each: self._put_partition(each[0], each[1], mark), partitions.items())
+
+    def delete(self, record_type: str, record_id: str, etag: str) -> None:
+        before = self._before(record_type, record_id)
+        if before is None:
+            return
+        try:
+            self._records.write(operation(Verb.DELETE, before.row.partition, before.row.row, etag=etag))
+        except RowMissing:
+            return
+        except Changed as error:
+            raise Changed(f"{record_type} {record_id} was changed since it was read") from error
+        self._retire(before, ())
+
+    def _put(self, record: AddressBookRecord, etag: str | None = None) -> StoredRecord:
+        """Raises Changed, AlreadyExists when another one came in between."""
+        before = self._before(record.type, record.id)
+        if etag is not None and (before is None or before.row.etag != etag):
+            raise Changed(f"{record.type} {record.id}")
+        mark = uuid4().hex
+        for address, hint in _hints_of(record, mark):
+            self._hints.write(address, hint)
+        fresh = self._records.write(_write(record, mark, before))
+        if before is not None:
+            self._retire(before, record.addresses)
+        return StoredRecord(record, fresh)
+
+    def _put_partition(self, partition: str, records: Mapping[str, AddressBookRecord], mark: str) -> None:
+        """As if nothing were there yet; from the first record that is, with a look at what there is."""
+        inserts = [_write(record, mark, None) for record in records.values()]
+        for cut in cut_transactions([(each,) for each in inserts]):
+            try:
+                self._records.transact(cut)
+            except AlreadyExists:
+                rest = {row: record for row, record in records.items() if row >= cut[0].row}
+                self._put_over(partition, rest, mark)
+                return
+
+    def _put_over(self, partition: str, records: Mapping[str, AddressBookRecord], mark: str) -> None:
+        before = self._those_of(partition, list(records))
+        writes = [_write(record, mark, before.get(row)) for row, record in records.items()]
+        for cut in cut_transactions([(each,) for each in writes]):
+            try:
+                self._records.transact(cut)
+            except (AlreadyExists, Changed):
+                for each in cut:
+                    self.put(records[each.row])
+                continue
+            for each in cut:
+                if (stood := before.get(each.row)) is not None:
+                    self._retire(stood, records[each.row].addresses)
+
+    def _those_of(self, partition: str, rows: Sequence[str]) -> Mapping[str, _Before]:
+        """Those of `rows` (sorted) that are there: by pages where they lie close together, else one by one."""
+        found: dict[str, _Before] = {}
+        wanted = list(rows)
+        while wanted:
+            range_of_wanted = rows_of(partition, wanted[0], wanted[-1] + "!")
+            page, following = self._records.gateway.page(self._records.name, range_of_wanted)
+            found |= {row.row: _standing(row) for row in page}
+            if following is None:
+                break
+            rest = [row for row in wanted if not page or row > page[-1].row]
+            if len(wanted) - len(rest) < _WORTH_A_PAGE:
+                read = [self._records.get(partition, row) for row in rest]
+                return found | {row.row: _standing(row) for row in read if row is not None}
+            wanted = rest
+        return found
+
+    def _before(self, record_type: str, record_id: str) -> _Before | None:
+        found = self._records.get(*record_key(record_type, record_id))
+        return None if found is None else _standing(found)
+
+    def _retire(self, before: _Before, addresses: Iterable[str]) -> None:
+        """The hints at addresses that the record had and has no more."""
+        for address in _normalised(before.record.addresses) - _normalised(addresses):
+            self._hints.retire(address, before.record.type, before.record.id, before.mark)
+
+
+def _standing(found: Entity) -> _Before:
+    return _Before(found, record_of(AddressBookRecord, found))
+
+
+def _write(record: AddressBookRecord, mark: str, before: _Before | None) -> Operation:
+    key = record_key(record.type, record.id)
+    columns = {**columns_of(record), MARK: mark}
+    if before is None:
+        return operation(Verb.INSERT, *key, columns)
+    return operation(Verb.REPLACE, *key, columns, before.row.etag)
+
+
+def _hints_of(record: AddressBookRecord, mark: str) -> Iterable[tuple[str, Hint]]:
+    return [(address, Hint(record.type, record.id, mark)) for address in _normalised(record.addresses)]
+
+
+def _normalised(addresses: Iterable[str]) -> set[str]:
+    return {normalised_address(address) for address in addresses}
+
+
+def _stored(found: Entity) -> StoredRecord:
+    return StoredRecord(record_of(AddressBookRecord, found), found.etag)

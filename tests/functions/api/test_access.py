@@ -1,0 +1,156 @@
+"""Who may do what: the function key alone, and callers that the platform names."""
+
+import base64
+import json
+from typing import Any
+
+import pytest
+
+from functions.api.access import OPEN, PRINCIPAL
+from shared.stores.memory import snapshot
+from tests.functions.api.over_memory import PROFILE, Api, principal
+
+READER, ADMIN = "Sync.Reader", "Sync.Admin"
+METHODS = ("get", "put", "patch", "post", "delete")
+
+
+@pytest.fixture
+def platform() -> Api:
+    """The API where the platform authenticates its callers."""
+    return Api(platform_authentication=True)
+
+
+def test_without_platform_authentication_whoever_holds_the_key_is_an_administrator(api: Api) -> None:
+    assert api.put("/profiles/contoso", PROFILE).status_code == 201
+    assert [entry["caller"] for entry in api.get("/audit").json()["items"]] == ["function key"]
+
+
+def test_without_platform_authentication_the_header_is_a_strangers_word(api: Api) -> None:
+    answer = api.put("/profiles/contoso", PROFILE, **{PRINCIPAL: principal(READER, name="mallory@contoso.example")})
+
+    assert answer.status_code == 201
+    assert "mallory" not in api.get("/audit").text
+
+
+def test_an_administrator_changes_and_is_named_in_the_audit(platform: Api) -> None:
+    caller = {PRINCIPAL: principal(ADMIN)}
+
+    answer = platform.put("/profiles/contoso", PROFILE, **caller)
+
+    assert answer.status_code == 201
+    (entry,) = platform.get("/audit", headers=caller).json()["items"]
+    assert (entry["caller"], entry["record"]) == ("kim@contoso.example", "profile:contoso")
+
+
+def test_an_application_is_named_by_its_id(platform: Api) -> None:
+    claims = [{"typ": "azp", "val": "00001111-aaaa"}, {"typ": "roles", "val": ADMIN}]
+
+    platform.put("/profiles/contoso", PROFILE, **{PRINCIPAL: principal(claims=claims)})
+
+    assert platform.get("/audit", headers={PRINCIPAL: principal(ADMIN)}).json()["items"][0]["caller"] == "00001111-aaaa"
+
+
+def test_a_reader_reads_and_does_not_change(platform: Api) -> None:
+    caller = {PRINCIPAL: principal(READER)}
+
+    refused = platform.put("/profiles/contoso", PROFILE, **caller)
+
+    assert platform.get("/profiles", headers=caller).status_code == 200
+    assert (refused.status_code, refused.headers["Content-Type"]) == (403, "application/problem+json")
+    assert refused.json()["detail"] == "the role Sync.Admin is missing"
+
+
+def test_a_caller_without_a_role_does_not_even_read(platform: Api) -> None:
+    answer = platform.get("/profiles", headers={PRINCIPAL: principal("Sales.Admin")})
+
+    assert (answer.status_code, answer.json()["detail"]) == (403, "the role Sync.Reader is missing")
+
+
+def _operations() -> list[tuple[str, str]]:
+    paths = Api().app.openapi()["paths"]
+    return [(method, path) for path, item in paths.items() for method in METHODS if method in item]
+
+
+@pytest.mark.parametrize(("method", "path"), _operations())
+def test_no_operation_lets_a_reader_change_anything_or_a_stranger_in(method: str, path: str) -> None:
+    platform = Api(platform_authentication=True)
+    caller = {PRINCIPAL: principal(ADMIN)}
+    assert platform.put("/users/anna", {"name": "Anna", "address": "anna@contoso.example"}, **caller).status_code == 201
+    before = snapshot(platform.office.stores)
+    url = path.replace("{mailbox_id}", str(platform.get("/users/anna", headers=caller).json()["mailbox_id"]))
+    for name in ("profile_id", "owner_id", "folder_id", "record_id", "type", "address", "load_id", "alert_id", "activity_id"):
+        url = url.replace(f"{{{name}}}", "anna")
+    url = url.replace("{number}", "0")
+
+    as_reader = platform.client.request(method, url, headers={PRINCIPAL: principal(READER)}, content=b"{}")
+    as_stranger = platform.client.request(method, url, headers={PRINCIPAL: principal()}, content=b"{}")
+    as_nobody = platform.client.request(method, url, content=b"{}")
+
+    if path in OPEN:
+        return
+    assert (as_stranger.status_code, as_nobody.status_code) == (403, 401)
+    assert method == "get" or (as_reader.status_code, as_reader.json()["code"]) == (403, "forbidden")
+    assert snapshot(platform.office.stores) == before
+
+
+MALFORMED: list[Any] = [
+    "",
+    "nonsense",
+    "%%%",
+    base64.b64encode(b"\xff\xfe").decode(),
+    base64.b64encode(b"[" * 50_000).decode(),
+    *(
+        base64.b64encode(json.dumps(content).encode()).decode()
+        for content in (
+            None,
+            [],
+            5,
+            "text",
+            {},
+            {"claims": 5},
+            {"auth_typ": "aad"},
+            {"auth_typ": "aad", "claims": {"typ": "x"}},
+        )
+    ),
+    principal(ADMIN, auth_typ="google"),
+    principal(ADMIN, claims=[{"typ": "roles", "val": ADMIN}]),
+    principal(ADMIN, claims=[{"typ": "roles", "val": ADMIN}, {"typ": "oid", "val": 5}, None, "x"]),
+    principal(ADMIN, name="  "),
+]
+
+
+@pytest.mark.parametrize("header", MALFORMED)
+def test_a_malformed_principal_is_a_problem(platform: Api, header: str) -> None:
+    answer = platform.get("/profiles", headers={PRINCIPAL: header})
+
+    assert (answer.status_code, answer.headers["Content-Type"]) == (401, "application/problem+json")
+    assert answer.json()["code"] == "unauthenticated"
+
+
+def test_unhashable_and_strange_claims_give_no_role(platform: Api) -> None:
+    claims = [{"typ": ["roles"], "val": [ADMIN]}, {"typ": "roles", "val": {"a": 1}}, {"typ": "oid", "val": "o"}, 5]
+
+    answer = platform.get("/profiles", headers={PRINCIPAL: principal(claims=claims)})
+
+    assert answer.status_code == 403
+
+
+def test_a_name_cannot_end_a_line_of_the_audit(platform: Api) -> None:
+    caller = {PRINCIPAL: principal(ADMIN, name="kim\r\nadmin" + "x" * 500)}
+    platform.put("/profiles/contoso", PROFILE, **caller)
+
+    name = platform.get("/audit", headers=caller).json()["items"][0]["caller"]
+
+    assert name.startswith("kim__admin")
+    assert len(name) == 200
+
+
+def test_refusals_come_before_the_body_is_read(platform: Api) -> None:
+    answer = platform.client.put("/api/profiles/contoso", content=b"{", headers={PRINCIPAL: principal(READER)})
+
+    assert answer.status_code == 403
+
+
+def test_health_and_the_page_are_open(platform: Api) -> None:
+    assert platform.get("/health").status_code == platform.get("/docs").status_code == 200
+    assert platform.get("/openapi.json").status_code == 401

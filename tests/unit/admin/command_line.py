@@ -1,0 +1,123 @@
+"""The command line over the real API, which stands over stores in memory; queues are worked off while a command waits."""
+
+import json
+import warnings
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from datetime import timedelta
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any, cast
+
+import httpx
+from typer.testing import CliRunner, Result
+
+from admin.commands import app
+from admin.session import Surroundings
+from functions.api.application import create_app
+from shared.administration import Administration, Rules
+from shared.domain.choices import Workload
+from shared.messages import LoadRecords, ProbeMailbox, Queue, VisitMailboxes, parse
+from shared.ports import Stores
+from shared.stores.memory import memory_stores
+from shared.stores.memory.work import MemoryQueues
+from tests.builders import SettableClock
+
+with warnings.catch_warnings():
+    warnings.simplefilter("ignore")  # Starlette asks for a successor of httpx that is not in use here
+    from starlette.testclient import TestClient
+
+URL, KEY = "https://sidesync.contoso.example", "the function key"
+
+
+@dataclass
+class Deployment:
+    """A Sidesync of its own; `answer` is what a mail server does when it is probed."""
+
+    stores: Stores = field(default_factory=memory_stores)
+    clock: SettableClock = field(default_factory=SettableClock)
+    answer: Callable[[], None] = lambda: None
+    works: bool = True
+    """Queue messages are taken while a command waits."""
+    requests: list[httpx.Request] = field(default_factory=list)
+    waited: float = 0.0
+
+    def __post_init__(self) -> None:
+        probes = {Workload.INCOMING: lambda *_: self.answer()}
+        self.administration = Administration(self.stores, self.clock, Rules(), probes)
+        sidesync = SimpleNamespace(administration=self.administration, settings=SimpleNamespace(platform_authentication=False))
+        self._asgi = create_app(cast(Any, sidesync))
+        self.client = self._client()
+
+    def admin(self, *arguments: str | Path, answer: str = "", **environment: str) -> Result:
+        """Runs one command line; `answer` is typed, `environment` is set."""
+        self.clock.advance(timedelta(seconds=1))
+        surroundings = Surroundings(lambda *_: self._client(), self._pause, lambda: self.waited)
+        variables = {"SIDESYNC_URL": URL, "SIDESYNC_KEY": KEY} | environment
+        texts = [str(argument) for argument in arguments]
+        return CliRunner().invoke(app, texts, input=answer, env=variables, obj=surroundings, catch_exceptions=False)
+
+    def json(self, *arguments: str | Path, **environment: str) -> Any:
+        result = self.admin(*arguments, "--json", **environment)
+        assert result.exit_code == 0, result.output
+        return json.loads(result.stdout)
+
+    def has_profile(self, name: str = "contoso") -> None:
+        body = {
+            "name": "Contoso Exchange",
+            "server_type": "exchange_server",
+            "incoming_location": "https://mail.contoso.example/EWS/Exchange.asmx",
+            "authentication": "basic",
+            "credential_source": "profile",
+            "credentials": {"username": "contoso\\sync", "secret": "correct horse"},
+        }
+        self.put(f"/profiles/{name}", body)
+
+    def has_user(self, name: str = "anna", *, approved: bool = True) -> str:
+        """A user whose mailbox is on the profile; returns the id of the mailbox."""
+        mailbox_id = str(self.put(f"/users/{name}", {"name": name.title(), "address": f"{name}@contoso.example"})["mailbox_id"])
+        assert self.client.patch(f"/api/mailboxes/{mailbox_id}", json={"profile_id": "contoso"}).is_success
+        if approved:
+            assert self.client.post(f"/api/mailboxes/{mailbox_id}/approve").is_success
+        return mailbox_id
+
+    def put(self, path: str, body: Any) -> Any:
+        answer = self.client.put(f"/api{path}", json=body)
+        assert answer.is_success, answer.text
+        return answer.json()
+
+    def shown(self, path: str) -> Any:
+        return self.client.get(f"/api{path}").json()
+
+    def etag(self, path: str) -> str:
+        return self.client.get(f"/api{path}").headers["ETag"]
+
+    def writes(self) -> list[str]:
+        """What was asked for since the last time that changes something."""
+        asked = [f"{request.method} {request.url.path}" for request in self.requests if request.method != "GET"]
+        self.requests.clear()
+        return asked
+
+    def work(self) -> None:
+        """Takes what is in the queues, until nothing is."""
+        queues = cast(MemoryQueues, self.stores.queues)
+        while texts := [text for queue in Queue for text in queues.receive(queue)]:
+            for text in texts:
+                match parse(text):
+                    case ProbeMailbox() as message:
+                        self.administration.testing.probe(message)
+                    case VisitMailboxes() as message:
+                        self.administration.testing.visit(message)
+                    case LoadRecords() as message:
+                        self.administration.loads.run(message)
+
+    def _pause(self, seconds: float) -> None:
+        self.waited += seconds
+        self.clock.advance(timedelta(seconds=seconds))
+        if self.works:
+            self.work()
+
+    def _client(self) -> TestClient:
+        client = TestClient(self._asgi, base_url=URL, raise_server_exceptions=False)
+        client.event_hooks["request"].append(self.requests.append)
+        return client

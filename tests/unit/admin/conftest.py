@@ -1,0 +1,8 @@
+import pytest
+
+from tests.unit.admin.command_line import Deployment
+
+
+@pytest.fixture
+def deployment() -> Deployment:
+    return Deployment()

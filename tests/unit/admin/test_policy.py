@@ -1,0 +1,327 @@
+"""Policies: exported, compared, applied over the real API."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from tests.unit.admin.command_line import Deployment
+
+POLICY: dict[str, Any] = {
+    "settings": {"default_profile_id": "contoso", "exclude": ["spam.example"], "keep_runs": "P14D", "filter_ceiling": None},
+    "profiles": {
+        "contoso": {
+            "name": "Contoso Exchange",
+            "server_type": 0,
+            "incoming_location": "https://mail.contoso.example/EWS/Exchange.asmx",
+            "authentication": "basic",
+            "credential_source": "profile",
+            "credentials": {"username": "contoso\\sync", "secret": {"env": "CONTOSO_PASSWORD"}},
+            "timeout": "PT1M",
+            "process_emails_received_after": "2026-01-31T02:00:00+02:00",
+        }
+    },
+    "users": {
+        "anna": {
+            "name": "Anna Berg",
+            "address": "anna@contoso.example",
+            "mailbox": {
+                "process_email_received_after": "2026-02-01T00:00:00Z",
+                "tracking_rules": [
+                    {"folder_id": "AAMk/1+=", "folder_name": "Contoso", "regarding": {"type": "account", "id": "a1"}}
+                ],
+            },
+        },
+    },
+    "queues": {"support": {"name": "Support", "address": "support@contoso.example", "filtering_method": "all"}},
+    "forward_mailboxes": {
+        "11111111-2222-4333-8444-555555555555": {
+            "name": "Central",
+            "address": "central@contoso.example",
+            "profile_id": "contoso",
+        }
+    },
+}
+SECRET = {"CONTOSO_PASSWORD": "correct horse"}
+
+
+@pytest.fixture
+def write(tmp_path: Path) -> Any:
+    def written(content: Any = POLICY) -> Path:
+        path = tmp_path / "policy.yaml"
+        path.write_text(content if isinstance(content, str) else yaml.safe_dump(content, sort_keys=False))
+        return path
+
+    return written
+
+
+@pytest.fixture
+def changed(write: Any) -> Any:
+    """The policy with another value at one place."""
+
+    def written(value: Any, *place: str) -> Path:
+        content = json.loads(json.dumps(POLICY))
+        inner = content
+        for name in place[:-1]:
+            inner = inner[name]
+        inner[place[-1]] = value
+        return write(content)
+
+    return written
+
+
+def test_a_policy_creates_everything_in_an_order_that_works(deployment: Deployment, write: Any) -> None:
+    result = deployment.admin("policy", "apply", write(), **SECRET)
+
+    assert result.exit_code == 0, result.output
+    assert deployment.shown("/settings")["default_profile_id"] == "contoso"
+    assert deployment.shown("/profiles/contoso")["credentials"]["secret_is_set"] is True
+    assert deployment.shown("/profiles/contoso")["timeout"] == 60
+    mailbox_id = deployment.shown("/users/anna")["mailbox_id"]
+    assert deployment.shown(f"/mailboxes/{mailbox_id}")["process_email_received_after"] == "2026-02-01T00:00:00Z"
+    [rule] = deployment.shown(f"/mailboxes/{mailbox_id}/rules")["items"]
+    assert (rule["folder_id"], rule["regarding"]) == ("AAMk/1+=", {"type": "account", "id": "a1"})
+    assert deployment.shown("/queues/support")["filtering_method"] == "all"
+    assert deployment.shown("/mailboxes/11111111-2222-4333-8444-555555555555")["owner"] is None
+
+
+def test_the_plan_is_printed_before_anything_is_written(deployment: Deployment, write: Any) -> None:
+    result = deployment.admin("policy", "apply", write(), **SECRET)
+
+    plan, sum_ = result.stdout.index("tracking rule AAMk/1+= of mailbox of user anna"), result.stdout.index("created")
+    assert "from the variable CONTOSO_PASSWORD" in result.stdout
+    assert plan < sum_
+
+
+def test_applying_twice_changes_nothing(deployment: Deployment, write: Any) -> None:
+    deployment.admin("policy", "apply", write(), **SECRET)
+    paths = ["/settings", "/profiles/contoso", "/users/anna", "/queues/support"]
+    etags, audit = [deployment.etag(path) for path in paths], deployment.shown("/audit?limit=500")
+
+    again = deployment.admin("policy", "apply", write(), **SECRET)
+
+    assert again.exit_code == 0, again.output
+    assert [deployment.etag(path) for path in paths] == etags
+    assert deployment.shown("/audit?limit=500") == audit
+    assert "1 unchanged" in again.stdout
+
+
+def test_only_secrets_are_sent_the_second_time_for_the_server_to_compare(deployment: Deployment, write: Any) -> None:
+    deployment.admin("policy", "apply", write(), **SECRET)
+    deployment.writes()
+    deployment.admin("policy", "apply", write(), **SECRET)
+
+    assert deployment.writes() == ["PATCH /api/profiles/contoso"]
+
+
+def test_a_rotated_secret_is_written(deployment: Deployment, write: Any) -> None:
+    deployment.admin("policy", "apply", write(), **SECRET)
+    before = deployment.etag("/profiles/contoso")
+    result = deployment.admin("policy", "apply", write(), CONTOSO_PASSWORD="battery staple")
+
+    assert "1 changed" in result.stdout
+    assert deployment.etag("/profiles/contoso") != before
+
+
+def test_what_was_exported_differs_in_nothing(deployment: Deployment, write: Any, tmp_path: Path) -> None:
+    deployment.admin("policy", "apply", write(), **SECRET)
+    exported = tmp_path / "exported.yaml"
+    assert deployment.admin("policy", "export", exported).exit_code == 0
+    result = deployment.admin("policy", "diff", exported, "--prune")
+
+    assert result.exit_code == 0, result.output
+    assert "Nothing to do" in result.stdout
+    content = yaml.safe_load(exported.read_text())
+    assert content["users"]["anna"]["mailbox"]["tracking_rules"][0]["folder_name"] == "Contoso"
+    assert "address" not in content["users"]["anna"]["mailbox"]
+
+
+def test_secrets_are_never_exported(deployment: Deployment, write: Any) -> None:
+    deployment.admin("policy", "apply", write(), **SECRET)
+    exported = deployment.admin("policy", "export").stdout
+
+    assert "correct horse" not in exported
+    assert "secret" not in yaml.safe_load(exported)["profiles"]["contoso"]["credentials"]
+    assert deployment.json("policy", "export") == yaml.safe_load(exported)
+
+
+def test_an_exported_policy_rebuilds_another_deployment(deployment: Deployment, write: Any) -> None:
+    deployment.admin("policy", "apply", write(), **SECRET)
+    content = deployment.json("policy", "export")
+    content["profiles"]["contoso"]["credentials"]["secret"] = {"env": "CONTOSO_PASSWORD"}
+    other = Deployment()
+
+    assert other.admin("policy", "apply", write(content), **SECRET).exit_code == 0
+    assert other.admin("policy", "diff", write(content)).exit_code == 0
+
+
+def test_differences_are_shown_field_by_field_and_end_with_4(deployment: Deployment, write: Any, changed: Any) -> None:
+    deployment.admin("policy", "apply", write(), **SECRET)
+    result = deployment.admin("policy", "diff", changed(30, "profiles", "contoso", "timeout"), "--json")
+
+    assert result.exit_code == 4
+    [difference] = json.loads(result.stdout)
+    assert difference == {
+        "action": "change",
+        "record": "profile contoso",
+        "differences": [{"field": "timeout", "old": 60.0, "new": 30.0}],
+    }
+    assert "timeout" in deployment.admin("policy", "diff", changed(30, "profiles", "contoso", "timeout")).stdout
+
+
+@pytest.mark.parametrize(
+    ("value", "place"),
+    [
+        ("exchange_server", ("profiles", "contoso", "server_type")),
+        ("PT60S", ("profiles", "contoso", "timeout")),
+        (60, ("profiles", "contoso", "timeout")),
+        ("2026-01-31T00:00:00Z", ("profiles", "contoso", "process_emails_received_after")),
+        (None, ("profiles", "contoso", "incoming_port")),
+        (None, ("profiles", "contoso", "max_connections")),
+        (1209600, ("settings", "keep_runs")),
+    ],
+)
+def test_the_same_value_in_another_spelling_is_no_difference(
+    deployment: Deployment, write: Any, changed: Any, value: Any, place: tuple[str, ...]
+) -> None:
+    deployment.admin("policy", "apply", write(), **SECRET)
+
+    assert deployment.admin("policy", "diff", changed(value, *place)).exit_code == 0
+
+
+def test_what_the_file_leaves_out_is_left_alone(deployment: Deployment, write: Any) -> None:
+    deployment.admin("policy", "apply", write(), **SECRET)
+    result = deployment.admin("policy", "apply", write({"users": {"anna": {"name": "Anna Lund"}}}))
+
+    assert result.exit_code == 0, result.output
+    shown = deployment.shown("/users/anna")
+    assert (shown["name"], shown["address"]) == ("Anna Lund", "anna@contoso.example")
+    assert deployment.shown("/queues/support")["name"] == "Support"
+
+
+def test_a_refused_record_stops_only_what_stands_on_it(deployment: Deployment, changed: Any) -> None:
+    result = deployment.admin("policy", "apply", changed("no address", "users", "anna", "address"), **SECRET)
+
+    assert result.exit_code == 1
+    assert "user anna: refused" in result.stderr
+    assert "#/address" in result.stderr
+    assert "mailbox of user anna: left out" in result.stderr
+    assert deployment.shown("/queues/support")["name"] == "Support"
+    assert deployment.client.get("/api/users/anna").status_code == 404
+
+
+def test_the_refusals_are_told_to_scripts(deployment: Deployment, changed: Any) -> None:
+    result = deployment.admin("policy", "apply", changed("no address", "users", "anna", "address"), "--json", **SECRET)
+
+    told = {each["record"]: each for each in json.loads(result.stdout)}
+    assert result.exit_code == 1
+    assert told["user anna"]["error"]["errors"][0]["pointer"] == "#/address"
+    assert told["queue support"]["result"] == "created"
+
+
+def test_a_forward_mailbox_keeps_what_the_file_leaves_out(deployment: Deployment, write: Any) -> None:
+    deployment.admin("policy", "apply", write(), **SECRET)
+    id_ = next(iter(POLICY["forward_mailboxes"]))
+    result = deployment.admin("policy", "apply", write({"forward_mailboxes": {id_: {"process_and_delete": True}}}))
+
+    assert result.exit_code == 0, result.output
+    shown = deployment.shown(f"/mailboxes/{id_}")
+    assert (shown["process_and_delete"], shown["name"], shown["profile_id"]) == (True, "Central", "contoso")
+
+
+# ---- what is deleted
+
+
+WITHOUT_QUEUE = {"queues": {}}
+
+
+def test_nothing_is_deleted_unless_asked_for(deployment: Deployment, write: Any) -> None:
+    deployment.admin("policy", "apply", write(), **SECRET)
+    result = deployment.admin("policy", "apply", write(WITHOUT_QUEUE))
+
+    assert result.exit_code == 0
+    assert "left alone: queue support" in result.stderr
+    assert deployment.shown("/queues/support")["name"] == "Support"
+
+
+@pytest.mark.parametrize(("answer", "code", "status"), [("n\n", 1, 200), ("", 1, 200), ("y\n", 0, 404)])
+def test_pruning_asks_first(deployment: Deployment, write: Any, answer: str, code: int, status: int) -> None:
+    deployment.admin("policy", "apply", write(), **SECRET)
+    result = deployment.admin("policy", "apply", write(WITHOUT_QUEUE), "--prune", answer=answer)
+
+    assert result.exit_code == code, result.output
+    assert deployment.client.get("/api/queues/support").status_code == status
+
+
+def test_pruning_with_yes_deletes_only_from_lists_that_the_file_has(deployment: Deployment, write: Any) -> None:
+    deployment.admin("policy", "apply", write(), **SECRET)
+    anna: dict[str, Any] = {"users": {"anna": {"mailbox": {"tracking_rules": []}}}}
+    result = deployment.admin("policy", "apply", write(WITHOUT_QUEUE | anna), "--prune", "--yes")
+
+    assert result.exit_code == 0, result.output
+    mailbox_id = deployment.shown("/users/anna")["mailbox_id"]
+    assert deployment.client.get("/api/queues/support").status_code == 404
+    assert deployment.shown(f"/mailboxes/{mailbox_id}/rules")["items"] == []
+    assert deployment.shown("/profiles/contoso")["name"] == "Contoso Exchange"
+
+
+def test_a_profile_in_use_is_not_pruned_and_the_rest_is(deployment: Deployment, write: Any) -> None:
+    deployment.admin("policy", "apply", write(), **SECRET)
+    result = deployment.admin("policy", "apply", write({"queues": {}, "profiles": {}}), "--prune", "--yes")
+
+    assert result.exit_code == 1
+    assert "profile contoso: refused" in result.stderr
+    assert deployment.client.get("/api/queues/support").status_code == 404
+
+
+def test_a_script_has_to_say_yes(deployment: Deployment, write: Any) -> None:
+    deployment.admin("policy", "apply", write(), **SECRET)
+    result = deployment.admin("policy", "apply", write(WITHOUT_QUEUE), "--prune", "--json")
+
+    assert result.exit_code == 2
+    assert "--yes" in result.stderr
+
+
+# ---- files that are not right: nothing is written
+
+
+@pytest.mark.parametrize(
+    ("content", "told"),
+    [
+        ("settings: [", "is no YAML"),
+        ("- a", "the file is no mapping"),
+        ({"user": {}}, "there is no such section"),
+        ({"users": []}, "users is no mapping"),
+        ({"users": {"anna": {"adress": "a@b.example"}}}, "user anna/adress: there is no such field"),
+        ({"users": {"anna": {"mailbox": {"address": "a@b.example"}}}}, "has the address of its owner"),
+        ({"users": {"anna": {"mailbox": {"tracking_rules": [{"folder_name": "x"}]}}}}, "names no folder"),
+        ({"users": {"anna": {"mailbox": {"tracking_rules": {}}}}}, "is no list"),
+        ({"profiles": {"p": {"credentials": {"secret": "correct horse"}}}}, "is no reference to a secret"),
+        ({"profiles": {"p": {"credentials": {"secret": {"env": "NOT_THERE"}}}}}, "NOT_THERE is not set"),
+        ({"profiles": {"p": {"credentials": {"secret": {"file": "not there"}}}}}, "cannot be read"),
+        ("users:\n  anna: {name: A}\n  anna: {name: B}\n", "stands there twice"),
+    ],
+)
+def test_a_file_that_is_not_right_changes_nothing(deployment: Deployment, write: Any, content: Any, told: str) -> None:
+    result = deployment.admin("policy", "apply", write(content))
+
+    assert result.exit_code == 2, result.output
+    assert told in result.stderr.replace("\n", " ")
+    assert "correct horse" not in result.output
+    assert deployment.writes() == []
+
+
+def test_a_missing_file_is_wrong_usage(deployment: Deployment, tmp_path: Path) -> None:
+    assert deployment.admin("policy", "diff", tmp_path / "none.yaml").exit_code == 2
+
+
+def test_a_secret_comes_from_a_file_beside_the_policy(deployment: Deployment, changed: Any, tmp_path: Path) -> None:
+    (tmp_path / "password.txt").write_text("correct horse\n")
+    policy = changed({"username": "contoso\\sync", "secret": {"file": "password.txt"}}, "profiles", "contoso", "credentials")
+    result = deployment.admin("policy", "apply", policy)
+
+    assert result.exit_code == 0, result.output
+    assert "nothing" not in deployment.admin("policy", "apply", policy, CONTOSO_PASSWORD="").stderr
+    assert deployment.admin("policy", "apply", policy).stdout.count("unchanged") == 1
