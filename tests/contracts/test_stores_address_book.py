@@ -8,7 +8,7 @@ import pytest
 
 from shared.domain.choices import OwnerKind
 from shared.domain.configuration import AddressMatch
-from shared.domain.errors import Changed, InvalidRecord
+from shared.domain.errors import AlreadyExists, Changed, InvalidRecord
 from shared.domain.records import AddressBookRecord
 from shared.ports import Slice, Stores
 from tests.contracts.records import a_contact, an_id, an_owner
@@ -43,6 +43,14 @@ def test_a_record_is_replaced_whoever_wrote_it_or_only_as_it_was_read(stores: St
     third = stores.address_book.put(replace(a_contact(), name="Robert", owner_id=None, active=False))
     assert len({first.etag, second.etag, third.etag}) == 3
     assert stores.address_book.get("contact", a_contact().id) == third
+
+
+def test_a_record_is_created_once(stores: Stores) -> None:
+    created = stores.address_book.create(a_contact())
+    with pytest.raises(AlreadyExists):
+        stores.address_book.create(replace(a_contact(), name="Another"))
+    assert stores.address_book.get("contact", a_contact().id) == created
+    assert names(stores, created.record.addresses[0].lower()) == [created.record.name]
 
 
 def test_a_record_that_is_not_there_has_no_state_to_match(stores: Stores) -> None:
