@@ -39,11 +39,13 @@ class Screen:
         """Beside the result."""
         self._err.print(plain(text, style), soft_wrap=True)
 
-    def table(self, columns: Sequence[str], rows: Iterable[Sequence[object]], *, empty: str) -> None:
-        """`empty` is said where there are no rows."""
+    def table(
+        self, columns: Sequence[str], rows: Iterable[Sequence[object]], *, empty: str, unbroken: Sequence[str] = ()
+    ) -> None:
+        """`empty` is said where there are no rows; `unbroken` columns hold what is copied."""
         table = Table(header_style="bold")
         for column in columns:
-            table.add_column(column, overflow="fold")
+            table.add_column(column, overflow="fold", no_wrap=column in unbroken)
         for row in rows:
             table.add_row(*(cell if isinstance(cell, Text) else plain(shown(cell)) for cell in row))
         if table.row_count:

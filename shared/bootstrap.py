@@ -5,12 +5,13 @@ Nothing here connects: stores and mail servers are reached by the first call tha
 
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from threading import Lock
 
 from shared.administration import Administration, Rules
 from shared.connectors.connect import Connect
-from shared.ports import Clock, OpenMailbox, Stores
+from shared.connectors.probe import probes
+from shared.ports import Clock, Discover, OpenMailbox, OrganisationStore, Stores
 from shared.settings import Settings, read_settings
 from shared.stores.account import StorageConnection
 from shared.stores.azure import azure_stores
@@ -38,7 +39,9 @@ class Sidesync:
     administration: Administration
 
 
-def compose(settings: Settings, stores: Stores, open_mailbox: OpenMailbox, clock: Clock) -> Sidesync:
+def compose(
+    settings: Settings, stores: Stores, open_mailbox: OpenMailbox, clock: Clock, discover: Discover | None = None
+) -> Sidesync:
     """Puts the parts together; which stores, which mail servers and which clock is the caller's choice."""
     return Sidesync(
         settings=settings,
@@ -53,7 +56,9 @@ def compose(settings: Settings, stores: Stores, open_mailbox: OpenMailbox, clock
             version=VERSION,
         ),
         poison=Poison(stores, clock),
-        administration=Administration(stores, clock, Rules(allow_local_servers=settings.allow_local_servers)),
+        administration=Administration(
+            stores, clock, Rules(allow_local_servers=settings.allow_local_servers), probes(open_mailbox), discover
+        ),
     )
 
 
@@ -62,8 +67,32 @@ def build(settings: Settings) -> Sidesync:
     storage = settings.storage
     connection = StorageConnection(storage.connection_string, storage.account_name, storage.client_id)
     stores = azure_stores(connection, secrets_key=settings.secrets_key)
-    connect = Connect(stores.secrets, allow_local_servers=settings.allow_local_servers)
-    return compose(settings, stores, connect, utc_now)
+    local_servers = LocalServers(stores.settings, utc_now, always=settings.allow_local_servers)
+    connect = Connect(stores.secrets, allow_local_servers=local_servers)
+    return compose(settings, stores, connect, utc_now, connect.discover)
+
+
+_SETTINGS_LIFE = timedelta(minutes=1)
+"""How long the organisation's settings count as fresh where every connection depends on them."""
+
+
+class LocalServers:
+    """Whether mail servers on this machine and without TLS are allowed: by the deployment, or now by the organisation."""
+
+    def __init__(self, settings: OrganisationStore, clock: Clock, *, always: bool) -> None:
+        self._settings = settings
+        self._clock = clock
+        self._always = always
+        self._read: tuple[datetime, bool] | None = None
+
+    def __call__(self) -> bool:
+        """Raises TransientError."""
+        if self._always:
+            return True
+        now = self._clock()
+        if self._read is None or now - self._read[0] >= _SETTINGS_LIFE:
+            self._read = (now, self._settings.get().record.allow_insecure_servers)
+        return self._read[1]
 
 
 def utc_now() -> datetime:

@@ -243,6 +243,10 @@ class AddressBook(Protocol):
 
     def list(self, record_type: str, continuation: str | None = None, limit: int = 100) -> Slice[StoredRecord]: ...
 
+    def create(self, record: AddressBookRecord) -> StoredRecord:
+        """With its index. Raises AlreadyExists."""
+        ...
+
     def put(self, record: AddressBookRecord, etag: str | None = None) -> StoredRecord:
         """Creates or replaces, and keeps the address index in step. With `etag` it must exist in that state. Raises Changed."""
         ...

@@ -37,7 +37,7 @@ def mailboxes(context: typer.Context, as_json: AsJson = False) -> None:
     if as_json:
         session.screen.json(found)
         return
-    columns = ("Mailbox", "Address", "Profile", "Approval", "Workload", "Status", "Due", "Last error")
+    columns = ("Mailbox", "Profile", "Approval", "Workload", "Status", "Due", "Last error")
     session.screen.table(columns, _rows(found), empty="There are no mailboxes.")
 
 
@@ -108,7 +108,7 @@ def _outcomes(api: Api, names: Sequence[str], act: _Act) -> Iterator[tuple[str, 
 def _rows(found: Sequence[Fields]) -> Iterator[Sequence[object]]:
     """One row per workload that is in use, and one of a mailbox that has none."""
     for mailbox in found:
-        first: Sequence[object] = [mailbox[name] for name in ("id", "address", "profile_id", "approval")]
+        first: Sequence[object] = [mailbox[name] for name in ("address", "profile_id", "approval")]
         for name, workload in _in_use(mailbox):
             status = Text(workload["status"], _STYLES.get(workload["status"], ""))
             yield [*first, name, status, workload["due"], _error(workload)]
@@ -124,6 +124,5 @@ def _in_use(mailbox: Fields) -> Sequence[tuple[str, Fields]]:
 
 
 def _error(workload: Fields) -> str:
-    if workload.get("ineligible_cause"):
-        return str(workload["ineligible_cause"])
-    return str(workload.get("last_error") or "")
+    """The code of the last error, and why the workload does not run."""
+    return ": ".join(part for part in (workload["last_error"], workload["ineligible_cause"]) if part)

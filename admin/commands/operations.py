@@ -107,7 +107,7 @@ def list_alerts(
         session.screen.json(found)
         return
     columns = ("Alert", "Raised", "Level", "About", "Cause", "Remedy", "Acknowledged")
-    session.screen.table(columns, (_alert(each) for each in found), empty="There are no alerts.")
+    session.screen.table(columns, (_alert(each) for each in found), empty="There are no alerts.", unbroken=("Alert",))
 
 
 @alerts.command()

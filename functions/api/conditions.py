@@ -10,7 +10,7 @@ from typing import Annotated
 from fastapi import Depends, Header, Response
 
 from shared.administration.writing import ANY_STATE, NO_STATE
-from shared.domain.errors import Changed, InvalidRecord
+from shared.domain.errors import InvalidRecord
 
 IfMatch = Annotated[
     str | None,
@@ -31,13 +31,17 @@ def show_etag(response: Response, etag: str | None) -> None:
 
 
 def _expected(if_match: IfMatch = None) -> str | None:
-    """The store's ETag that the client has seen; None where it does not care. Raises Changed for a tag that was never ours."""
+    """The store's ETag that the client has seen; None where it does not care. A tag that was never ours is no state at all."""
     if if_match is None or if_match.strip() == ANY_STATE:
         return if_match and ANY_STATE
     try:
         return base64.b64decode(if_match.strip().removeprefix("W/").strip('"'), b"-_", validate=True).decode()
-    except (binascii.Error, ValueError) as error:
-        raise Changed("If-Match names no state of this record") from error
+    except (binascii.Error, ValueError):
+        return _NEVER
+
+
+_NEVER = "\0"
+"""No store has such an ETag."""
 
 
 def _expected_or_new(if_match: IfMatch = None, if_none_match: IfNoneMatch = None) -> str | None:

@@ -25,18 +25,11 @@ def _problem(description: str, **example: object) -> dict[str, Any]:
 
 ETAG = {"ETag": {"description": "Names this state of the record; give it back as If-Match.", "schema": {"type": "string"}}}
 
-CALLS: Responses = {401: {"description": "The function key is missing or wrong; the host answers, without a body."}}
-"""Of a path that asks for no caller."""
-
 ACCESS: Responses = {
-    401: _problem(
-        "Nobody is named as the caller. Where the function key is missing or wrong the host answers, without a body.",
-        title="Unauthorized",
-        status=401,
-        detail="the platform names no caller",
-        code="unauthenticated",
-        remedy="Sign in with Microsoft Entra ID, and call the function app at its own address.",
-    ),
+    401: {
+        "description": "The function key is missing or wrong (the host answers, without a body), or the platform names no"
+        " caller (with a problem)."
+    },
     403: _problem(
         "The caller lacks a role.",
         title="Forbidden",
@@ -144,6 +137,7 @@ def described(app: FastAPI) -> dict[str, Any]:
     }
     description["security"] = [{"function_key": []}]
     _describe_access(description["paths"])
+    _without_null(description["paths"])
     while unused := components["schemas"].keys() - set(_references(description)):
         for name in unused:
             del components["schemas"][name]
@@ -151,11 +145,21 @@ def described(app: FastAPI) -> dict[str, Any]:
 
 
 def _describe_access(paths: dict[str, Any]) -> None:
-    """Whatever an operation does, its caller may lack a name or a role."""
+    """Whatever an operation does, its caller may lack a key, a name or a role."""
     for path, item in paths.items():
+        lacking = {str(status): each for status, each in ACCESS.items() if path not in OPEN or status == 401}
         for operation in item.values():
-            if path not in OPEN:
-                operation["responses"] = {str(status): each for status, each in ACCESS.items()} | operation["responses"]
+            operation["responses"] = lacking | operation["responses"]
+
+
+def _without_null(paths: dict[str, Any]) -> None:
+    """A parameter is there or it is not; only a body can hold null."""
+    for parameter in (
+        each for item in paths.values() for operation in item.values() for each in operation.get("parameters", ())
+    ):
+        kinds = [each for each in parameter["schema"].pop("anyOf", ()) if each != {"type": "null"}]
+        for kind in kinds:
+            parameter["schema"] |= kind
 
 
 def _references(node: object) -> Iterator[str]:

@@ -13,6 +13,7 @@ from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 from pydantic import BaseModel, Field
 from starlette.exceptions import HTTPException
+from starlette.routing import Match
 
 from shared.administration.failures import NotPossibleNow, RecordNotFound
 from shared.administration.rules import ID_PATTERN, ID_REMEDY
@@ -163,8 +164,21 @@ _HTTP_REMEDIES = {
 }
 
 
-async def _on_http_error(_: Request, error: HTTPException) -> JSONResponse:
+async def _on_http_error(request: Request, error: HTTPException) -> JSONResponse:
     status = HTTPStatus(error.status_code)
     headers = dict(error.headers) if error.headers else None
+    if status is HTTPStatus.METHOD_NOT_ALLOWED:
+        headers = {"Allow": ", ".join(_methods(request))}
     remedy = _HTTP_REMEDIES.get(status, "Correct the request.")
     return problem(status, status.phrase.lower().replace(" ", "_"), status.description or status.phrase, remedy, (), headers)
+
+
+def _methods(request: Request) -> Sequence[str]:
+    """What the path allows over all routes; the router itself names only those of the first."""
+    routes, scope = request.app.routes, request.scope
+    return [
+        method for method in _METHODS if any(route.matches({**scope, "method": method})[0] is Match.FULL for route in routes)
+    ]
+
+
+_METHODS = ("DELETE", "GET", "PATCH", "POST", "PUT")

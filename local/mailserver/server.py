@@ -8,6 +8,7 @@ from typing import Self
 
 from local.mailserver import delivery
 from local.mailserver.accounts import Account, Accounts
+from local.mailserver.autodiscover import AUTODISCOVER_PATH, AutodiscoverEndpoint, Whereabouts
 from local.mailserver.control import CONTROL_PATH, Control
 from local.mailserver.ews.authentication import SCHEMES
 from local.mailserver.ews.endpoint import EwsEndpoint
@@ -43,6 +44,7 @@ class MailServer:
         self.faults = Faults()
         self.requests = Journal()
         self._ews = EwsEndpoint(self.store, self.accounts, self.faults, self.requests, tuple(schemes), compress=compress)
+        self._autodiscover = AutodiscoverEndpoint(self.store, self.accounts, self.faults, self.requests, tuple(schemes))
         self._tokens = TokenEndpoint(self.accounts, self.faults, self.requests)
         self._control = Control(self)
         self._web = WebServer(self._route, ews_port)
@@ -246,8 +248,14 @@ class MailServer:
         with found.lock:
             return [item.id for item in found.folder(folder).newest_first()]
 
+    @property
+    def whereabouts(self) -> Whereabouts:
+        """What autodiscover answers."""
+        return self._autodiscover.whereabouts
+
     def reset(self) -> None:
-        """Empties everything: mailboxes, accounts, faults, requests."""
+        """Empties everything: mailboxes, accounts, faults, requests; autodiscover names this server again."""
+        self._autodiscover.whereabouts = Whereabouts()
         self.store.clear()
         self.accounts.clear()
         self.faults.clear()
@@ -266,6 +274,8 @@ class MailServer:
         path = request.path.partition("?")[0]
         if path.lower() == EWS_PATH.lower():
             return self._ews.handle(request) if request.method == "POST" else Reply(405, headers=[("Allow", "POST")])
+        if path.lower() == AUTODISCOVER_PATH:
+            return self._autodiscover.handle(request, base_url + EWS_PATH)
         if path.startswith(CONTROL_PATH + "/"):
             return self._control.handle(request)
         if self._tokens.serves(path):

@@ -25,7 +25,12 @@ def server_context(directory: Path) -> tuple[ssl.SSLContext, Path]:
 
 def _certificate(key: ec.EllipticCurvePrivateKey) -> x509.Certificate:
     name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "localhost")])
-    names = x509.SubjectAlternativeName([x509.DNSName("localhost"), x509.IPAddress(ipaddress.ip_address("127.0.0.1"))])
+    names = x509.SubjectAlternativeName(
+        [
+            *(x509.DNSName(name) for name in ("localhost", "contoso.example", "*.contoso.example")),
+            x509.IPAddress(ipaddress.ip_address("127.0.0.1")),
+        ]
+    )
     now = datetime.datetime.now(datetime.UTC)
     return (
         x509.CertificateBuilder()

@@ -10,11 +10,11 @@ from dataclasses import replace
 from shared.administration import rules
 from shared.administration.auditing import Auditing, Trail
 from shared.administration.failures import RecordNotFound
-from shared.administration.writing import NO_STATE, Put, check_etag, persistently
+from shared.administration.writing import Put, check_etag, persistently
 from shared.domain.audit import Caller, ChangeAction
 from shared.domain.choices import OwnerKind
 from shared.domain.configuration import AddressMatch
-from shared.domain.errors import Changed, InvalidRecord
+from shared.domain.errors import AlreadyExists, Changed, InvalidRecord
 from shared.domain.ids import normalised_address
 from shared.domain.ranges import RECORD_ADDRESSES, RECORD_NAME
 from shared.domain.records import AddressBookRecord, StoredRecord
@@ -55,10 +55,7 @@ class AddressBookAdministration:
         trail = self._trail(caller, wanted.type, wanted.id)
 
         def attempt() -> Put[StoredRecord]:
-            stored = self._stores.address_book.get(wanted.type, wanted.id)
-            if stored is None and etag not in (None, NO_STATE):
-                raise Changed("the record does not exist (any more)")
-            return self._write(stored, wanted, trail, etag)
+            return self._write(self._stores.address_book.get(wanted.type, wanted.id), wanted, trail, etag)
 
         return persistently(attempt, etag)
 
@@ -99,14 +96,21 @@ class AddressBookAdministration:
         self, stored: StoredRecord | None, wanted: AddressBookRecord, trail: Trail, etag: str | None
     ) -> Put[StoredRecord]:
         """Raises Changed."""
+        check_etag(None if stored is None else stored.etag, etag)
         if stored is None:
-            trail.note(ChangeAction.CREATED, None, wanted)
-            return Put(self._stores.address_book.put(wanted), created=True)
-        check_etag(stored.etag, etag)
+            return Put(self._create(wanted, trail), created=True)
         if stored.record == wanted:
             return Put(stored, created=False)
         trail.note(ChangeAction.CHANGED, stored.record, wanted, stored.etag)
         return Put(self._stores.address_book.put(wanted, stored.etag), created=False)
+
+    def _create(self, wanted: AddressBookRecord, trail: Trail) -> StoredRecord:
+        """Raises Changed."""
+        trail.note(ChangeAction.CREATED, None, wanted)
+        try:
+            return self._stores.address_book.create(wanted)
+        except AlreadyExists as error:
+            raise Changed("the record was created by somebody else meanwhile") from error
 
 
 def valid_record(record: AddressBookRecord) -> AddressBookRecord:

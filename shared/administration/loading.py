@@ -45,7 +45,7 @@ class LoadBudget:
 
     time: timedelta = timedelta(minutes=4)
     records: int = 100_000
-    part_records: int = 10_000
+    part_records: int = 20_000
     """A large part fills the transactions of the store: its rows are spread over many partitions."""
     part_bytes: int = 4 * 1024 * 1024
     rejected_kept: int = 10_000

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 from uuid import uuid4
 
 from shared.administration.auditing import Auditing, Trail
@@ -24,8 +24,9 @@ from shared.ports import Clock, Stores
 NAMED_USERS = 10
 """Mailboxes that a refusal to delete a profile names."""
 
-RELEASE_DELAY = timedelta(seconds=5)
-"""The message that releases the mailboxes is sent before the profile changes, and read after."""
+RELEASE_DELAY = timedelta(seconds=35)
+"""The message that releases the mailboxes is sent before the profile changes. It is read when no worker remembers the profile
+as it was (they do so for 30 seconds), so that no mailbox is released to fail once more."""
 
 _NOTHING: NewSecrets = {}
 
@@ -66,7 +67,9 @@ class ProfileAdministration:
             check_etag(stored.etag if stored else None, etag)
             return self._write(stored, profile, secrets, trail)
 
-        return persistently(attempt, etag)
+        put = persistently(attempt, etag)
+        self._tell_expiry(profile.id, secrets)
+        return put
 
     def change(
         self, profile_id: ProfileId, edit: Edit, caller: Caller, secrets: NewSecrets = _NOTHING, etag: str | None = None
@@ -80,7 +83,9 @@ class ProfileAdministration:
             check_etag(stored.etag, etag)
             return self._write(stored, replace(edit(stored.record), id=profile_id), secrets, trail).stored
 
-        return persistently(attempt, etag)
+        changed = persistently(attempt, etag)
+        self._tell_expiry(profile_id, secrets)
+        return changed
 
     def delete(self, profile_id: ProfileId, caller: Caller, etag: str | None = None) -> None:
         """What is not there counts as deleted. Raises NotPossibleNow where it is in use, naming by whom; Changed.
@@ -151,13 +156,12 @@ class ProfileAdministration:
         return Put(self._connect_differently(record, stored), created=False)
 
     def _connect_differently(self, record: EmailServerProfile, stored: StoredProfile) -> StoredProfile:
-        """The release of the mailboxes is under way before the record changes, so that a crash cannot leave it out."""
+        """What follows from the change is under way before the change, so that a crash cannot leave it out."""
         message = VisitMailboxes(uuid4().hex, record.id, ProfileTask.RELEASE)
         self._stores.queues.send(Queue.VISIT_MAILBOXES, message.to_json(), RELEASE_DELAY)
-        written = self._stores.profiles.replace(record, stored.etag)
         if stored.breaker is not None:
             self._stores.profiles.set_breaker(record.id, None)
-        return replace(written, breaker=None)
+        return self._stores.profiles.replace(record, stored.etag)
 
     def _ready(
         self, present: EmailServerProfile | None, profile: EmailServerProfile, secrets: NewSecrets
@@ -168,7 +172,7 @@ class ProfileAdministration:
         check_secrets_stay_home(before, valid, secrets)
         self._check_secrets_of_mailboxes_stay_home(before, valid)
         check_secrets_belong(valid, lambda pointer: has_secret(pointer, _credentials_at(pointer, before), secrets))
-        self._check_certificates(valid.id, secrets)
+        _expiries(secrets, self._clock())
         return self._with_secrets(before, valid, secrets)
 
     def _check_secrets_of_mailboxes_stay_home(self, present: EmailServerProfile, profile: EmailServerProfile) -> None:
@@ -198,11 +202,16 @@ class ProfileAdministration:
             ),
         )
 
-    def _check_certificates(self, profile_id: ProfileId, secrets: NewSecrets) -> None:
+    def _tell_expiry(self, profile_id: ProfileId, secrets: NewSecrets) -> None:
         now = self._clock()
-        for pointer, secret in secrets.items():
-            if secret is not None and pointer.endswith("/certificate"):
-                self._stores.alerts.put(expiry_alert(profile_id, valid_until(pointer, secret, now), now))
+        for expiry in _expiries(secrets, now):
+            self._stores.alerts.put(expiry_alert(profile_id, expiry, now))
+
+
+def _expiries(secrets: NewSecrets, now: datetime) -> Sequence[datetime]:
+    """Of the certificates that were given. Raises InvalidRecord where one is none."""
+    given = ((pointer, secret) for pointer, secret in secrets.items() if pointer.endswith("/certificate"))
+    return [valid_until(pointer, secret, now) for pointer, secret in given if secret is not None]
 
 
 def _credentials_at(pointer: str, profile: EmailServerProfile) -> Credentials:

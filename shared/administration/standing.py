@@ -30,7 +30,7 @@ def remedy(reason: Ineligible) -> str:
 
 _REMEDIES = {
     Ineligible.MAILBOX_INACTIVE: "Activate the mailbox (and its user).",
-    Ineligible.METHOD_NONE: "Set incoming_method to server_side; no other workload can be in this version of Sidesync.",
+    Ineligible.METHOD_NONE: "Set its method to server_side; this version of Sidesync has a connector for incoming email only.",
     Ineligible.NOT_APPROVED: "Approve the mailbox.",
     Ineligible.NO_PROFILE: "Set the mailbox's profile_id.",
     Ineligible.UNKNOWN_PROFILE: "Create the profile, or choose another one for the mailbox.",

@@ -1,10 +1,12 @@
 """Chooses the connector for a mailbox and opens it. Importing this stays cheap: a connector's libraries load on first use."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
+from datetime import datetime
 from threading import Lock
 from typing import TYPE_CHECKING
 
+from shared.connectors.deadline import within
 from shared.domain.choices import ServerType
 from shared.domain.configuration import Discovered, EmailServerProfile, Mailbox
 from shared.domain.errors import MailboxError
@@ -26,11 +28,12 @@ class ServerTypeUnsupported(MailboxError):
 class Connect:
     """`ports.OpenMailbox`. One instance lives as long as the worker: it holds the connections."""
 
-    def __init__(self, secrets: Secrets, *, allow_local_servers: bool) -> None:
+    def __init__(self, secrets: Secrets, *, allow_local_servers: bool | Callable[[], bool]) -> None:
+        """`allow_local_servers` may be asked anew for every mailbox: an administrator may change it."""
         self._secrets = secrets
         self._allow_local_servers = allow_local_servers
         self._lock = Lock()
-        self._exchange: Pools | None = None
+        self._exchange: dict[bool, Pools] = {}
 
     def __call__(
         self, profile: EmailServerProfile, mailbox: Mailbox, discovered: Discovered | None = None
@@ -47,17 +50,28 @@ class Connect:
 
         yield ExchangeMail(self._pools().session(profile, mailbox, discovered))
 
+    def discover(self, profile: EmailServerProfile, mailbox: Mailbox, now: datetime) -> Discovered:
+        """`ports.Discover`. Takes no longer than the profile allows for one call, all in all."""
+        if profile.server_type not in _OVER_EWS:
+            raise ServerTypeUnsupported(f"There is no autodiscover for the server type {profile.server_type.name}.")
+        from shared.connectors.exchange.autodiscover import Discovery
+
+        find = Discovery(self._pools())
+        return within(profile.timeout, lambda: find(profile, mailbox, now))
+
     def _pools(self) -> "Pools":
         from shared.connectors.exchange.session import Pools
 
+        allowed = self._allow_local_servers
+        may_be_local = allowed if isinstance(allowed, bool) else allowed()
         with self._lock:
-            if self._exchange is None:
-                self._exchange = Pools(self._secrets, self._allow_local_servers)
-            return self._exchange
+            if may_be_local not in self._exchange:
+                self._exchange[may_be_local] = Pools(self._secrets, may_be_local)
+            return self._exchange[may_be_local]
 
     def close(self) -> None:
         """Closes the connections that are idle."""
         with self._lock:
-            if self._exchange is not None:
-                self._exchange.close()
-                self._exchange = None
+            for pools in self._exchange.values():
+                pools.close()
+            self._exchange.clear()

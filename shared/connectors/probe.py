@@ -1,13 +1,10 @@
 """Probes: try for real, as the identity that will act, whether a workload of a mailbox works. They change nothing there."""
 
-from collections.abc import Callable, Mapping
-from datetime import timedelta
-from queue import Empty, SimpleQueue
-from threading import Thread
+from collections.abc import Mapping
 
+from shared.connectors.deadline import within
 from shared.domain.choices import Workload
 from shared.domain.configuration import Discovered, EmailServerProfile, Mailbox
-from shared.domain.errors import NoAnswer
 from shared.ports import OpenMailbox, Probe
 
 
@@ -31,25 +28,3 @@ class ProbeIncoming:
                 mail.changes(inbox, None, limit=1)
 
         within(profile.timeout, attempt)
-
-
-def within(limit: timedelta, attempt: Callable[[], None]) -> None:
-    """Gives `attempt` so much time and no more. A thread cannot be ended: one that is late ends by the limits of its own
-    calls, and nobody waits for it. Raises NoAnswer, and what `attempt` raises."""
-    outcome: SimpleQueue[Exception | None] = SimpleQueue()
-
-    def tell() -> None:
-        try:
-            attempt()
-        except Exception as error:  # noqa: BLE001 # raised again by whoever waits
-            outcome.put(error)
-        else:
-            outcome.put(None)
-
-    Thread(target=tell, name="probe", daemon=True).start()
-    try:
-        error = outcome.get(timeout=limit.total_seconds())
-    except Empty:
-        raise NoAnswer(f"No answer within {limit.total_seconds():g} seconds.") from None
-    if error is not None:
-        raise error

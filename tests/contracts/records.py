@@ -4,6 +4,7 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from uuid import NAMESPACE_URL, uuid5
 
+from shared.domain.audit import AuditEntry, ChangeAction, FieldChange
 from shared.domain.choices import (
     ActivityState,
     AlertLevel,
@@ -34,6 +35,7 @@ from shared.domain.email import (
 from shared.domain.ids import ActivityId, MailboxId, OwnerId, ProfileId, RunId
 from shared.domain.ledger import LedgerItem, RunState, Todo, TodoKind, item_key
 from shared.domain.operations import Alert, QuarantinedItem, Run, RunOutcome
+from shared.domain.records import AddressBookRecord, BulkLoad, FolderTrackingRule, LoadState, RecordRef
 
 NOW = datetime(2026, 11, 22, 17, 0, 0, 123456, tzinfo=UTC)
 MINUTE = timedelta(minutes=1)
@@ -182,3 +184,20 @@ def a_run(name: object = 1, age: timedelta = timedelta()) -> Run:
         verdicts={"promoted:relevant": 2, "skipped:draft": 1},
         pages=1,
     )
+
+
+def a_contact(name: str = "bob", *addresses: str, record_type: str = "contact") -> AddressBookRecord:
+    return AddressBookRecord(record_type, an_id(name), name, addresses or (f"{name}@fabrikam.example",), an_id("anna"))
+
+
+def a_rule(folder: str = "AAMk/folder==", mailbox: str = "anna") -> FolderTrackingRule:
+    return FolderTrackingRule(MailboxId(an_id(mailbox)), folder, "Projects", RecordRef("account", an_id("fabrikam")))
+
+
+def a_load(name: object = 1, age: timedelta = timedelta()) -> BulkLoad:
+    return BulkLoad(an_id(f"load {name}"), LoadState.UPLOADED, NOW - age, size=1_000)
+
+
+def an_audit_entry(name: object = 1, age: timedelta = timedelta(), record: str = "profile:1") -> AuditEntry:
+    change = FieldChange("name", '"old"', '"new"')
+    return AuditEntry(an_id(f"audit {name}"), NOW - age, "anna", ChangeAction.CHANGED, record, (change,))

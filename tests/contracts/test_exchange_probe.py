@@ -92,7 +92,7 @@ LOCATIONS = {
     "a name that nobody knows": ("https://mail.contoso.invalid/EWS/Exchange.asmx", NameNotFound, "location"),
     "a port where nobody listens": ("http://127.0.0.1:{closed}/EWS/Exchange.asmx", ConnectionRefused, "port"),
     "another path": ("{http}/elsewhere/Exchange.asmx", NoMailServer, "path"),
-    "no TLS there": ("{http_as_https}/EWS/Exchange.asmx", NoTls, "port"),
+    "no TLS there": ("https://127.0.0.1:{smtp}/EWS/Exchange.asmx", NoTls, "port"),
     "a certificate that nobody vouches for": ("{https}/EWS/Exchange.asmx", CertificateRefused, "certificate"),
     "no URL": ("https:///EWS/Exchange.asmx", LocationRefused, "location"),
 }
@@ -105,7 +105,7 @@ def test_a_wrong_location_says_what_is_wrong_with_it(
     written = location.format(
         closed=closed_port(),
         http=served.server.base_url,
-        http_as_https=served.server.base_url.replace("http:", "https:"),
+        smtp=served.server.smtp_port,
         https=served.server.https_url,
     )
     error = failure(probe, a_profile(written), served.address)

@@ -9,11 +9,14 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from shared.domain.configuration import EmailServerProfile, Mailbox, Owner, WorkloadSchedule
+from shared.domain.audit import AuditEntry
+from shared.domain.configuration import Discovered, EmailServerProfile, Mailbox, Owner, WorkloadSchedule
 from shared.domain.email import EmailActivity, EmailContent, Sighting, TimelineEntry
 from shared.domain.ids import MailboxId
 from shared.domain.ledger import LedgerItem, Mark, RunState, Todo
 from shared.domain.operations import Alert, QuarantinedItem, Run
+from shared.domain.organisation import OrganisationSettings
+from shared.domain.records import AddressBookRecord, BulkLoad, FolderTrackingRule, RejectedLine
 from shared.stores.codec import Codec, codec_of
 from shared.stores.entities import after, inverted_time, sortable_time
 from shared.stores.limits import LISTED_UNITS, cut, units
@@ -36,6 +39,13 @@ RECORDS: list[type[Any]] = [
     Alert,
     QuarantinedItem,
     Run,
+    OrganisationSettings,
+    AddressBookRecord,
+    FolderTrackingRule,
+    BulkLoad,
+    RejectedLine,
+    AuditEntry,
+    Discovered,
 ]
 
 st.register_type_strategy(datetime, st.datetimes(timezones=st.just(UTC)))

@@ -131,7 +131,7 @@ def test_a_path_is_not_cut_at_its_semicolon(host: FunctionsHost) -> None:
         timeout=30,
     )
     assert reply.status_code == 422
-    assert reply.json()["errors"][0]["pointer"] == "path/user_id"
+    assert reply.json()["errors"][0]["pointer"] == "path/owner_id"
 
 
 def test_the_openapi_document_stands_under_api_and_so_do_the_paths_in_it(host: FunctionsHost) -> None:

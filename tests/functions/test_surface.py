@@ -24,6 +24,7 @@ SURFACE = {
     "visit_mailboxes_poison": ("queueTrigger", "visit-mailboxes-poison", None),
     "load_records": ("queueTrigger", "load-records", None),
     "load_records_poison": ("queueTrigger", "load-records-poison", None),
+    "about_the_api": ("httpTrigger", "docs/{file?}", "ANONYMOUS"),
     "api": ("httpTrigger", "{*path}", "FUNCTION"),
 }
 

@@ -77,7 +77,7 @@ _FILE = {
         "description": "One record on each line, in UTF-8: type, id, name, addresses, owner_id, active. At most 100 MiB.",
         "content": {
             JSON_LINES: {
-                "schema": {"type": "string"},
+                "schema": {},
                 "example": '{"type":"contact","id":"c-1","name":"Kim Abercrombie","addresses":["kim@fabrikam.com"]}\n',
             }
         },

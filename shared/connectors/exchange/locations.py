@@ -1,4 +1,4 @@
-"""Where the EWS of a mailbox is, from what its profile says: the one place that reads location, port and TLS.
+"""Where the EWS of a mailbox is, from what its profile says or autodiscover found; and to which hosts its credentials may go.
 
 https://learn.microsoft.com/power-apps/developer/data-platform/reference/entities/emailserverprofile
 """
@@ -6,16 +6,25 @@ https://learn.microsoft.com/power-apps/developer/data-platform/reference/entitie
 from urllib.parse import urlsplit, urlunsplit
 
 from shared.connectors.exchange.destination import LocationRefused, checked_url
-from shared.domain.configuration import Discovered, EmailServerProfile
+from shared.domain.choices import ServerType
+from shared.domain.configuration import Discovered, EmailServerProfile, Mailbox
 
 EWS_PATH = "/EWS/Exchange.asmx"
 
+PUBLIC_ONLINE = "outlook.office365.com"
+_ONLINE = {"login.microsoftonline.us": "outlook.office365.us", "login.partner.microsoftonline.cn": "partner.outlook.cn"}
+"""Exchange Online of the national clouds, by who issues their tokens."""
 
-def endpoint_of(profile: EmailServerProfile, discovered: Discovered | None, *, allow_local_servers: bool) -> str:
+_THIS_MACHINE = frozenset({"localhost", "127.0.0.1", "::1"})
+
+
+def endpoint_of(
+    profile: EmailServerProfile, mailbox: Mailbox, discovered: Discovered | None, *, allow_local_servers: bool
+) -> str:
     """The URL of EWS: the one discovered, where the profile uses autodiscover. Else the location is that URL, or a host name;
     `incoming_port` replaces its port. Without TLS it is asked only where that is allowed. Raises LocationRefused."""
     if profile.use_autodiscover and discovered is not None:
-        return checked_url(discovered.endpoint, allow_local_servers=allow_local_servers)
+        return trusted_url(discovered.endpoint, profile, mailbox, allow_local_servers=allow_local_servers)
     location = (profile.incoming_location or "").strip()
     if not location:
         raise LocationRefused("The profile names no server location.")
@@ -23,23 +32,47 @@ def endpoint_of(profile: EmailServerProfile, discovered: Discovered | None, *, a
     checked_url(written, allow_local_servers=allow_local_servers)
     scheme, _, path, query, _ = urlsplit(written)
     host, port = host_and_port(written)
-    return checked_url(
-        urlunsplit(
-            (
-                scheme if profile.incoming_use_tls else "http",
-                _netloc(host, profile.incoming_port or port),
-                path if path not in ("", "/") else EWS_PATH,
-                query,
-                "",
-            )
-        ),
-        allow_local_servers=allow_local_servers,
+    chosen = scheme if profile.incoming_use_tls else "http"
+    netloc = _netloc(host, profile.incoming_port or port)
+    url = urlunsplit((chosen, netloc, path if path not in ("", "/") else EWS_PATH, query, ""))
+    return checked_url(url, allow_local_servers=allow_local_servers)
+
+
+def online_host(profile: EmailServerProfile) -> str:
+    """Exchange Online is at one place in each cloud: nobody needs to look for it."""
+    return _ONLINE.get(profile.credentials.authority or "", PUBLIC_ONLINE)
+
+
+def trusted_url(url: str, profile: EmailServerProfile, mailbox: Mailbox, *, allow_local_servers: bool) -> str:
+    """A URL that a server named, if the profile's credentials may be sent there: to the domain of the mailbox or of who signs
+    in, and what is below it. Raises LocationRefused, naming the host."""
+    checked_url(url, allow_local_servers=allow_local_servers)
+    host, _ = host_and_port(url)
+    if any(host == domain or host.endswith(f".{domain}") for domain in domains_of(profile, mailbox)):
+        return url
+    if allow_local_servers and host in _THIS_MACHINE:
+        return url
+    raise LocationRefused(
+        f"Autodiscover leads to the host {host}, which is outside the domains of the profile: if that is right, give it as the"
+        " server location instead."
     )
+
+
+def domains_of(profile: EmailServerProfile, mailbox: Mailbox) -> tuple[str, ...]:
+    named = (mailbox.address, profile.credentials.username or "", mailbox.credentials.username or "")
+    domains = [domain for each in named if (domain := domain_of(each))]
+    return (*domains, online_host(profile)) if profile.server_type is ServerType.EXCHANGE_ONLINE else tuple(domains)
+
+
+def domain_of(address: str) -> str:
+    """Empty where it has none, or one without a dot: nobody's domain in particular."""
+    domain = address.rpartition("@")[2].strip().rstrip(".").lower() if "@" in address else ""
+    return domain if "." in domain else ""
 
 
 def host_and_port(url: str) -> tuple[str, int | None]:
     parts = urlsplit(url)
-    return (parts.hostname or "").lower(), parts.port
+    return (parts.hostname or "").rstrip(".").lower(), parts.port
 
 
 def _netloc(host: str, port: int | None) -> str:

@@ -20,7 +20,7 @@ from exchangelib.credentials import DELEGATE, IMPERSONATION
 from exchangelib.errors import SessionPoolMaxSizeReached
 from exchangelib.protocol import BaseProtocol, FailFast
 from exchangelib.transport import DEFAULT_HEADERS, NOAUTH
-from exchangelib.version import EXCHANGE_2016, Version
+from exchangelib.version import EXCHANGE_2016, Build, Version
 
 from shared.connectors.exchange.batches import BatchSize
 from shared.connectors.exchange.destination import guarded_session
@@ -104,6 +104,10 @@ class Pool(BaseProtocol):  # type: ignore[misc]
         self._gate = gate
         self._allow_local_servers = allow_local_servers
         self._retired = False
+
+    @property
+    def version(self) -> Version:
+        return self.config.version
 
     def create_session(self) -> requests.Session:
         session = guarded_session(allow_local_servers=self._allow_local_servers)
@@ -224,9 +228,14 @@ class Pools:
 
     def session(self, profile: EmailServerProfile, mailbox: Mailbox, discovered: Discovered | None = None) -> Session:
         """Raises LocationRefused, AuthenticationFailed; TransientError while the kind of authentication is detected."""
-        endpoint = endpoint_of(profile, discovered, allow_local_servers=self.allow_local_servers)
+        if not profile.use_autodiscover:
+            discovered = None
+        endpoint = endpoint_of(profile, mailbox, discovered, allow_local_servers=self.allow_local_servers)
         sign_in = sign_in_of(profile, mailbox)
-        pool = self._pool(endpoint, sign_in, self._protocol_of(endpoint, sign_in, profile.timeout.total_seconds()))
+        protocol = sign_in.protocol
+        if protocol is AuthenticationProtocol.AUTO_DETECT:
+            protocol = discovered.authentication if discovered else self._detected_at(endpoint, profile)
+        pool = self._pool(endpoint, sign_in, protocol)
         pool.max_connections = profile.max_connections
         address = normalised_address(mailbox.address)
         acts_as_mailbox = sign_in.is_application or (profile.use_impersonation and sign_in.profile_wide)
@@ -235,9 +244,19 @@ class Pools:
             address,
             IMPERSONATION if acts_as_mailbox else DELEGATE,
             profile.timeout.total_seconds(),
-            pool.config.version,
+            version_of(discovered) or pool.config.version,
             Identity(primary_smtp_address=address) if acts_as_mailbox else None,
         )
+
+    def pool_at(self, url: str, profile: EmailServerProfile, mailbox: Mailbox) -> Pool:
+        """Connections to a service beside EWS, such as autodiscover, for who signs in for the mailbox."""
+        sign_in = sign_in_of(profile, mailbox)
+        return self._pool(url, sign_in, self.authentication_of(profile, mailbox, url))
+
+    def authentication_of(self, profile: EmailServerProfile, mailbox: Mailbox, url: str) -> AuthenticationProtocol:
+        """How to sign in there: as configured, else as the server offers."""
+        protocol = sign_in_of(profile, mailbox).protocol
+        return self._detected_at(url, profile) if protocol is AuthenticationProtocol.AUTO_DETECT else protocol
 
     def close(self) -> None:
         with self._lock:
@@ -264,12 +283,23 @@ class Pools:
                 each.retire()
             return pool
 
-    def _protocol_of(self, endpoint: str, sign_in: SignIn, timeout: float) -> AuthenticationProtocol:
-        if sign_in.protocol is not AuthenticationProtocol.AUTO_DETECT:
-            return sign_in.protocol
+    def _detected_at(self, endpoint: str, profile: EmailServerProfile) -> AuthenticationProtocol:
         if endpoint not in self._detected:
+            timeout = profile.timeout.total_seconds()
             self._detected[endpoint] = _detected(endpoint, timeout, allow_local_servers=self.allow_local_servers)
         return self._detected[endpoint]
+
+
+def version_of(discovered: Discovered | None) -> Version | None:
+    """What is asked of the server first; None where its build says nothing to exchangelib."""
+    parts = discovered.version.split(".") if discovered else []
+    if len(parts) != 4 or not all(part.isdecimal() for part in parts):
+        return None
+    build = Build(*map(int, parts))
+    try:
+        return Version(build=build, api_version=build.api_version())
+    except ValueError:
+        return None
 
 
 def _identity(endpoint: str, sign_in: SignIn, protocol: AuthenticationProtocol) -> tuple[_Identity, str]:

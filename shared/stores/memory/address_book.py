@@ -37,6 +37,13 @@ class MemoryAddressBook:
             ]
         return slice_of(ours, continuation, limit)
 
+    def create(self, record: AddressBookRecord) -> StoredRecord:
+        key = (checked_record(record).type, record.id)
+        with self._lock:
+            if key in self._rows:
+                raise AlreadyExists(f"{record.type} {record.id}")
+            return self._put(record)
+
     def put(self, record: AddressBookRecord, etag: str | None = None) -> StoredRecord:
         key = (checked_record(record).type, record.id)
         with self._lock:

@@ -59,6 +59,15 @@ class TableAddressBook:
         query = Query(*record_partitions(record_type))
         return slice_as(self._records.slice(query, continuation, limit), _stored)
 
+    def create(self, record: AddressBookRecord) -> StoredRecord:
+        checked_record(record)
+        if self._before(record.type, record.id) is not None:
+            raise AlreadyExists(f"{record.type} {record.id}")
+        try:
+            return self._put_after(None, record)
+        except AlreadyExists as error:
+            raise AlreadyExists(f"{record.type} {record.id}") from error
+
     def put(self, record: AddressBookRecord, etag: str | None = None) -> StoredRecord:
         checked_record(record)
         if etag is None:
@@ -94,6 +103,10 @@ class TableAddressBook:
         before = self._before(record.type, record.id)
         if etag is not None and (before is None or before.row.etag != etag):
             raise Changed(f"{record.type} {record.id}")
+        return self._put_after(before, record)
+
+    def _put_after(self, before: _Before | None, record: AddressBookRecord) -> StoredRecord:
+        """Raises Changed, AlreadyExists when another one came in between."""
         mark = uuid4().hex
         for address, hint in _hints_of(record, mark):
             self._hints.write(address, hint)

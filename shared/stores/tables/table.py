@@ -3,6 +3,7 @@
 Every row carries the schema version it was written with; a row of a later version is refused, never guessed at.
 """
 
+import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 
 from shared.domain.errors import InvalidRecord, SyncError
@@ -10,11 +11,12 @@ from shared.ports import Slice
 from shared.stores.codec import Column, codec_of
 from shared.stores.limits import continuation as continuation_at
 from shared.stores.limits import is_key, position
-from shared.stores.tables.gateway import Entity, Gateway, Operation, Query, pages
+from shared.stores.tables.gateway import Entity, Gateway, Operation, Query, RowChanged, pages
 
 SCHEMA_VERSION = 1
 _VERSION_COLUMN = "v"
 _PAGE_ROWS = 1_000
+_ETAG = re.compile(r"""W/"datetime'[0-9A-Za-z%.:+-]+'\"""")
 
 
 class UnreadableRow(SyncError):
@@ -41,9 +43,12 @@ class Table:
             yield from page
 
     def write(self, operation: Operation) -> str:
+        _check_etag(operation)
         return self.gateway.write(self.name, operation)
 
     def transact(self, operations: Sequence[Operation]) -> Sequence[str]:
+        for each in operations:
+            _check_etag(each)
         return self.gateway.transact(self.name, operations)
 
     def slice(self, query: Query, continuation: str | None, limit: int) -> Slice[Entity]:
@@ -89,6 +94,12 @@ def read_row[T](entity: Entity, read: Callable[[Mapping[str, object]], T]) -> T:
         return read(entity.columns)
     except (ValueError, KeyError, TypeError) as error:
         raise UnreadableRow(f"row {entity.row} of partition {entity.partition} cannot be read") from error
+
+
+def _check_etag(operation: Operation) -> None:
+    """What is no ETag of the service matches nothing: the service would refuse the request, or take `*` for anything."""
+    if operation.etag is not None and not _ETAG.fullmatch(operation.etag):
+        raise RowChanged("the ETag given is none of the Table service's")
 
 
 def _position(text: str) -> tuple[str, str]:

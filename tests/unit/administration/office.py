@@ -1,10 +1,11 @@
 """An office: administration over stores in memory, with a clock that tests move."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, cast
 
 from shared.administration import Administration, Rules
-from shared.domain.audit import Caller
+from shared.domain.audit import AuditEntry, Caller
 from shared.domain.choices import Approval, OwnerKind, Workload
 from shared.domain.configuration import EmailServerProfile, Mailbox, Owner, StoredMailbox, WorkloadSchedule
 from shared.domain.ids import MailboxId, OwnerId, ProfileId, mailbox_id_of
@@ -75,6 +76,14 @@ class Office:
         """What runs have made of the schedule since."""
         schedule = replace(self.incoming_of(name), **changes)
         self.stores.mailboxes.reschedule(self.mailbox_of(name).record.id, Workload.INCOMING, schedule)
+
+    def audited(self, record: str | None = None) -> Sequence[AuditEntry]:
+        """Newest first."""
+        return self.administration.audit.list(record).items
+
+    def sent(self, queue: Queue) -> Sequence[str]:
+        """The messages that wait in the queue."""
+        return [message.text for message in cast(MemoryQueues, self.stores.queues).waiting(queue)]
 
     def does_visits(self) -> None:
         """What the queue of visits holds is done, to the last page."""

@@ -1,6 +1,7 @@
 """Single records of the address book, and who has an address."""
 
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 
 import pytest
@@ -103,6 +104,21 @@ def test_an_etag_holds_against_a_lost_update(book: Book) -> None:
     assert book.administration.get("contact", "kim").record.name == "Kim"
     assert book.administration.put(replace(KIM, id="cara"), ANNA, NO_STATE).created
     book.administration.delete("contact", "kim", ANNA, now)
+
+
+def _created(book: Book, record: AddressBookRecord, state: str | None) -> bool:
+    try:
+        return book.administration.put(record, ANNA, state).created
+    except Changed:
+        return False
+
+
+def test_of_many_who_create_a_record_at_once_one_does(book: Book) -> None:
+    with ThreadPoolExecutor(20) as callers:
+        for record_id, state in (("kim", None), ("ben", NO_STATE)):
+            wanted = replace(KIM, id=record_id)
+            created = list(callers.map(_created, [book] * 20, [wanted] * 20, [state] * 20))
+            assert sorted(created) == [False] * 19 + [True]
 
 
 @pytest.mark.parametrize(

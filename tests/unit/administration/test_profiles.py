@@ -6,9 +6,9 @@ from datetime import UTC, datetime, timedelta, timezone
 import pytest
 
 from shared.administration import Rules
-from shared.administration.failures import RecordNotFound
+from shared.administration.failures import NotPossibleNow, RecordNotFound
 from shared.domain.choices import AuthenticationProtocol, CredentialSource, ServerType
-from shared.domain.configuration import Breaker, Credentials, SecretRef
+from shared.domain.configuration import Breaker, Credentials, Discovered, SecretRef
 from shared.domain.eligibility import credential_version
 from shared.domain.errors import Changed, InvalidRecord
 from shared.domain.ids import ProfileId
@@ -318,3 +318,62 @@ def test_the_secret_reference_of_another_record_is_never_taken_over(office: Offi
 
     assert stored.credentials.secret is not None
     assert stored.credentials.secret.name.startswith("profile-")
+
+
+# ---- deleting
+
+
+def test_a_profile_that_nothing_uses_is_deleted(office: Office) -> None:
+    office.has_profile()
+
+    office.administration.profiles.delete(ProfileId("contoso"), ADMIN)
+    office.administration.profiles.delete(ProfileId("contoso"), ADMIN)
+
+    assert office.administration.profiles.list() == []
+    assert [entry.action for entry in office.audited("profile:contoso")].count("deleted") == 1
+
+
+def test_a_profile_in_use_is_not_deleted_and_the_refusal_names_ten_mailboxes(office: Office) -> None:
+    office.has_settings(default_profile_id=office.has_profile().id)
+    for number in range(12):
+        office.has_user(f"user{number:02}")
+
+    with pytest.raises(NotPossibleNow) as refused:
+        office.administration.profiles.delete(ProfileId("contoso"), ADMIN)
+
+    assert str(refused.value).count("@contoso.example") == 10
+    assert "as the default" in str(refused.value)
+    assert office.administration.profiles.get(ProfileId("contoso"))
+
+
+def test_a_profile_of_another_state_is_not_deleted(office: Office) -> None:
+    office.has_profile()
+    seen = office.administration.profiles.get(ProfileId("contoso")).etag
+    office.has_profile(name="Meanwhile")
+
+    with pytest.raises(Changed):
+        office.administration.profiles.delete(ProfileId("contoso"), ADMIN, seen)
+
+
+def test_a_patch_starts_from_the_present_record(office: Office) -> None:
+    kept = office.has_profile().credentials.secret
+
+    changed = office.administration.profiles.change(
+        ProfileId("contoso"), lambda profile: replace(profile, id=ProfileId("other"), name="Contoso"), ADMIN
+    )
+
+    assert (changed.record.id, changed.record.name, changed.record.credentials.secret) == ("contoso", "Contoso", kept)
+    with pytest.raises(RecordNotFound):
+        office.administration.profiles.change(ProfileId("nowhere"), lambda profile: profile, ADMIN)
+
+
+def test_a_change_of_the_connection_forgets_what_was_discovered(office: Office) -> None:
+    office.has_profile()
+    mailbox_id = office.has_mailbox_being_read().record.id
+    found = Discovered("https://old.contoso.example/", "15.2", AuthenticationProtocol.BASIC, MONDAY)
+    office.stores.mailboxes.set_discovered(mailbox_id, found)
+
+    office.has_profile(incoming_location="https://new.contoso.example/EWS/Exchange.asmx")
+    office.does_visits()
+
+    assert office.mailbox_of("anna").discovered is None

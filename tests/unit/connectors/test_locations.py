@@ -7,8 +7,9 @@ from shared.connectors.exchange.locations import endpoint_of
 from shared.domain.choices import AuthenticationProtocol
 from shared.domain.configuration import Discovered
 from tests.builders import MONDAY
-from tests.contracts.exchange_mailboxes import a_profile
+from tests.contracts.exchange_mailboxes import a_mailbox, a_profile
 
+ANNA = a_mailbox("anna@contoso.example")
 FOUND = Discovered(
     "https://mail2.contoso.example/EWS/Exchange.asmx", "15.2.2562.17", AuthenticationProtocol.NTLM, discovered_on=MONDAY
 )
@@ -29,7 +30,7 @@ FOUND = Discovered(
     ],
 )
 def test_the_location_of_a_profile_becomes_the_url_of_ews(location: str, changes: dict[str, object], expected: str) -> None:
-    assert endpoint_of(a_profile(location, **changes), FOUND, allow_local_servers=False) == expected
+    assert endpoint_of(a_profile(location, **changes), ANNA, FOUND, allow_local_servers=False) == expected
 
 
 @pytest.mark.parametrize(
@@ -46,9 +47,9 @@ def test_the_location_of_a_profile_becomes_the_url_of_ews(location: str, changes
 )
 def test_what_credentials_may_not_be_sent_to_is_refused(location: str | None, changes: dict[str, object]) -> None:
     with pytest.raises(LocationRefused):
-        endpoint_of(a_profile(location, **changes), None, allow_local_servers=False)  # type: ignore[arg-type]
+        endpoint_of(a_profile(location, **changes), ANNA, None, allow_local_servers=False)  # type: ignore[arg-type]
 
 
 def test_without_tls_where_that_is_allowed() -> None:
     profile = a_profile("https://mail.contoso.example", incoming_use_tls=False, incoming_port=8080)
-    assert endpoint_of(profile, None, allow_local_servers=True) == "http://mail.contoso.example:8080/EWS/Exchange.asmx"
+    assert endpoint_of(profile, ANNA, None, allow_local_servers=True) == "http://mail.contoso.example:8080/EWS/Exchange.asmx"

@@ -1,0 +1,41 @@
+"""Certificates for tests, in PEM with their private keys."""
+
+from datetime import datetime, timedelta
+
+from cryptography import x509
+from cryptography.hazmat.primitives.asymmetric.ec import SECP256R1, EllipticCurvePrivateKey, generate_private_key
+from cryptography.hazmat.primitives.hashes import SHA256
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
+from cryptography.x509.oid import NameOID
+
+from tests.builders import MONDAY
+
+_NAME = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "sidesync")])
+
+
+def a_key() -> EllipticCurvePrivateKey:
+    return generate_private_key(SECP256R1())
+
+
+def pem_of(key: EllipticCurvePrivateKey) -> str:
+    return key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()).decode()
+
+
+def a_certificate(
+    until: datetime = MONDAY + timedelta(days=365),
+    since: datetime = MONDAY - timedelta(days=1),
+    private: EllipticCurvePrivateKey | None = None,
+) -> str:
+    """`private` is the key that stands beside the certificate, in place of its own."""
+    key = a_key()
+    certificate = (
+        x509.CertificateBuilder()
+        .subject_name(_NAME)
+        .issuer_name(_NAME)
+        .public_key(key.public_key())
+        .serial_number(x509.random_serial_number())
+        .not_valid_before(since)
+        .not_valid_after(until)
+        .sign(key, SHA256())
+    )
+    return pem_of(private or key) + certificate.public_bytes(Encoding.PEM).decode()
