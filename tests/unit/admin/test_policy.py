@@ -231,6 +231,18 @@ def test_a_forward_mailbox_keeps_what_the_file_leaves_out(deployment: Deployment
     assert (shown["process_and_delete"], shown["name"], shown["profile_id"]) == (True, "Central", "contoso")
 
 
+def test_an_address_that_changes_takes_its_mailbox_along_and_stays(deployment: Deployment, write: Any, changed: Any) -> None:
+    deployment.admin("policy", "apply", write(), **SECRET)
+    policy = changed("anna.lund@contoso.example", "users", "anna", "address")
+    first, second = (deployment.admin("policy", "apply", policy, **SECRET) for _ in range(2))
+
+    assert (first.exit_code, second.exit_code) == (0, 0)
+    assert "1 changed" in first.stdout
+    assert "changed" not in second.stdout.replace("unchanged", "")
+    mailbox_id = deployment.shown("/users/anna")["mailbox_id"]
+    assert deployment.shown(f"/mailboxes/{mailbox_id}")["address"] == "anna.lund@contoso.example"
+
+
 # ---- what is deleted
 
 
