@@ -113,6 +113,8 @@ class MailboxRecords:
         if mailbox.profile_id is None:
             return
         profile = self._stores.profiles.get(mailbox.profile_id)
+        if profile is None and present is not None and present.profile_id == mailbox.profile_id:
+            return
         if profile is None:
             raise InvalidRecord(
                 "profile_id",
