@@ -313,6 +313,7 @@ def test_a_script_has_to_say_yes(deployment: Deployment, write: Any) -> None:
         ({"profiles": {"p": {"credentials": {"secret": "correct horse"}}}}, "is no reference to a secret"),
         ({"profiles": {"p": {"credentials": {"secret": {"env": "NOT_THERE"}}}}}, "NOT_THERE is not set"),
         ({"profiles": {"p": {"credentials": {"secret": {"file": "not there"}}}}}, "cannot be read"),
+        ("users:\n  no: {name: Norbert Olsen}\n", "Put the name in quotes"),
         ("users:\n  anna: {name: A}\n  anna: {name: B}\n", "stands there twice"),
     ],
 )
