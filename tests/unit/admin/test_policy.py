@@ -243,6 +243,22 @@ def test_an_address_that_changes_takes_its_mailbox_along_and_stays(deployment: D
     assert deployment.shown(f"/mailboxes/{mailbox_id}")["address"] == "anna.lund@contoso.example"
 
 
+def test_a_new_secret_alone_keeps_the_user_name_of_a_forward_mailbox(deployment: Deployment, write: Any) -> None:
+    id_ = next(iter(POLICY["forward_mailboxes"]))
+    credentials = {"username": "central", "secret": {"env": "CENTRAL"}}
+    whole = POLICY["forward_mailboxes"][id_] | {"credentials": credentials, "profile_id": None}
+    first = deployment.admin("policy", "apply", write({"forward_mailboxes": {id_: whole}}), CENTRAL="correct horse")
+    only_secret = {"forward_mailboxes": {id_: {"credentials": {"secret": {"env": "CENTRAL"}}}}}
+    second = deployment.admin("policy", "apply", write(only_secret), CENTRAL="battery staple")
+    third = deployment.admin("policy", "apply", write(only_secret), CENTRAL="battery staple")
+
+    assert (first.exit_code, second.exit_code, third.exit_code) == (0, 0, 0), first.output
+    assert "1 changed" in second.stdout
+    assert "1 unchanged" in third.stdout
+    shown = deployment.shown(f"/mailboxes/{id_}")["credentials"]
+    assert (shown["username"], shown["secret_is_set"]) == ("central", True)
+
+
 # ---- what is deleted
 
 
