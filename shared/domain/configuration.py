@@ -97,7 +97,7 @@ class EmailServerProfile:
     min_polling_interval: timedelta = timedelta(minutes=1)
     """minpollingintervalinminutes; its mailboxes are asked for changes no more often."""
     max_connections: int = 10
-    """maxconcurrentconnections; connections at once per authenticated identity and worker process."""
+    """maxconcurrentconnections; connections at once per authenticated identity, over all workers that share it."""
     timeout: timedelta = timedelta(seconds=100)
     """timeoutmailboxconnectionafteramount; how long one call may take."""
     move_undeliverable: bool = False
