@@ -7,7 +7,7 @@ PYTHON ?= $(shell for name in python3.13 python3 python; do \
 BIN := .venv/bin
 export ONCE MAIL SIZE
 
-.PHONY: help setup demo run test lint types imports bench clean
+.PHONY: help setup demo run test lint types imports bench openapi docs clean
 .DEFAULT_GOAL := help
 
 help: ## list the tasks
@@ -46,6 +46,12 @@ imports: .venv/.ready
 
 bench: setup ## measure; prints a table and writes build/bench.json
 	@$(BIN)/python -m tests.bench
+
+openapi: .venv/.ready ## print the OpenAPI description of the HTTP API
+	@$(BIN)/python -m functions.api
+
+docs: .venv/.ready ## write docs/configuration.md anew from the definitions
+	@$(BIN)/python -m functions.api.documentation
 
 clean: ## remove what was installed and built
 	rm -rf .venv node_modules build .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache

@@ -10,7 +10,7 @@ from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
 
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
+from rich.progress import BarColumn, DownloadColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 from rich.table import Table
 from rich.text import Text
 
@@ -61,9 +61,10 @@ class Screen:
             self._err.print(plain(f"error: {each.pointer}: {each.detail}", "bold red"), soft_wrap=True)
             self._err.print(plain(f"  {each.remedy}"), soft_wrap=True)
 
-    def progress(self) -> Progress:
+    def progress(self, *, of_bytes: bool = False) -> Progress:
         """Shown on a terminal only, beside the result."""
-        columns = (SpinnerColumn(), TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
+        amount = DownloadColumn() if of_bytes else MofNCompleteColumn()
+        columns = (SpinnerColumn(), TextColumn("{task.description}"), BarColumn(), amount, TimeElapsedColumn())
         return Progress(*columns, console=self._err, transient=True, disable=not self._err.is_terminal)
 
 

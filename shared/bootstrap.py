@@ -54,6 +54,7 @@ def compose(
             budget=RunBudget(time=settings.run_budget, pages=settings.page_budget),
             executor=ThreadPoolExecutor(_STORING_THREADS, thread_name_prefix="storing"),
             version=VERSION,
+            discover=discover,
         ),
         poison=Poison(stores, clock),
         administration=Administration(

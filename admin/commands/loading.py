@@ -36,7 +36,7 @@ def load(
 
 def _uploaded(session: Session, file: Path) -> Fields:
     try:
-        with file.open("rb") as content, session.screen.progress() as progress:
+        with file.open("rb") as content, session.screen.progress(of_bytes=True) as progress:
             size = file.stat().st_size
             task = progress.add_task("Uploading", total=size)
             chunks = _chunks(content, lambda sent: progress.advance(task, sent))
@@ -52,7 +52,7 @@ def _chunks(content: BinaryIO, note: Callable[[int], None]) -> Iterator[bytes]:
 
 
 def _loaded(session: Session, present: Fields) -> Fields:
-    with session.screen.progress() as progress:
+    with session.screen.progress(of_bytes=True) as progress:
         task = progress.add_task("Loading", total=present["size"])
         while present["state"] not in _FINISHED:
             progress.update(task, total=present["size"], completed=present["offset"])

@@ -38,7 +38,7 @@ def mailboxes(context: typer.Context, as_json: AsJson = False) -> None:
         session.screen.json(found)
         return
     columns = ("Mailbox", "Profile", "Approval", "Workload", "Status", "Due", "Last error")
-    session.screen.table(columns, _rows(found), empty="There are no mailboxes.")
+    session.screen.table(columns, _rows(sorted(found, key=lambda each: str(each["address"]))), empty="There are no mailboxes.")
 
 
 def approve(context: typer.Context, mailboxes: Mailboxes, as_json: AsJson = False) -> None:

@@ -1,5 +1,6 @@
 """What happened: explanations, runs, quarantined items, alerts, and the audit."""
 
+from itertools import islice
 from typing import Annotated, Any
 
 import typer
@@ -100,9 +101,8 @@ def list_alerts(
     if context.invoked_subcommand is not None:
         return
     session = session_of(context)
-    found = [
-        each for each in session.api.entries("/api/alerts", limit, about=about) if not (open_only and each["acknowledged_on"])
-    ]
+    every = session.api.entries("/api/alerts", about=about)
+    found = list(islice((each for each in every if not (open_only and each["acknowledged_on"])), limit))
     if as_json:
         session.screen.json(found)
         return

@@ -4,7 +4,8 @@ The outcome of a workload is in once an alert tells it, or once its schedule sho
 nothing about a request itself, because what it queues may be done twice.
 """
 
-from collections.abc import Mapping, Sequence
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Annotated
 
@@ -21,6 +22,8 @@ LOOK_EVERY = 1.0
 """Seconds."""
 WORKLOADS = ("incoming", "outgoing", "act")
 _PROFILE_BREAKER = "profile_breaker_open"
+_SUCCEEDED = "test_succeeded"
+"""Code of the alert that tells it; the schedule may be written a moment later."""
 _STYLES = {"success": "green", "failure": "red"}
 NO_OUTCOME = "no outcome yet"
 
@@ -63,6 +66,26 @@ class _Sight:
     alerts: Mapping[str, Fields]
 
 
+@dataclass(frozen=True, slots=True)
+class _News:
+    """Alerts by what they are about: those that were raised since, and all that stand."""
+
+    raised: Mapping[str, Sequence[Fields]]
+    standing: Mapping[str, Sequence[Fields]]
+
+
+def _news(before: _Sight, sight: _Sight) -> _News:
+    raised = [alert for id_, alert in sight.alerts.items() if _raised(alert) != _raised(before.alerts.get(id_))]
+    return _News(_by_subject(raised), _by_subject(sight.alerts.values()))
+
+
+def _by_subject(alerts: Iterable[Fields]) -> Mapping[str, Sequence[Fields]]:
+    found = defaultdict(list)
+    for alert in alerts:
+        found[alert["about"]].append(alert)
+    return found
+
+
 def _of_mailbox(session: Session, name: str) -> _Target:
     mailbox_id = MailboxFinder(session.api).id_of(name)
     return _Target(f"/api/mailboxes/{mailbox_id}/test", mailbox_id=mailbox_id)
@@ -73,6 +96,7 @@ def _of_profile(profile_id: str) -> _Target:
 
 
 def _look(session: Session, target: _Target) -> _Sight:
+    """Mailboxes first: a test raises its alert before it writes the schedule, so no outcome is seen without its alert."""
     if target.mailbox_id is None:
         found = [each for each in session.api.entries("/api/mailboxes") if each["profile_id"] == target.profile_id]
         mailboxes = [each for each in found if each["active"]]
@@ -93,7 +117,8 @@ def _wait(session: Session, target: _Target, before: _Sight, timeout: float) -> 
         task = progress.add_task("Testing", total=len(expected))
         while True:
             sight = _look(session, target) if expected else before
-            outcomes = [_outcome(mailbox, name, before, sight) for mailbox, name in expected]
+            news = _news(before, sight)
+            outcomes = [_outcome(mailbox, name, sight.mailboxes.get(mailbox["id"]), news) for mailbox, name in expected]
             missing = sum(each["status"] == NO_OUTCOME for each in outcomes)
             progress.update(task, completed=len(expected) - missing)
             if not missing or session.surroundings.now() >= deadline:
@@ -105,23 +130,21 @@ def _tested(mailbox: Fields) -> Sequence[str]:
     return [name for name in WORKLOADS if mailbox[f"{name}_method"] == "server_side"]
 
 
-def _outcome(mailbox: Fields, workload: str, before: _Sight, sight: _Sight) -> Fields:
+def _outcome(mailbox: Fields, workload: str, present: Fields | None, news: _News) -> Fields:
+    """`mailbox` as it was before, `present` as it is now."""
     outcome = {"mailbox_id": mailbox["id"], "address": mailbox["address"], "workload": workload}
-    present = sight.mailboxes.get(mailbox["id"])
-    fresh = [alert for id_, alert in sight.alerts.items() if _raised(alert) != _raised(before.alerts.get(id_))]
-    told = [alert for alert in fresh if alert["about"] == f"mailbox:{mailbox['id']}"]
-    own = next((alert for alert in told if alert["parameters"].get("workload") == workload), None)
     if present is None:
         return outcome | {"status": NO_OUTCOME, "cause": "", "remedy": "The mailbox is no longer there."}
-    shown = present["workloads"][workload]
+    shown, told = present["workloads"][workload], news.raised.get(f"mailbox:{mailbox['id']}", ())
+    own = next((alert for alert in told if alert["parameters"].get("workload") == workload), None)
     if own is not None:
-        return outcome | {"status": shown["status"], "cause": own["cause"], "remedy": own["remedy"]}
+        status = "success" if own["code"] == _SUCCEEDED else shown["status"]
+        return outcome | {"status": status, "cause": own["cause"], "remedy": own["remedy"]}
     failed_anew = _signature(shown) != _signature(mailbox["workloads"][workload]) or any(
-        "workload" not in alert["parameters"] for alert in told
+        alert["code"] == shown["last_error"] for alert in told
     )
     if shown["status"] == "failure" and failed_anew:
-        profile = f"profile:{mailbox['profile_id']}"
-        return outcome | _failure(shown, [*told, *(each for each in sight.alerts.values() if each["about"] == profile)])
+        return outcome | _failure(shown, [*told, *news.standing.get(f"profile:{mailbox['profile_id']}", ())])
     return outcome | {"status": NO_OUTCOME, "cause": "", "remedy": "Ask again later; `alerts` says whether queues are stuck."}
 
 

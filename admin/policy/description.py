@@ -7,7 +7,7 @@ one form: a choice by its name, a duration in seconds, an instant in UTC, null a
 import re
 from collections.abc import Iterator, Mapping
 from datetime import UTC, date, datetime
-from functools import cache
+from functools import cache, cached_property
 from typing import Self
 
 from admin.connection import Api, Fields, Json
@@ -32,7 +32,7 @@ class Field:
     def is_secret(self) -> bool:
         return any(each.get("writeOnly") for each in self._alternatives)
 
-    @property
+    @cached_property
     def fields(self) -> Mapping[str, "Field"]:
         """Of an object; empty of anything else."""
         found: Fields = next((each["properties"] for each in self._alternatives if "properties" in each), {})

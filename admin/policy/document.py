@@ -104,7 +104,7 @@ class _Reading:
             return
         self.complete.add((kind, None))
         for id_, given in _mapping(kind.section, self._sections[kind.section]).items():
-            key = Key(kind, str(id_))
+            key = Key(kind, id_)
             where = f"{kind.section}/{id_}"
             fields = dict(_mapping(where, given))
             if kind.owns_mailbox:
@@ -146,4 +146,7 @@ def _mapping(where: str, value: Json) -> Mapping[str, Json]:
     value = {} if value is None else value
     if not isinstance(value, dict):
         raise WrongUsage(f"{where} is no mapping", "Write fields as `name: value`, one per line.")
-    return {str(name): plain_json(each) for name, each in value.items()}
+    for name in value:
+        if not isinstance(name, str):  # YAML reads no as false, and 007 as 7
+            raise WrongUsage(f"{where}: the name that YAML reads as {name} is no text", "Put the name in quotes.")
+    return {name: plain_json(each) for name, each in value.items()}

@@ -37,4 +37,9 @@ def _rules(server: Server, mailbox: Key, present: Present) -> Fields:
 
 
 def _fields(server: Server, key: Key, present: Present) -> Fields:
-    return settable(server.description.record(key.kind), present[key])
+    return {name: _readable(value) for name, value in settable(server.description.record(key.kind), present[key]).items()}
+
+
+def _readable(value: Json) -> Json:
+    """Whole seconds without decimals."""
+    return int(value) if isinstance(value, float) and value.is_integer() else value

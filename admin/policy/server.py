@@ -41,7 +41,7 @@ class Server:
         """`body` holds the fields to change."""
         if key.kind.is_merged:
             return self._api.merge(self._path(key), body, present.etag)
-        whole = settable(self.description.record(key.kind), present.fields) | body
+        whole = _onto(settable(self.description.record(key.kind), present.fields), body)
         return self._api.replace(self._path(key), whole, present.etag)
 
     def delete(self, key: Key) -> None:
@@ -106,6 +106,15 @@ def with_secrets(where: str, schema: Field, given: Fields, folder: Path) -> Fiel
     """The fields with the secrets that they refer to. Raises WrongUsage where one is missing."""
     secrets = dict(secrets_in(schema, given))
     return _put_in(given, {path: resolved(f"{where}/{path}", value, folder) for path, value in secrets.items()})
+
+
+def _onto(present: Fields, changes: Fields) -> Fields:
+    """What a merge patch would make of it."""
+    merged = {
+        name: _onto(present[name], value) if isinstance(value, dict) and isinstance(present.get(name), dict) else value
+        for name, value in changes.items()
+    }
+    return present | merged
 
 
 def _put_in(given: Fields, secrets: dict[str, str | None], path: str = "") -> Fields:

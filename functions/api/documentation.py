@@ -17,7 +17,7 @@ from types import NoneType
 from typing import Any, NamedTuple, NewType, get_args, get_origin
 
 from functions.api.record_fields import record_fields
-from shared.domain.configuration import Credentials, EmailServerProfile, Mailbox, Owner, OwnerRef
+from shared.domain.configuration import Credentials, EmailServerProfile, Mailbox, Owner, OwnerRef, SecretRef
 from shared.domain.organisation import OrganisationSettings
 from shared.domain.ranges import Characters, Durations, Entries, Numbers, Range
 from shared.domain.records import AddressBookRecord, FolderTrackingRule, RecordRef
@@ -74,9 +74,9 @@ def _section(record: Record) -> Iterator[str]:
     yield _row(_COLUMNS)
     yield _row("---" for _ in _COLUMNS)
     for each in record_fields(record.definition):
-        names, effect = _names_and_effect(each.text or "")
+        names, effect = _names_and_effect(" ".join((each.text or "").split()))
         default = "required" if each.is_required else _value(each.default)
-        yield _row((f"`{each.name}`", _type(each.kind), default, _range(each.limits), names, effect))
+        yield _row((f"`{each.name}`", _type(each.kind), default, _range(each.limits), _code(names), _as_json(effect)))
     yield ""
 
 
@@ -84,7 +84,7 @@ def _row(cells: Any) -> str:
     return f"| {' | '.join(cell.replace('|', '\\|').replace('\n', ' ') for cell in cells)} |"
 
 
-_LEADING = re.compile(r"((?:[a-z][a-z0-9]{3,}(?: and |, )?)+?)[;:,.]\s*")
+_LEADING = re.compile(r"([a-z][a-z0-9]{3,}(?:, [a-z][a-z0-9]{3,})*)[;:,.]\s+")
 """A text begins with the model's names of its field, in lower case, where it has any."""
 _BRACKETED = re.compile(r"\s*\(([a-z][a-z0-9]{7,}(?:, [a-z][a-z0-9]{7,})*)(?:\.\.\.)?\)")
 
@@ -97,6 +97,15 @@ def _names_and_effect(text: str) -> tuple[str, str]:
     if found := _BRACKETED.search(text):
         return found[1], text[: found.start()] + text[found.end() :]
     return "", text
+
+
+def _code(names: str) -> str:
+    return ", ".join(f"`{name}`" for name in names.split(", ")) if names else ""
+
+
+def _as_json(text: str) -> str:
+    """The definitions speak Python, the reader writes JSON."""
+    return re.sub(r"\b(?:None|True|False)\b", lambda word: {"None": "null"}.get(word[0], word[0].lower()), text)
 
 
 def _type(kind: Any) -> str:
@@ -116,6 +125,7 @@ _PLAIN: Mapping[type, str] = {
     str: "text",
     bool: "true or false",
     int: "whole number",
+    SecretRef: "text, never shown",
     datetime: "time",
     timedelta: "duration",
     Credentials: "[credentials](#credentials-of-profiles-and-mailboxes)",
@@ -141,7 +151,7 @@ def _value(value: Any) -> str:
         case str():
             return f"`{value}`"
         case Credentials():
-            return "none"
+            return "empty"
         case _:
             return _size(value)
 
@@ -168,8 +178,8 @@ def _size(value: int) -> str:
 def _duration(value: timedelta) -> str:
     seconds = int(value.total_seconds())
     for unit, size in (("day", 86_400), ("hour", 3_600), ("minute", 60)):
-        if seconds >= 2 * size and seconds % size == 0:
-            return f"{seconds} ({seconds // size} {unit}s)"
+        if seconds and seconds % size == 0:
+            return f"{seconds} ({seconds // size} {unit}{'' if seconds == size else 's'})"
     return str(seconds)
 
 
@@ -178,8 +188,7 @@ def _choices() -> Iterator[str]:
     yield "## Choices\n"
     for choice in dict.fromkeys(found for record in RECORDS for found in _enums(record.definition)):
         yield f"### {_words(choice.__name__)}\n"
-        doc = getdoc(choice) or ""
-        yield f"{doc}\n"
+        yield f"{getdoc(choice)}\n"
         for member in choice:
             yield f"- `{member.name.lower()}`{f' {member.value}' if issubclass(choice, IntEnum) else ''}"
         yield ""

@@ -9,7 +9,7 @@ object is merged, anything else replaces. Secrets are no part of a record; they 
 
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
-from typing import Any
+from typing import Any, get_args
 
 from pydantic import SecretStr
 
@@ -34,20 +34,28 @@ def merged[R](present: R, given: Given, path: str = "") -> R:
     return replace(present, **changes)  # type: ignore[type-var]  # every record is a dataclass
 
 
-def secrets_in(record: type, given: Given | None, path: str = "") -> Mapping[str, str | None]:
+def secrets_in(record: type, given: Given) -> Mapping[str, str | None]:
     """The secrets that were given, by pointer; None removes one, and one that is left out is missing here."""
-    return dict(_secrets(record, given, path))
+    return dict(_secrets(record, type(given), given, ""))
 
 
-def _secrets(record: type, given: Given | None, path: str) -> Iterator[tuple[str, str | None]]:
+def _secrets(record: type, model: type[Given], given: Given | None, path: str) -> Iterator[tuple[str, str | None]]:
+    """`given` None: the whole object that would hold them is null."""
     for each in record_fields(record):
-        if given is not None and each.name not in given.model_fields_set:
+        if each.name not in (model.model_fields if given is None else given.model_fields_set):
             continue
         value = None if given is None else getattr(given, each.name)
         if each.is_secret:
             yield f"{path}{each.name}", value.get_secret_value() if isinstance(value, SecretStr) else None
-        elif each.nested is not None:
-            yield from _secrets(each.nested, value, f"{path}{each.name}/")
+        elif each.nested is not None and (inner := _model_of(model, each.name)) is not None:
+            yield from _secrets(each.nested, inner, value, f"{path}{each.name}/")
+
+
+def _model_of(model: type[Given], name: str) -> type[Given] | None:
+    """The schema of a nested object."""
+    annotation = model.model_fields[name].annotation
+    kinds = (annotation, *get_args(annotation))
+    return next((kind for kind in kinds if isinstance(kind, type) and issubclass(kind, Given)), None)
 
 
 def _of(record: type, given: Given) -> Iterator[RecordField]:

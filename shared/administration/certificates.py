@@ -22,6 +22,7 @@ SOON = timedelta(days=30)
 def valid_until(field: str, pem: str, now: datetime) -> datetime:
     """Until when the certificate is valid. Raises InvalidRecord where it is none, is not valid now, or has another key."""
     from cryptography.exceptions import UnsupportedAlgorithm
+    from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey
     from cryptography.hazmat.primitives.serialization import load_pem_private_key
     from cryptography.x509 import load_pem_x509_certificate
 
@@ -35,6 +36,10 @@ def valid_until(field: str, pem: str, now: datetime) -> datetime:
             f"{field} is no private key with its certificate",
             "Write both in PEM, one after the other, the private key without a passphrase.",
         ) from error
+    if not isinstance(key, RSAPrivateKey):
+        raise InvalidRecord(
+            field, f"{field} has a key that Microsoft Entra ID does not accept", "Write a certificate with an RSA key."
+        )
     if key.public_key() != certificate.public_key():
         raise InvalidRecord(
             field,

@@ -18,6 +18,7 @@ from shared.domain.choices import Approval, OwnerKind
 from shared.domain.configuration import Credentials, EmailServerProfile, Mailbox, Owner, OwnerRef, StoredMailbox
 from shared.domain.errors import InvalidRecord
 from shared.domain.ids import MailboxId, OwnerId, ProfileId, mailbox_id_of, normalised_address
+from shared.domain.organisation import OrganisationSettings
 from shared.ports import Clock, Stores
 
 
@@ -126,6 +127,8 @@ class MailboxRecords:
         if mailbox.profile_id is None:
             return
         profile = self._profile(mailbox.profile_id)
+        if profile is None and present is not None and present.profile_id == mailbox.profile_id:
+            return
         if profile is None:
             raise InvalidRecord(
                 "profile_id",
@@ -135,21 +138,18 @@ class MailboxRecords:
         check_profile(present, mailbox, profile, has_secret=has_secret)
 
     def new_approval(self, owner: OwnerRef | None) -> Approval:
-        """Of an address that nobody has judged yet. A forward mailbox collects the mail of several people, as a queue does."""
-        settings = self._stores.settings.get().record
-        is_user = owner is not None and owner.kind is OwnerKind.USER
-        required = settings.require_approval_for_users if is_user else settings.require_approval_for_queues
-        return Approval.PENDING if required else Approval.APPROVED
+        """Of an address that nobody has judged yet."""
+        return _new_approval(owner, self._stores.settings.get().record)
 
     def _new(self, mailbox_id: MailboxId, owner: Owner) -> Mailbox:
-        ref = OwnerRef(owner.kind, owner.id)
+        ref, settings = OwnerRef(owner.kind, owner.id), self._stores.settings.get().record
         return Mailbox(
             id=mailbox_id,
             name=owner.name,
             address=owner.address,
             owner=ref,
-            profile_id=self._stores.settings.get().record.default_profile_id,
-            approval=self.new_approval(ref),
+            profile_id=settings.default_profile_id,
+            approval=_new_approval(ref, settings),
             active=owner.active,
         )
 
@@ -164,6 +164,13 @@ class MailboxRecords:
         if normalised_address(mailbox.address) == normalised_address(address):
             return replace(mailbox, address=address)
         return replace(mailbox, address=address, approval=self.new_approval(mailbox.owner))
+
+
+def _new_approval(owner: OwnerRef | None, settings: OrganisationSettings) -> Approval:
+    """A forward mailbox collects the mail of several people, as a queue does."""
+    is_user = owner is not None and owner.kind is OwnerKind.USER
+    required = settings.require_approval_for_users if is_user else settings.require_approval_for_queues
+    return Approval.PENDING if required else Approval.APPROVED
 
 
 def taken(present: Mailbox, edited: Mailbox, changeable: Collection[str]) -> Mailbox:

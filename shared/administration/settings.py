@@ -1,5 +1,6 @@
 """The settings of the organisation: read, changed, and the rules of each."""
 
+import json
 import re
 from collections.abc import Callable
 from dataclasses import replace
@@ -31,6 +32,9 @@ SEARCHING = (
     CorrelationMethod.SMART_MATCHING,
 )
 """Methods that look for a conversation; the others say that none was found."""
+
+LONGEST_LIST = 30_000
+"""Characters of a list as JSON: a column of a table holds little more."""
 
 _EXTENSION = re.compile(r"[a-z0-9]{1,20}\Z")
 
@@ -115,7 +119,15 @@ def _distinct(field: str, values: tuple[str, ...], count: Entries, valid: Callab
     """Each entry once, in its stored form, in the order given."""
     if len(values) > count.high:
         raise InvalidRecord(field, f"{field} has {len(values)} entries", f"Write at most {count.high}.")
-    return tuple(dict.fromkeys(valid(f"{field}/{place}", value) for place, value in enumerate(values)))
+    entries = tuple(dict.fromkeys(valid(f"{field}/{place}", value) for place, value in enumerate(values)))
+    length = len(json.dumps(entries))
+    if length > LONGEST_LIST:
+        raise InvalidRecord(
+            field,
+            f"{field} has {length} characters as JSON",
+            f"Write at most {LONGEST_LIST}; a domain stands for all its addresses.",
+        )
+    return entries
 
 
 def _address_or_domain(field: str, value: str) -> str:

@@ -17,8 +17,15 @@ from shared.domain import scheduling
 from shared.domain.alerts import UNEXPECTED, alert_of, code_of
 from shared.domain.choices import AlertLevel, Workload, WorkloadStatus
 from shared.domain.configuration import Breaker, Discovered, StoredMailbox, StoredProfile, WorkloadSchedule
-from shared.domain.eligibility import Ineligible, at_probe, is_server_side, own_ineligibility, profile_ineligibility
-from shared.domain.errors import AuthenticationFailed, MailboxError
+from shared.domain.eligibility import (
+    Ineligible,
+    at_probe,
+    credential_version,
+    is_server_side,
+    own_ineligibility,
+    profile_ineligibility,
+)
+from shared.domain.errors import AccessDenied, AuthenticationFailed, MailboxNotFound
 from shared.domain.ids import ProfileId
 from shared.domain.operations import Alert
 from shared.domain.words import cause_of
@@ -43,8 +50,6 @@ class Finding:
 
     alert: Alert | None
     schedule: WorkloadSchedule | None = None
-    must_not_outlive_a_change: bool = False
-    """It keeps the mailbox from running for something that a change of its record may have repaired meanwhile."""
     opens: Breaker | None = None
     """The profile's credential was refused."""
     closes_breaker: bool = False
@@ -64,13 +69,21 @@ def succeeded(mailbox: StoredMailbox, workload: Workload, profile: StoredProfile
 def failed(
     mailbox: StoredMailbox, workload: Workload, profile: StoredProfile, error: Exception, now: datetime, *, probing: bool
 ) -> Finding:
-    """`profile` with the breaker that it has now. `probing`: this test was let through a half-open breaker."""
+    """`profile` as it is now. `probing`: this test was let through a half-open breaker."""
     after = scheduling.after_error(_schedule(mailbox, workload), now, profile.record.min_polling_interval, error)
     if isinstance(error, AuthenticationFailed) and error.profile_wide:
         breaker = scheduling.opened_by(profile, now, error.code, probing=probing)
         alert = alert_of(f"profile:{profile.record.id}", error, now, {}) if breaker else None
         return Finding(alert, after, opens=breaker)
-    return Finding(alert_of(_about(mailbox), error, now, {}), after, isinstance(error, MailboxError))
+    signed_in = isinstance(error, AccessDenied | MailboxNotFound)  # said to somebody whose sign-in was accepted
+    return Finding(alert_of(_about(mailbox), error, now, {}), after, closes_breaker=signed_in and profile.breaker is not None)
+
+
+def outdated(
+    mailbox: StoredMailbox, workload: Workload, profile: StoredProfile, error: AuthenticationFailed, now: datetime
+) -> Finding:
+    """A credential was refused that its profile does not have any more: that says nothing about the one that it has."""
+    return Finding(None, scheduling.after_error(_schedule(mailbox, workload), now, profile.record.min_polling_interval, error))
 
 
 def refused(mailbox: StoredMailbox, workload: Workload, reason: Ineligible, now: datetime) -> Finding:
@@ -78,7 +91,7 @@ def refused(mailbox: StoredMailbox, workload: Workload, reason: Ineligible, now:
     after = replace(scheduling.after_refusal(_schedule(mailbox, workload), now, reason), status=WorkloadStatus.FAILURE)
     told = reason is Ineligible.PROFILE_BREAKER_OPEN
     alert = Alert(_about(mailbox), reason.value, AlertLevel.ERROR, cause_of(reason.value), remedy(reason), now)
-    return Finding(None if told else alert, after, must_not_outlive_a_change=True)
+    return Finding(None if told else alert, after)
 
 
 def without_connector(mailbox: StoredMailbox, workload: Workload, now: datetime) -> Finding:
@@ -208,8 +221,10 @@ class Testing:
         about = {"mailbox_id": mailbox.record.id, "workload": workload.value, "code": code_of(error)}
         log.warning("test_failed", extra=about, exc_info=error if about["code"] == UNEXPECTED else None)
         present = self._stores.profiles.get(profile.record.id)
-        breaker = present.breaker if present is not None else None
-        return failed(mailbox, workload, replace(profile, breaker=breaker), error, self._clock(), probing=probing)
+        is_same = present is not None and credential_version(present.record) == credential_version(profile.record)
+        if isinstance(error, AuthenticationFailed) and error.profile_wide and not is_same:
+            return outdated(mailbox, workload, profile, error, self._clock())
+        return failed(mailbox, workload, present or profile, error, self._clock(), probing=probing)
 
     # ---- what is written
 
@@ -221,7 +236,7 @@ class Testing:
         if finding.alert is not None:
             self._stores.alerts.put(finding.alert)
         if finding.schedule is not None:
-            self._reschedule(mailbox, workload, finding.schedule, finding.must_not_outlive_a_change)
+            self._reschedule(mailbox, workload, finding.schedule)
 
     def _write_breaker(self, profile_id: ProfileId, finding: Finding) -> None:
         if finding.opens is not None:
@@ -229,11 +244,13 @@ class Testing:
         elif finding.closes_breaker:
             self._stores.profiles.set_breaker(profile_id, None)
 
-    def _reschedule(self, mailbox: StoredMailbox, workload: Workload, after: WorkloadSchedule, holds_back: bool) -> None:
-        """Written first, then compared: whichever of the two writers comes last, a mailbox that was changed is due."""
+    def _reschedule(self, mailbox: StoredMailbox, workload: Workload, after: WorkloadSchedule) -> None:
+        """What a test found must not outlive a change of the record that it did not see: due at once, or not any more.
+
+        Written first, then compared: whichever of the two writers comes last, the change counts.
+        """
         self._stores.mailboxes.reschedule(mailbox.record.id, workload, after)
-        if not holds_back:
-            return
         present = self._stores.mailboxes.get(mailbox.record.id)
-        if present is not None and present.etag != mailbox.etag and own_ineligibility(present.record, workload) is None:
-            self._stores.mailboxes.reschedule(mailbox.record.id, workload, replace(after, due=self._clock(), breaker=None))
+        if present is not None and present.etag != mailbox.etag:
+            due = self._clock() if own_ineligibility(present.record, workload) is None else None
+            self._stores.mailboxes.reschedule(mailbox.record.id, workload, replace(after, due=due, breaker=None))

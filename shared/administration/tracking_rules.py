@@ -100,9 +100,9 @@ class TrackingRuleAdministration:
         _check_owner(rule, mailbox)
         self._check_server(mailbox)
         if stored is None:
-            self._check_room(rule.mailbox_id)
+            self._check_room(rule.mailbox_id, 1)
             trail.note(ChangeAction.CREATED, None, rule)
-            return Put(self._stores.tracking_rules.put(rule, None), created=True)
+            return Put(self._create(rule, trail), created=True)
         trail.note(ChangeAction.CHANGED, stored.record, rule, stored.etag)
         return Put(self._stores.tracking_rules.put(rule, stored.etag), created=False)
 
@@ -113,9 +113,19 @@ class TrackingRuleAdministration:
                 "folders are tracked on Exchange servers only", "Give the mailbox a profile of an Exchange server first."
             )
 
-    def _check_room(self, mailbox_id: MailboxId) -> None:
-        """Of two rules that are created at the same moment, both may find the last place free: the limit is no fence."""
-        if len(self._stores.tracking_rules.list(mailbox_id)) >= RULES_OF_A_MAILBOX:
+    def _create(self, rule: FolderTrackingRule, trail: Trail) -> StoredRule:
+        """Rules that are created at the same moment may all find the last place free: then they all give way."""
+        created = self._stores.tracking_rules.put(rule, None)
+        try:
+            self._check_room(rule.mailbox_id, 0)
+        except NotPossibleNow:
+            trail.note(ChangeAction.DELETED, rule, None)
+            self._stores.tracking_rules.delete(rule.mailbox_id, rule.folder_id, created.etag)
+            raise
+        return created
+
+    def _check_room(self, mailbox_id: MailboxId, wanted: int) -> None:
+        if len(self._stores.tracking_rules.list(mailbox_id)) + wanted > RULES_OF_A_MAILBOX:
             raise NotPossibleNow(
                 f"the mailbox has {RULES_OF_A_MAILBOX} rules already", "Delete one of them, or track their common folder."
             )

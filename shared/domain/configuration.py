@@ -36,13 +36,13 @@ class Credentials:
     """Who signs in: `username` is an account, `client_id` an application; `secret` is the password or client secret."""
 
     username: str | None = None
-    """incomingusername, outgoingusername, and username of a mailbox."""
+    """incomingusername, outgoingusername, username; the account that signs in."""
     secret: SecretRef | None = None
-    """incomingpassword, outgoingpassword, oauthclientsecret, and password of a mailbox. Written only, never shown."""
+    """incomingpassword, outgoingpassword, oauthclientsecret, password; written only, never shown."""
     tenant_id: str | None = None
     """exchangeonlinetenantid; the tenant's id or one of its domain names."""
     client_id: str | None = None
-    """oauthclientid."""
+    """oauthclientid; the application that signs in."""
     authority: str | None = None
     """Host that issues tokens; None is login.microsoftonline.com. Sovereign clouds and the local server differ."""
     certificate: SecretRef | None = None
@@ -54,9 +54,11 @@ class EmailServerProfile:
     """How mailboxes on one server are reached (emailserverprofile)."""
 
     id: ProfileId
+    """emailserverprofileid; chosen by whoever creates it: 1 to 64 letters, digits, dots, hyphens and underscores."""
     name: str
+    """name; shown to people."""
     server_type: ServerType
-    """servertype."""
+    """servertype; decides which connector opens the mailboxes."""
     incoming_location: str | None
     """incomingserverlocation; for Exchange the URL of EWS (https://mail.example.com/EWS/Exchange.asmx), None with autodiscover;
     for POP3 and IMAP a host name."""
@@ -69,19 +71,19 @@ class EmailServerProfile:
     use_impersonation: bool = True
     """incominguseimpersonation: True acts as the mailbox (ApplicationImpersonation), False opens it as a delegate."""
     incoming_port: int | None = None
-    """incomingportnumber, 1 to 65535; None is the protocol's own."""
+    """incomingportnumber; None is the protocol's own."""
     incoming_use_tls: bool = True
-    """incomingusessl."""
+    """incomingusessl; False only where servers without TLS are allowed."""
     use_autodiscover: bool = False
     """useautodiscover, Exchange only: location, version and authentication are found out per mailbox and kept for a day."""
     use_same_settings_for_outgoing: bool = True
     """usesamesettingsforoutgoingconnections; False takes the following `outgoing_` fields."""
     outgoing_location: str | None = None
-    """outgoingserverlocation."""
+    """outgoingserverlocation; as `incoming_location`."""
     outgoing_port: int | None = None
-    """outgoingportnumber, 1 to 65535; None is the protocol's own."""
+    """outgoingportnumber; None is the protocol's own."""
     outgoing_use_tls: bool = True
-    """outgoingusessl."""
+    """outgoingusessl; as `incoming_use_tls`."""
     outgoing_authentication: AuthenticationProtocol | None = None
     """outgoingauthenticationprotocol; None is that of incoming mail."""
     outgoing_credential_source: CredentialSource | None = None
@@ -89,15 +91,15 @@ class EmailServerProfile:
     outgoing_credentials: Credentials = Credentials()
     """As `credentials`, where outgoing mail has settings of its own."""
     outgoing_use_impersonation: bool = True
-    """outgoinguseimpersonation."""
+    """outgoinguseimpersonation; as `use_impersonation`."""
     process_emails_received_after: datetime | None = None
     """processemailsreceivedafter; mail received before is not read. The later of this and the mailbox's own holds."""
     min_polling_interval: timedelta = timedelta(minutes=1)
-    """minpollingintervalinminutes, 0 to 1440 minutes."""
+    """minpollingintervalinminutes; its mailboxes are asked for changes no more often."""
     max_connections: int = 10
-    """maxconcurrentconnections, 1 to 300, per authenticated identity and worker process."""
+    """maxconcurrentconnections; connections at once per authenticated identity, over all workers that share it."""
     timeout: timedelta = timedelta(seconds=100)
-    """timeoutmailboxconnectionafteramount, at most 100 seconds for one call."""
+    """timeoutmailboxconnectionafteramount; how long one call may take."""
     move_undeliverable: bool = False
     """moveundeliveredemails: mail that cannot be processed is moved to a folder of that name. Exchange only."""
     send_email_alert: bool = False
@@ -113,11 +115,13 @@ class Owner:
     """A user or a queue: what a mailbox belongs to, and what an address resolves to."""
 
     id: OwnerId
+    """systemuserid, queueid; chosen by whoever creates it: 1 to 64 letters, digits, dots, hyphens and underscores."""
     kind: OwnerKind
+    """Given by the path."""
     name: str
-    """fullname of a user, name of a queue."""
+    """fullname, name; shown to people."""
     address: str
-    """internalemailaddress of a user, emailaddress of a queue. Its mailbox follows, and the other way round."""
+    """internalemailaddress, emailaddress; its mailbox follows, and the other way round. No two owners have the same."""
     filtering_method: IncomingFilteringMethod = IncomingFilteringMethod.RESPONSES
     """incomingemailfilteringmethod. The organisation's ceiling limits what it may be."""
     queue_view: QueueView | None = None
@@ -139,6 +143,7 @@ class Mailbox:
     id: MailboxId
     """mailboxid; derived from the owner, chosen by the client for a forward mailbox."""
     name: str
+    """name; that of the owner."""
     address: str
     """emailaddress; the owner follows, and the other way round. Another address returns approval to pending."""
     owner: OwnerRef | None
@@ -146,9 +151,9 @@ class Mailbox:
     profile_id: ProfileId | None = None
     """emailserverprofile; without one the mailbox is never run."""
     incoming_method: EmailDeliveryMethod = EmailDeliveryMethod.SERVER_SIDE
-    """incomingemaildeliverymethod."""
+    """incomingemaildeliverymethod; only server_side is read by Sidesync."""
     outgoing_method: EmailDeliveryMethod = EmailDeliveryMethod.NONE
-    """outgoingemaildeliverymethod."""
+    """outgoingemaildeliverymethod; only server_side is sent by Sidesync."""
     act_method: ActDeliveryMethod = ActDeliveryMethod.NONE
     """actdeliverymethod; appointments, contacts and tasks."""
     approval: Approval = Approval.PENDING

@@ -11,6 +11,8 @@ class SyncError(Exception):
 
     code = "sync_error"
     remedy = "Look at the run and its log for the cause."
+    calls_for_discovery = False
+    """The mailbox may be somewhere else by now: where it is has to be found out anew."""
 
 
 class TransientError(SyncError):
@@ -34,6 +36,7 @@ class Unreachable(TransientError):
     """No answer, or one that is cut short or no answer of this protocol at all."""
 
     code = "unreachable"
+    calls_for_discovery = True
     remedy = "Check the server location, the network path and the certificate. The mailbox is tried again by itself."
 
 
@@ -142,6 +145,7 @@ class DelegateAccessMissing(AccessDenied):
 
 class MailboxNotFound(MailboxError):
     code = "mailbox_not_found"
+    calls_for_discovery = True
     remedy = "Check the mailbox's email address: the server has no mailbox of that name."
 
 

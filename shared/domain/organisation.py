@@ -28,9 +28,10 @@ class OrganisationSettings:
     require_approval_for_users: bool = True
     """requireapprovalforuseremail: mailboxes of users are processed only after their address was approved."""
     require_approval_for_queues: bool = True
-    """requireapprovalforqueueemail."""
+    """requireapprovalforqueueemail: mailboxes of queues are processed only after their address was approved."""
     filter_ceiling: IncomingFilteringMethod | None = None
-    """No user or queue accepts more than this; None sets no limit. ALL is the widest, NONE the narrowest."""
+    """sssforcefilteringmethodforusermailboxes: no user or queue accepts more than this; None sets no limit. ALL is the widest,
+    NONE the narrowest."""
     exclude: tuple[str, ...] = ()
     """Addresses (a@b.example) and domains (b.example, and those under it) that are never tracked."""
     internal_mail: InternalMail = InternalMail.SKIP
@@ -42,17 +43,17 @@ class OrganisationSettings:
     )
     """Methods that find the conversation an email continues (emailcorrelationenabled, enablesmartmatching)."""
     tracking_prefix: str = "SYNC:"
-    """trackingprefix, 1 to 20 characters: starts the token in the subject of what is sent."""
+    """trackingprefix; starts the token in the subject of what is sent."""
     tracking_digits: int = 7
-    """Digits of the token's number, 4 to 12."""
+    """trackingtokeniddigits; digits of the token's number."""
     largest_message: int = 150 * 1024 * 1024
-    """A larger message is not stored. At most 150 MiB."""
+    """A larger message is not stored."""
     largest_attachment: int = 150 * 1024 * 1024
     """maxuploadfilesize: a larger attachment is left out of the activity, which says so."""
     blocked_attachments: tuple[str, ...] = ()
     """blockedattachments: extensions without a dot that are left out of the activity, which says so."""
     alert_level: AlertLevel = AlertLevel.WARNING
-    """Alerts below this level are not raised (generatealertsfor...)."""
+    """generatealertsforerrors, generatealertsforwarnings, generatealertsforinformation; alerts below it are not raised."""
     keep_runs: timedelta = timedelta(days=30)
     """How long runs that did something are listed."""
     keep_ledger_details: timedelta = timedelta(days=90)

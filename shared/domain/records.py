@@ -24,8 +24,9 @@ class AddressBookRecord:
     id: str
     """Chosen by whoever creates it: 1 to 64 letters, digits, dots, hyphens and underscores."""
     name: str
+    """fullname, name; shown to people."""
     addresses: tuple[str, ...] = ()
-    """Up to three (emailaddress1 to emailaddress3)."""
+    """emailaddress1, emailaddress2, emailaddress3; mail of these addresses finds the record."""
     owner_id: str | None = None
     """ownerid; the user who owns the record."""
     active: bool = True
@@ -43,7 +44,7 @@ class FolderTrackingRule:
     """mailboxtrackingfolder: mail that lies in this folder is tracked, with this regarding."""
 
     mailbox_id: MailboxId
-    """mailboxid."""
+    """mailboxid; given by the path."""
     folder_id: str
     """exchangefolderid; the server's id of the folder, so that renaming it changes nothing."""
     folder_name: str

@@ -12,6 +12,7 @@ from datetime import datetime, timedelta
 from functools import cached_property
 from threading import Lock
 from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
 
 from shared.domain.configuration import SecretRef
 from shared.domain.errors import Busy, InvalidRecord, SyncError, Throttled, Unreachable
@@ -48,7 +49,7 @@ class _Kept:
 
 class KeyVaultSecrets:
     """`client_id` is that of a user-assigned identity, None the system-assigned one. `open_client` and `seconds` take the place
-    of the vault's client and of the clock. Connects with the first call."""
+    of the vault's client and of the clock. Raises VaultRefused for a URL without TLS; connects with the first call."""
 
     def __init__(
         self,
@@ -57,7 +58,8 @@ class KeyVaultSecrets:
         open_client: "Callable[[], SecretClient] | None" = None,
         seconds: Callable[[], float] = time.monotonic,
     ) -> None:
-        self._open = open_client or (lambda: _client(url, client_id))
+        checked = _checked(url)
+        self._open = open_client or (lambda: _client(checked, client_id))
         self._seconds = seconds
         self._lock = Lock()
         self._kept: dict[SecretRef, _Kept] = {}
@@ -73,7 +75,7 @@ class KeyVaultSecrets:
 
         try:
             stored = self._client.set_secret(vault_name(name), checked_secret(name, value))
-        except AzureError as error:
+        except (AzureError, ValueError) as error:
             raise _mapped(error) from error
         return SecretRef(name, str(stored.properties.version))
 
@@ -104,7 +106,7 @@ class KeyVaultSecrets:
             found = self._client.get_secret(vault_name(ref.name), ref.version)
         except ResourceNotFoundError:
             return None
-        except AzureError as error:
+        except (AzureError, ValueError) as error:
             raise _mapped(error) from error
         return _Kept(found.value or "", found.properties.created_on, self._seconds() + KEPT.total_seconds())
 
@@ -121,6 +123,16 @@ def vault_name(name: str) -> str:
     return f"{start or 'secret'}-{short_hash(name)}"
 
 
+def _checked(url: str) -> str:
+    try:
+        parts = urlsplit(url)
+        if parts.scheme == "https" and parts.hostname and parts.username is None:
+            return url
+    except ValueError:
+        pass
+    raise VaultRefused("the setting SIDESYNC_KEY_VAULT_URL is not the URL of a Key Vault (https://name.vault.azure.net)")
+
+
 def _client(url: str, client_id: str | None) -> "SecretClient":
     from azure.identity import ManagedIdentityCredential
     from azure.keyvault.secrets import SecretClient
@@ -130,9 +142,12 @@ def _client(url: str, client_id: str | None) -> "SecretClient":
     )
 
 
-def _mapped(error: "AzureError") -> SyncError:
+def _mapped(error: "AzureError | ValueError") -> SyncError:
     """The error to raise `from` it. What Key Vault says in words is left out: it may name what was sent."""
     from azure.core.exceptions import ClientAuthenticationError
+
+    if isinstance(error, ValueError):
+        return VaultRefused("what answers at the URL of the vault is no Key Vault, or the URL is none")
 
     status = getattr(error, "status_code", None)
     if status is None:

@@ -3,9 +3,9 @@
 from concurrent.futures import Executor
 from dataclasses import dataclass
 
-from shared.domain.configuration import EmailServerProfile, Mailbox
+from shared.domain.configuration import Discovered, EmailServerProfile, Mailbox
 from shared.domain.ids import RunId
-from shared.ports import Clock, OpenMailbox, Stores
+from shared.ports import Clock, Discover, OpenMailbox, Stores
 from shared.sync.budgets import ItemLimits, RunBudget
 
 
@@ -19,6 +19,8 @@ class Assignment:
     failures: int
     """Failed runs in a row before this one."""
     is_continuation: bool
+    discovered: Discovered | None = None
+    """Where the mailbox was found last."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,3 +34,4 @@ class Surroundings:
     limits: ItemLimits
     executor: Executor
     version: str
+    discover: Discover | None = None

@@ -17,7 +17,7 @@ from shared.domain.errors import LeaseLost
 from shared.domain.ids import RunId
 from shared.domain.operations import RunOutcome
 from shared.messages import SyncMailbox, SyncReason
-from shared.ports import Clock, OpenMailbox, Stores
+from shared.ports import Clock, Discover, OpenMailbox, Stores
 from shared.sync.assignment import Assignment, Surroundings
 from shared.sync.budgets import ItemLimits, RunBudget
 from shared.sync.endings import Ending
@@ -25,6 +25,7 @@ from shared.sync.inline import InlineExecutor
 from shared.sync.lease import run_id_of
 from shared.sync.profiles import RecentProfiles
 from shared.sync.run import IncomingRun
+from shared.sync.whereabouts import forget_whereabouts
 
 log = logging.getLogger(__name__)
 
@@ -41,13 +42,14 @@ class IncomingSync:
         limits: ItemLimits | None = None,
         executor: Executor | None = None,
         version: str = "",
+        discover: Discover | None = None,
     ) -> None:
         """`executor` runs calls of the store beside the fetching; without one they run in turn."""
         self._stores = stores
         self._clock = clock
         self._budget = budget or RunBudget()
         self._around = Surroundings(
-            stores, open_mailbox, clock, self._budget, limits or ItemLimits(), executor or InlineExecutor(), version
+            stores, open_mailbox, clock, self._budget, limits or ItemLimits(), executor or InlineExecutor(), version, discover
         )
         self._profiles = RecentProfiles(stores.profiles, clock, self._budget.profile_life)
 
@@ -81,6 +83,7 @@ class IncomingSync:
         except Exception as failure:  # noqa: BLE001 # an unknown error of one mailbox is counted, and never loses its schedule
             outcome, error = RunOutcome.FAILED, failure
             _give_back(run, message)
+            forget_whereabouts(self._stores.mailboxes, mailbox, failure)
         return ending.concluded(outcome, run.tally, error, profile)
 
 
@@ -91,6 +94,7 @@ def _assignment(run_id: RunId, message: SyncMailbox, mailbox: StoredMailbox, pro
         profile=profile.record,
         failures=mailbox.schedule.get(message.workload, WorkloadSchedule()).failures,
         is_continuation=message.reason is SyncReason.CONTINUATION,
+        discovered=mailbox.discovered,
     )
 
 

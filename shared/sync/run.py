@@ -21,6 +21,7 @@ from shared.sync.listing import ListedPage, list_page, mark_of
 from shared.sync.pages import Pages
 from shared.sync.quarantine import QuarantineRoom
 from shared.sync.reading import BatchReader, Reader
+from shared.sync.whereabouts import whereabouts
 
 
 class IncomingRun:
@@ -48,7 +49,8 @@ class IncomingRun:
         head = around.stores.ledger.head(self._mailbox.id, Workload.INCOMING, around.clock())
         if is_held(head.state, around.clock()):
             return RunOutcome.HELD
-        with around.open_mailbox(self._assignment.profile, self._mailbox) as mail:
+        discovered = whereabouts(self._assignment, around)
+        with around.open_mailbox(self._assignment.profile, self._mailbox, discovered) as mail:
             listed = [page for folder in mail.folders() if (page := self._list(mail, folder, mark_of(head, folder, mail)))]
             if not head.todos and all(page.is_idle for page in listed):
                 return RunOutcome.IDLE

@@ -6,7 +6,7 @@ import os
 import tracemalloc
 from collections.abc import Iterator
 from dataclasses import replace
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import cast
 
@@ -200,6 +200,16 @@ def test_every_version_of_a_secret_can_be_read(stores: Stores) -> None:
 
 def test_a_version_says_nothing_about_its_secret(stores: Stores) -> None:
     assert stores.secrets.set("one", "same").version != stores.secrets.set("two", "same").version
+
+
+def test_a_version_knows_when_it_was_set(stores: Stores) -> None:
+    before = datetime.now(UTC)
+    first = stores.secrets.set("name", "one")
+    second = stores.secrets.set("name", "two")
+    times = [stores.secrets.set_on(ref) for ref in (first, second)]
+    assert before <= times[0] <= times[1] <= datetime.now(UTC)
+    assert stores.secrets.set_on(replace(first, version="0" * 32)) is None
+    assert stores.secrets.set_on(SecretRef("a/b", "c/d")) is None
 
 
 def test_what_was_never_set_cannot_be_read(stores: Stores) -> None:

@@ -8,6 +8,7 @@ import pytest
 
 from local.mailserver import MailServer
 from shared.administration import Administration, Rules
+from shared.domain.audit import Caller
 from shared.domain.choices import Workload, WorkloadStatus
 from shared.domain.configuration import WorkloadSchedule
 from shared.domain.email import ListOf
@@ -57,7 +58,7 @@ def test_a_mailbox_whose_server_answers_nonsense_does_not_delay_the_others(serve
         assert sorted(outcomes) == sorted([RunOutcome.COMPLETED] * 4 + [RunOutcome.FAILED])
         assert {name: _listed(organisation, name) for name in NAMES} == {**dict.fromkeys(NAMES, 3), "bruno": 0}
         failed = _schedule(organisation, "bruno")
-        assert (failed.status, failed.last_error, failed.failures) == (WorkloadStatus.FAILURE, "unreachable", 1)
+        assert (failed.status, failed.last_error, failed.failures) == (WorkloadStatus.FAILURE, "no_mail_server", 1)
         assert failed.due is not None
 
         server.faults.clear()
@@ -82,7 +83,7 @@ def test_a_wrong_shared_password_is_tried_once_not_once_per_mailbox(server: Mail
         assert [(alert.about, alert.code) for alert in alerts] == [(f"profile:{profile.id}", "authentication_failed")]
 
         administration = Administration(organisation.stores, organisation.clock, Rules(allow_local_servers=True))
-        administration.profiles.put(profile, PASSWORD)
+        administration.profiles.put(profile, Caller("ada@contoso.example"), {"credentials/secret": PASSWORD})
         organisation.enumeration.enumerate_all()
         organisation.work_off()
         assert {name: _listed(organisation, name) for name in NAMES} == dict.fromkeys(NAMES, 3)

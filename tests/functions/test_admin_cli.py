@@ -346,6 +346,14 @@ def test_the_option_wins_over_the_variable() -> None:
     assert "http://a.example" in result.stderr
 
 
+def test_the_key_is_not_shown_in_help() -> None:
+    result = CliRunner().invoke(app, ["--help"], env={"SIDESYNC_KEY": "correct horse"})
+
+    assert result.exit_code == 0
+    assert "SIDESYNC_KEY" in result.stdout
+    assert "correct horse" not in result.stdout
+
+
 # ---- the guide
 
 

@@ -106,7 +106,7 @@ function showParameter(parameter, id) {
 function showBody(part, operation) {
   const [type, media] = Object.entries(operation.requestBody.content)[0];
   const schema = resolved(media.schema);
-  const examples = schema.examples ?? [{}];
+  const examples = media.example !== undefined ? [media.example] : schema.examples ?? [{}];
   const area = part("textarea");
   area.id = `${operation.operationId}-body`;
   part(".body label").htmlFor = area.id;
@@ -114,7 +114,10 @@ function showBody(part, operation) {
   const choice = part(".examples");
   choice.append(...examples.map((_, number) => new Option(`Example ${number + 1}`, number)));
   choice.hidden = examples.length < 2;
-  const take = () => { area.value = JSON.stringify(examples[choice.value] ?? examples[0], null, 2); };
+  const take = () => {
+    const example = examples[choice.value] ?? examples[0];
+    area.value = typeof example === "string" ? example : JSON.stringify(example, null, 2);
+  };
   choice.addEventListener("change", take);
   take();
   const rows = fieldsOf(schema, "");

@@ -50,6 +50,12 @@ class EwsBlocked(AccessDenied):
     )
 
 
+class PerhapsMoved(Busy):
+    """The server cannot do this now, and it may be because the mailbox is moving (ERRORS_REQUIRING_REAUTODISCOVER)."""
+
+    calls_for_discovery = True
+
+
 class BatchStopped(Busy):
     """The server stopped in the middle of a batch; the rest of it can be asked for again."""
 
@@ -59,9 +65,10 @@ _CODES: Mapping[type[SyncError], str] = {
         ErrorServerBusy RateLimitError ErrorExceededConnectionCount ErrorExceededSubscriptionCount ErrorExceededFindCountLimit
         ErrorSubmissionQuotaExceeded ErrorExceededMessageLimit ErrorMessagePerFolderCountReceiveQuotaExceeded""",
     BatchStopped: "ErrorBatchProcessingStopped",
+    PerhapsMoved: "ErrorMailboxStoreUnavailable ErrorMailboxMoveInProgress ErrorNotEnoughMemory",
     Busy: """
-        ErrorInternalServerTransientError ErrorInternalServerError ErrorMailboxStoreUnavailable ErrorMailboxMoveInProgress
-        ErrorMailboxFailover ErrorTooManyObjectsOpened ErrorInsufficientResources ErrorNotEnoughMemory ErrorADUnavailable
+        ErrorInternalServerTransientError ErrorInternalServerError
+        ErrorMailboxFailover ErrorTooManyObjectsOpened ErrorInsufficientResources ErrorADUnavailable
         ErrorADOperation ErrorIrresolvableConflict ErrorInvalidChangeKey ErrorStaleObject
         ErrorItemSave ErrorProxyRequestProcessingFailed ErrorProxyServiceDiscoveryFailed ErrorProxyCallFailed
         ErrorProxyTokenExpired ErrorNoRespondingCASInDestinationSite ErrorNoApplicableProxyCASServersAvailable CASError

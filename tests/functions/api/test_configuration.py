@@ -5,7 +5,7 @@ import json
 import pytest
 
 from shared.stores.memory import snapshot
-from tests.functions.api.over_memory import PROFILE, Api
+from tests.functions.api.over_memory import FORWARD_MAILBOX, PROFILE, RULE, Api
 from tests.unit.administration.test_profiles import LOCATIONS_REFUSED
 
 
@@ -19,9 +19,12 @@ def test_a_profile_is_created_then_replaced_by_the_same_request(api: Api) -> Non
     assert created.json()["credentials"] == {
         "username": "contoso\\sync",
         "secret_is_set": True,
+        "secret_set_on": created.json()["credentials"]["secret_set_on"],
         "tenant_id": None,
         "client_id": None,
         "authority": None,
+        "certificate_is_set": False,
+        "certificate_set_on": None,
     }
 
 
@@ -67,7 +70,6 @@ WRONG: list[tuple[str, object]] = [
     ("#/server_type", {"server_type": "carrier_pigeon"}),
     ("#/server_type", {"server_type": 2}),
     ("#/server_type", {"server_type": True}),
-    ("#/server_type", {"server_type": "imap_smtp"}),
     ("#/name", {"name": 5}),
     ("#/name", {"name": ""}),
     ("#/name", {"name": "a\u0000b"}),
@@ -157,7 +159,7 @@ def test_a_strange_id_is_refused_and_nothing_is_stored(api: Api, resource: str, 
 def test_an_id_that_cannot_be_one_is_told_what_an_id_is(api: Api) -> None:
     (error,) = api.put("/users/.anna", {"name": "A", "address": "a@b.example"}).json()["errors"]
 
-    assert error["pointer"] == "path/user_id"
+    assert error["pointer"] == "path/owner_id"
     assert "1 to 64 letters, digits" in error["remedy"]
 
 
@@ -192,7 +194,7 @@ def test_a_mailbox_is_configured_approved_and_due(api: Api) -> None:
 
     assert patched["workloads"]["incoming"]["ineligible_reason"] == "not_approved"
     assert patched["workloads"]["incoming"]["ineligible_remedy"] == "Approve the mailbox."
-    assert "no other workload" in patched["workloads"]["outgoing"]["ineligible_remedy"]
+    assert "incoming email only" in patched["workloads"]["outgoing"]["ineligible_remedy"]
     assert patched["workloads"]["incoming"]["due"] is None
     assert approved["approval"] == "approved"
     assert approved["workloads"]["incoming"]["eligible"] is True
@@ -241,12 +243,12 @@ def test_a_merge_patch_may_say_that_it_is_one(api: Api) -> None:
     [
         ("#/profile_id", {"profile_id": "nowhere"}),
         ("#/profile_id", {"profile_id": 5}),
-        ("#/active", {"active": None}),
-        ("#/incoming_method", {"incoming_method": None}),
-        ("#/outgoing_method", {"outgoing_method": "server_side"}),
-        ("#/act_method", {"act_method": 1}),
+        ("#/active", {"active": "no"}),
+        ("#/incoming_method", {"incoming_method": 7}),
+        ("#/process_and_delete", {"process_and_delete": True}),
         ("#/approval", {"approval": "approved"}),
-        ("#/address", {"address": "x@y.example"}),
+        ("#/address", {"address": "nobody"}),
+        ("#/address", {"address": None}),
         ("#/enabled_on", {"enabled_on": "2026-01-31T00:00:00Z"}),
         ("#/credentials/tenant_id", {"credentials": {"tenant_id": "x"}}),
     ],
@@ -266,11 +268,13 @@ def test_sync_makes_a_mailbox_due_or_says_why_not(api: Api) -> None:
     mailbox_id = api.has_mailbox_being_read()
     api.office.has_schedule(due=None)
 
-    due = api.post(f"/mailboxes/{mailbox_id}/sync")
+    queued = api.post(f"/mailboxes/{mailbox_id}/sync")
+    shown = api.get(f"/mailboxes/{mailbox_id}").json()
     api.patch(f"/mailboxes/{mailbox_id}", {"active": False})
     refused = api.post(f"/mailboxes/{mailbox_id}/sync")
 
-    assert due.json()["workloads"]["incoming"]["due"] == "2026-11-23T08:00:00Z"
+    assert (queued.status_code, queued.json()["look_at"]) == (202, f"/api/mailboxes/{mailbox_id}/runs")
+    assert shown["workloads"]["incoming"]["due"] == "2026-11-23T08:00:00Z"
     assert refused.status_code == 409
     assert (refused.json()["code"], refused.json()["detail"]) == ("not_possible_now", "The mailbox is inactive.")
 
@@ -288,6 +292,41 @@ def test_records_are_listed_part_by_part(api: Api) -> None:
     assert [item["id"] for item in api.get("/profiles").json()["items"]] == ["contoso"]
 
 
+def every_change_of(api: Api) -> list[tuple[str, str, object]]:
+    """One change of each kind of record, each after what it stands on."""
+    mailbox_id = api.has_mailbox_being_read()
+    api.has_queue()
+    api.has_forward_mailbox()
+    rule = f"/mailboxes/{mailbox_id}/rules/folder"
+    assert api.put(rule, RULE).status_code == 201
+    assert api.put("/records/contact/kim", {"name": "Kim"}).status_code == 201
+    assert api.put("/profiles/unused", PROFILE).status_code == 201
+    return [
+        ("PUT", "/settings", {"tracking_digits": 8}),
+        ("PATCH", "/settings", {"tracking_digits": 9}),
+        ("PUT", "/profiles/contoso", PROFILE | {"name": "Late"}),
+        ("PATCH", "/profiles/contoso", {"name": "Later"}),
+        ("DELETE", "/profiles/unused", None),
+        ("PUT", rule, {"folder_name": "Late"}),
+        ("PATCH", rule, {"folder_name": "Later"}),
+        ("DELETE", rule, None),
+        ("PATCH", f"/mailboxes/{mailbox_id}", {"process_email_received_after": "2026-01-31T00:00:00Z"}),
+        ("POST", f"/mailboxes/{mailbox_id}/reject", None),
+        ("POST", f"/mailboxes/{mailbox_id}/deactivate", None),
+        ("PUT", "/users/anna", {"name": "Late", "address": "anna@contoso.example"}),
+        ("PATCH", "/users/anna", {"name": "Later"}),
+        ("DELETE", "/users/anna", None),
+        ("PUT", "/queues/sales", {"name": "Late", "address": "sales@contoso.example"}),
+        ("PATCH", "/queues/sales", {"name": "Later"}),
+        ("DELETE", "/queues/sales", None),
+        ("PUT", "/mailboxes/collected", FORWARD_MAILBOX | {"name": "Late"}),
+        ("DELETE", "/mailboxes/collected", None),
+        ("PUT", "/records/contact/kim", {"name": "Late"}),
+        ("PATCH", "/records/contact/kim", {"name": "Later"}),
+        ("DELETE", "/records/contact/kim", None),
+    ]
+
+
 class TestConditions:
     def test_an_edit_of_the_state_that_was_seen_is_made(self, api: Api) -> None:
         mailbox_id = api.has_user()
@@ -301,20 +340,52 @@ class TestConditions:
 
     @pytest.mark.parametrize("tag", ['"anything"', "nonsense", '"%%%"', '"äö"'])
     def test_an_edit_of_another_state_is_refused(self, api: Api, tag: str) -> None:
-        mailbox_id = api.has_mailbox_being_read()
+        changes = every_change_of(api)
         before = snapshot(api.office.stores)
-        header = {"If-Match": tag.encode("latin-1")}
 
-        answers = [
-            api.client.put("/api/profiles/contoso", json=PROFILE | {"name": "Late"}, headers=header),
-            api.client.put("/api/users/anna", json={"name": "Late", "address": "anna@contoso.example"}, headers=header),
-            api.client.patch(f"/api/mailboxes/{mailbox_id}", json={"active": False}, headers=header),
-            api.client.post(f"/api/mailboxes/{mailbox_id}/reject", headers=header),
-        ]
+        for method, path, body in changes:
+            answer = api.client.request(method, f"/api{path}", json=body, headers={"If-Match": tag.encode("latin-1")})
+            assert (answer.status_code, answer.json()["code"]) == (412, "changed"), (method, path)
 
-        assert [answer.status_code for answer in answers] == [412] * 4
-        assert {answer.json()["code"] for answer in answers} == {"changed"}
         assert snapshot(api.office.stores) == before
+
+    def test_every_record_has_a_tag_with_which_it_is_changed(self, api: Api) -> None:
+        for method, path, body in every_change_of(api):
+            record = path.removesuffix("/reject").removesuffix("/deactivate")
+            seen = api.get(record).headers["ETag"]
+
+            answer = api.client.request(method, f"/api{path}", json=body, headers={"If-Match": seen})
+
+            assert answer.status_code in (200, 204), (method, path, answer.text)
+            shown = api.get(record)
+            assert shown.status_code == 404 if method == "DELETE" else shown.headers["ETag"] == answer.headers["ETag"]
+
+    def test_what_must_not_exist_yet_is_created_once(self, api: Api) -> None:
+        mailbox_id = api.has_user()
+        for path, body in (
+            ("/profiles/contoso", PROFILE),
+            ("/users/bruno", {"name": "Bruno", "address": "bruno@contoso.example"}),
+            ("/queues/sales", {"name": "Sales", "address": "sales@contoso.example"}),
+            ("/mailboxes/collected", FORWARD_MAILBOX),
+            (f"/mailboxes/{mailbox_id}/rules/folder", RULE),
+            ("/records/contact/kim", {"name": "Kim"}),
+        ):
+            created = api.put(path, body, **{"If-None-Match": "*"})
+            again = api.put(path, body, **{"If-None-Match": "*"})
+
+            assert (created.status_code, again.status_code) == (201, 412), path
+
+    def test_the_two_conditions_contradict_each_other(self, api: Api) -> None:
+        answer = api.put("/profiles/contoso", PROFILE, **{"If-None-Match": "*", "If-Match": "*"})
+
+        assert (answer.status_code, answer.json()["errors"][0]["pointer"]) == (422, "header/If-None-Match")
+
+    def test_settings_that_were_never_written_have_a_tag_too(self, api: Api) -> None:
+        seen = api.get("/settings").headers["ETag"]
+        first = api.patch("/settings", {"tracking_digits": 8}, **{"If-Match": seen})
+        second = api.patch("/settings", {"tracking_digits": 9}, **{"If-Match": seen})
+
+        assert (first.status_code, second.status_code) == (200, 412)
 
     def test_a_lost_update_is_noticed(self, api: Api) -> None:
         api.has_user()

@@ -231,6 +231,34 @@ def test_a_forward_mailbox_keeps_what_the_file_leaves_out(deployment: Deployment
     assert (shown["process_and_delete"], shown["name"], shown["profile_id"]) == (True, "Central", "contoso")
 
 
+def test_an_address_that_changes_takes_its_mailbox_along_and_stays(deployment: Deployment, write: Any, changed: Any) -> None:
+    deployment.admin("policy", "apply", write(), **SECRET)
+    policy = changed("anna.lund@contoso.example", "users", "anna", "address")
+    first, second = (deployment.admin("policy", "apply", policy, **SECRET) for _ in range(2))
+
+    assert (first.exit_code, second.exit_code) == (0, 0)
+    assert "1 changed" in first.stdout
+    assert "changed" not in second.stdout.replace("unchanged", "")
+    mailbox_id = deployment.shown("/users/anna")["mailbox_id"]
+    assert deployment.shown(f"/mailboxes/{mailbox_id}")["address"] == "anna.lund@contoso.example"
+
+
+def test_a_new_secret_alone_keeps_the_user_name_of_a_forward_mailbox(deployment: Deployment, write: Any) -> None:
+    id_ = next(iter(POLICY["forward_mailboxes"]))
+    credentials = {"username": "central", "secret": {"env": "CENTRAL"}}
+    whole = POLICY["forward_mailboxes"][id_] | {"credentials": credentials, "profile_id": None}
+    first = deployment.admin("policy", "apply", write({"forward_mailboxes": {id_: whole}}), CENTRAL="correct horse")
+    only_secret = {"forward_mailboxes": {id_: {"credentials": {"secret": {"env": "CENTRAL"}}}}}
+    second = deployment.admin("policy", "apply", write(only_secret), CENTRAL="battery staple")
+    third = deployment.admin("policy", "apply", write(only_secret), CENTRAL="battery staple")
+
+    assert (first.exit_code, second.exit_code, third.exit_code) == (0, 0, 0), first.output
+    assert "1 changed" in second.stdout
+    assert "1 unchanged" in third.stdout
+    shown = deployment.shown(f"/mailboxes/{id_}")["credentials"]
+    assert (shown["username"], shown["secret_is_set"]) == ("central", True)
+
+
 # ---- what is deleted
 
 
@@ -301,6 +329,7 @@ def test_a_script_has_to_say_yes(deployment: Deployment, write: Any) -> None:
         ({"profiles": {"p": {"credentials": {"secret": "correct horse"}}}}, "is no reference to a secret"),
         ({"profiles": {"p": {"credentials": {"secret": {"env": "NOT_THERE"}}}}}, "NOT_THERE is not set"),
         ({"profiles": {"p": {"credentials": {"secret": {"file": "not there"}}}}}, "cannot be read"),
+        ("users:\n  no: {name: Norbert Olsen}\n", "Put the name in quotes"),
         ("users:\n  anna: {name: A}\n  anna: {name: B}\n", "stands there twice"),
     ],
 )

@@ -45,6 +45,7 @@ def test_settings_are_kept_in_their_normal_form(office: Office) -> None:
         ("exclude/0", {"exclude": ("localhost",)}),
         ("exclude/0", {"exclude": ("10.0.0.1",)}),
         ("exclude", {"exclude": tuple(f"{number}.contoso.example" for number in range(1001))}),
+        ("exclude", {"exclude": tuple(f"{'x' * 60}{number}.contoso.example" for number in range(900))}),
         ("tracking_prefix", {"tracking_prefix": ""}),
         ("tracking_prefix", {"tracking_prefix": "x" * 21}),
         ("tracking_prefix", {"tracking_prefix": "a\nb"}),

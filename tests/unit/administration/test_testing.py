@@ -26,7 +26,7 @@ from shared.domain.configuration import (
     StoredMailbox,
     WorkloadSchedule,
 )
-from shared.domain.errors import AuthenticationFailed, CertificateRefused, ImpersonationDenied
+from shared.domain.errors import AccessDenied, AuthenticationFailed, CertificateRefused, ImpersonationDenied
 from shared.domain.ids import ProfileId
 from shared.domain.operations import Alert
 from shared.messages import ProbeMailbox, ProfileTask, Queue, VisitMailboxes, parse
@@ -177,6 +177,31 @@ def test_after_an_hour_one_test_tries_the_password_again(laboratory: Laboratory)
     assert (breaker.openings, breaker.probe_after) == (2, MONDAY + HOUR + HOUR)
 
 
+def test_a_password_that_was_replaced_while_it_was_refused_opens_no_breaker(laboratory: Laboratory) -> None:
+    def somebody_replaces_it() -> None:
+        stored = laboratory.stores.profiles.get(ProfileId("contoso"))
+        assert stored is not None
+        changed = replace(stored.record, credentials=Credentials("contoso\\sync", SecretRef("profile-contoso", "2")))
+        laboratory.stores.profiles.replace(changed, stored.etag)
+        raise WRONG_PASSWORD
+
+    laboratory.answer = somebody_replaces_it
+    after = laboratory.test()
+    assert after.status is WorkloadStatus.FAILURE
+    assert after.due is not None
+    assert laboratory.breaker() is None
+    assert laboratory.alerts("profile:contoso") == []
+
+
+def test_who_signs_in_and_is_refused_its_own_mailbox_closes_the_breaker_of_the_profile(laboratory: Laboratory) -> None:
+    laboratory.answer = raising(WRONG_PASSWORD)
+    laboratory.test()
+    laboratory.clock.advance(HOUR)
+    laboratory.answer = raising(AccessDenied("x"))
+    assert laboratory.test().last_error == "access_denied"
+    assert laboratory.breaker() is None
+
+
 def test_a_mailbox_with_a_wrong_password_of_its_own_fails_alone(laboratory: Laboratory) -> None:
     laboratory.answer = raising(AuthenticationFailed("HTTP 401"))
     laboratory.test()
@@ -254,6 +279,20 @@ def test_a_mailbox_that_was_changed_while_it_was_tested_is_due_all_the_same(labo
     laboratory.answer = somebody_repairs_it
     after = laboratory.test()
     assert (after.due, after.breaker) == (MONDAY, None)
+
+
+@pytest.mark.parametrize("outcome", [None, ImpersonationDenied("x"), WRONG_PASSWORD], ids=lambda each: type(each).__name__)
+def test_a_mailbox_that_was_deactivated_while_it_was_tested_is_not_due(
+    laboratory: Laboratory, outcome: Exception | None
+) -> None:
+    def somebody_deactivates_it() -> None:
+        stored = laboratory.mailbox()
+        laboratory.stores.mailboxes.replace(replace(stored.record, active=False), stored.etag, {})
+        if outcome is not None:
+            raise outcome
+
+    laboratory.answer = somebody_deactivates_it
+    assert laboratory.test().due is None
 
 
 # ---- autodiscover

@@ -1,5 +1,9 @@
 """Folder-level tracking rules: the model's limits, and what lifts them."""
 
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+from threading import Barrier
+
 import pytest
 
 from shared.administration.failures import NotPossibleNow, RecordNotFound
@@ -49,6 +53,23 @@ def test_a_mailbox_has_25_rules_at_most_and_each_can_still_be_changed(office: Of
     assert use.put(a_rule(office, "folder-0", regarding=CONTOSO), ADMIN).stored.record.regarding == CONTOSO
     use.delete(a_rule(office).mailbox_id, "folder-1", ADMIN)
     assert use.put(a_rule(office, "folder-25"), ADMIN).created
+
+
+def test_rules_that_are_created_together_never_exceed_the_limit(office: Office) -> None:
+    use, together = office.administration.tracking_rules, Barrier(10)
+    rules = [a_rule(office, f"folder-{number}") for number in range(30)]
+    for rule in rules[:20]:
+        use.put(rule, ADMIN)
+
+    def create(rule: FolderTrackingRule) -> None:
+        together.wait()
+        with suppress(NotPossibleNow):
+            use.put(rule, ADMIN)
+
+    with ThreadPoolExecutor(10) as threads:
+        list(threads.map(create, rules[20:]))
+
+    assert len(use.list(rules[0].mailbox_id)) <= 25
 
 
 def test_folders_of_a_queue_are_tracked_only_where_the_rule_says_so(office: Office) -> None:

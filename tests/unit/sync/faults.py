@@ -10,7 +10,7 @@ from dataclasses import dataclass, field, fields, replace
 from enum import StrEnum
 from typing import Any, cast
 
-from shared.domain.configuration import EmailServerProfile, Mailbox
+from shared.domain.configuration import Discovered, EmailServerProfile, Mailbox
 from shared.domain.email import IncomingAttachment, IncomingMessage
 from shared.domain.errors import TransientError
 from shared.ports import IncomingEmail, OpenMailbox, Stores
@@ -69,8 +69,12 @@ class FaultyWorld:
 
     def opener(self, open_mailbox: OpenMailbox) -> OpenMailbox:
         @contextmanager
-        def opened(profile: EmailServerProfile, mailbox: Mailbox) -> Iterator[IncomingEmail]:
-            context: AbstractContextManager[IncomingEmail] = self.perform("open", lambda: open_mailbox(profile, mailbox))
+        def opened(
+            profile: EmailServerProfile, mailbox: Mailbox, discovered: Discovered | None = None
+        ) -> Iterator[IncomingEmail]:
+            context: AbstractContextManager[IncomingEmail] = self.perform(
+                "open", lambda: open_mailbox(profile, mailbox, discovered)
+            )
             with context as mail:
                 yield cast("IncomingEmail", _Port("mail", mail, self))
 

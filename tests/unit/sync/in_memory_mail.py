@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from shared.domain.configuration import EmailServerProfile, Mailbox
+from shared.domain.configuration import Discovered, EmailServerProfile, Mailbox
 from shared.domain.email import INBOX, ChangeKind, Folder, IncomingMessage, ItemRef, ListedItem, Page
 from shared.domain.errors import ItemError, ItemGone, MailboxNotFound, WatermarkExpired
 from shared.domain.ids import normalised_address
@@ -156,11 +156,16 @@ class Servers:
         self.refuses: dict[str, Exception] = {}
         """Per address: what opening the mailbox raises."""
         self.attempts: list[str] = []
+        self.discovered: list[Discovered | None] = []
+        """Where each was said to be."""
 
     @contextmanager
-    def __call__(self, profile: EmailServerProfile, mailbox: Mailbox) -> Iterator[IncomingEmail]:
+    def __call__(
+        self, profile: EmailServerProfile, mailbox: Mailbox, discovered: Discovered | None = None
+    ) -> Iterator[IncomingEmail]:
         assert profile.id == mailbox.profile_id
         self.attempts.append(mailbox.address)
+        self.discovered.append(discovered)
         if mailbox.address in self.refuses:
             raise self.refuses[mailbox.address]
         if mailbox.address not in self.mails:

@@ -11,7 +11,7 @@ from shared.domain.ids import ActivityId
 from shared.domain.ledger import ItemKey, LedgerHead, LedgerItem
 from shared.domain.operations import Alert, Run, RunOutcome
 from shared.messages import Message, Queue, SyncReason, parse
-from shared.ports import Stores
+from shared.ports import Discover, Stores
 from shared.stores.memory import memory_stores
 from shared.stores.memory.work import MemoryQueues
 from shared.sync.budgets import ItemLimits, RunBudget
@@ -35,6 +35,7 @@ class Scene:
     profile: EmailServerProfile | None = None
     stores: Stores = field(default_factory=memory_stores)
     messages: int = 0
+    discover: Discover | None = None
 
     def __post_init__(self) -> None:
         with_organisation(self.stores, *self.mailboxes.values(), profile=self.profile)
@@ -45,7 +46,12 @@ class Scene:
     def process(self) -> IncomingSync:
         """What a process that has just started runs with."""
         return IncomingSync(
-            self.world.stores(self.stores), self.world.opener(self.servers), self.clock, self.budget, self.limits
+            self.world.stores(self.stores),
+            self.world.opener(self.servers),
+            self.clock,
+            self.budget,
+            self.limits,
+            discover=self.discover,
         )
 
     def run(
