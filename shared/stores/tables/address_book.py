@@ -143,11 +143,11 @@ class TableAddressBook:
     def _those_of(self, partition: str, rows: Sequence[str]) -> Mapping[str, _Before]:
         """Those of `rows` (sorted) that are there: by pages where they lie close together, else one by one."""
         found: dict[str, _Before] = {}
-        wanted = list(rows)
+        wanted, asked = list(rows), set(rows)
         while wanted:
             range_of_wanted = rows_of(partition, wanted[0], wanted[-1] + "!")
             page, following = self._records.gateway.page(self._records.name, range_of_wanted)
-            found |= {row.row: _standing(row) for row in page}
+            found |= {row.row: _standing(row) for row in page if row.row in asked}
             if following is None:
                 break
             rest = [row for row in wanted if not page or row > page[-1].row]
