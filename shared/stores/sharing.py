@@ -23,14 +23,17 @@ type Claims = Mapping[str, Claim]
 """By worker."""
 
 
-def claimed(claims: Claims, worker: str, wanted: int, limit: int, now: datetime, until: datetime) -> tuple[Claims, int]:
-    """The claims from now on, and how many connections `worker` is given. Claims that ran out are left out."""
+def claimed(
+    claims: Claims, worker: str, wanted: int, limit: int, now: datetime, until: datetime, in_use: int = 0
+) -> tuple[Claims, int]:
+    """The claims from now on, and how many connections `worker` is given. Claims that ran out are left out. A worker keeps
+    what it has `in_use`: nobody can close a connection in the middle of a call."""
     others = {name: claim for name, claim in claims.items() if name != worker and claim.until > now}
     if wanted < 1:
         return others, 0
     free = max(0, limit - sum(claim.given for claim in others.values()))
     wishes = {**{name: claim.wanted for name, claim in others.items()}, worker: wanted}
-    given = min(free, _fair_shares(wishes, limit)[worker])
+    given = min(free, max(_fair_shares(wishes, limit)[worker], in_use))
     return {**others, worker: Claim(wanted, given, until)}, given
 
 

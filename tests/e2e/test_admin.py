@@ -37,7 +37,7 @@ def test_an_organisation_is_administered_from_the_command_line(tmp_path: Path) -
         assert "1 unchanged" in admin("policy", "apply", policy)[1]
         assert admin("approve", ADDRESS)[0] == 0
         code, told = admin("test", ADDRESS)
-        assert (code, "success" in told) == (0, True)
+        assert (code, "success" in told) == (0, True), told
 
         assert "1 changed" in admin("policy", "apply", policy, password="wrong")[1]
         code, told = admin("test", ADDRESS, "--json")

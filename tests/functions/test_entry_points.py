@@ -143,3 +143,13 @@ def test_the_openapi_document_stands_under_api_and_so_do_the_paths_in_it(host: F
     found = httpx.get(f"{host.base_url}{servers[0]}{listing}", headers={"x-functions-key": host.key}, timeout=30)
     assert found.status_code == 200
     assert f"{servers[0]}{listing}" == "/api/profiles"
+
+
+def test_the_page_of_the_api_is_open_and_all_else_asks_for_the_key(host: FunctionsHost) -> None:
+    for part in ("docs", "docs/page.css", "docs/page.js"):
+        answer = httpx.get(f"{host.base_url}/api/{part}")
+        assert (answer.status_code, "default-src 'none'" in answer.headers["Content-Security-Policy"]) == (200, True)
+
+    for path in ("openapi.json", "settings", "health", "docs/other/settings", "Docs/../settings"):
+        assert httpx.get(f"{host.base_url}/api/{path}").status_code in (401, 404)
+    assert httpx.get(f"{host.base_url}/api/openapi.json", headers={"x-functions-key": host.key}).status_code == 200

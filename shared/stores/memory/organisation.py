@@ -83,9 +83,12 @@ class MemoryShares:
         self._lock = RLock()
         self._claims: dict[str, Claims] = {}
 
-    def claim(self, identity: str, worker: str, wanted: int, limit: int, now: datetime, until: datetime) -> int:
+    def claim(
+        self, identity: str, worker: str, wanted: int, limit: int, now: datetime, until: datetime, in_use: int = 0
+    ) -> int:
         with self._lock:
-            self._claims[identity], given = claimed(self._claims.get(identity, {}), worker, wanted, limit, now, until)
+            before = self._claims.get(identity, {})
+            self._claims[identity], given = claimed(before, worker, wanted, limit, now, until, in_use)
             return given
 
     def snapshot(self) -> dict[str, Plain]:

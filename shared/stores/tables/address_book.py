@@ -78,13 +78,13 @@ class TableAddressBook:
             raise Changed(f"{record.type} {record.id} was changed since it was read") from error
 
     def put_many(self, records: Sequence[AddressBookRecord]) -> None:
-        unique = {record_key(each.type, each.id): each for each in map(checked_record, records)}
+        """Records that stand there as they are loaded are left alone, so that loading a file again costs little."""
+        partitions = _by_partition(records)
+        known = dict(zip(partitions, self._parallel.each(lambda each: self._known(*each), partitions.items()), strict=True))
+        fresh = {name: _not_yet(rows, known[name]) for name, rows in partitions.items()}
         mark = uuid4().hex
-        self._hints.write_many(pair for each in unique.values() for pair in _hints_of(each, mark))
-        partitions: dict[str, dict[str, AddressBookRecord]] = {}
-        for (partition, row), record in sorted(unique.items()):
-            partitions.setdefault(partition, {})[row] = record
-        self._parallel.each(lambda each: self._put_partition(each[0], each[1], mark), partitions.items())
+        self._hints.write_many(pair for rows in fresh.values() for each in rows.values() for pair in _hints_of(each, mark))
+        self._parallel.each(lambda name: self._put_partition(name, fresh[name], known[name], mark), fresh)
 
     def delete(self, record_type: str, record_id: str, etag: str) -> None:
         before = self._before(record_type, record_id)
@@ -115,39 +115,48 @@ class TableAddressBook:
             self._retire(before, record.addresses)
         return StoredRecord(record, fresh)
 
-    def _put_partition(self, partition: str, records: Mapping[str, AddressBookRecord], mark: str) -> None:
-        """As if nothing were there yet; from the first record that is, with a look at what there is."""
-        inserts = [_write(record, mark, None) for record in records.values()]
-        for cut in cut_transactions([(each,) for each in inserts]):
-            try:
-                self._records.transact(cut)
-            except AlreadyExists:
-                rest = {row: record for row, record in records.items() if row >= cut[0].row}
-                self._put_over(partition, rest, mark)
-                return
+    def _known(self, partition: str, records: Mapping[str, AddressBookRecord]) -> Mapping[str, _Before]:
+        """What is there of these records; nothing, without a further look, if the first of them is not."""
+        rows = list(records)
+        return {} if self._records.get(partition, rows[0]) is None else self._those_of(partition, rows)
 
-    def _put_over(self, partition: str, records: Mapping[str, AddressBookRecord], mark: str) -> None:
-        before = self._those_of(partition, list(records))
+    def _put_partition(
+        self, partition: str, records: Mapping[str, AddressBookRecord], before: Mapping[str, _Before], mark: str
+    ) -> None:
         writes = [_write(record, mark, before.get(row)) for row, record in records.items()]
         for cut in cut_transactions([(each,) for each in writes]):
+            batch = {each.row: records[each.row] for each in cut}
             try:
                 self._records.transact(cut)
             except (AlreadyExists, Changed):
-                for each in cut:
-                    self.put(records[each.row])
+                self._put_over(partition, batch, mark)
                 continue
-            for each in cut:
-                if (stood := before.get(each.row)) is not None:
-                    self._retire(stood, records[each.row].addresses)
+            self._retire_many(batch, before)
+
+    def _put_over(self, partition: str, records: Mapping[str, AddressBookRecord], mark: str) -> None:
+        """Not all was as it seemed: a look at what is there now, and if that changes again, one by one."""
+        before = self._those_of(partition, list(records))
+        try:
+            self._records.transact([_write(record, mark, before.get(row)) for row, record in records.items()])
+        except (AlreadyExists, Changed):
+            for record in records.values():
+                self.put(record)
+            return
+        self._retire_many(records, before)
+
+    def _retire_many(self, records: Mapping[str, AddressBookRecord], before: Mapping[str, _Before]) -> None:
+        for row, record in records.items():
+            if (stood := before.get(row)) is not None:
+                self._retire(stood, record.addresses)
 
     def _those_of(self, partition: str, rows: Sequence[str]) -> Mapping[str, _Before]:
         """Those of `rows` (sorted) that are there: by pages where they lie close together, else one by one."""
         found: dict[str, _Before] = {}
-        wanted = list(rows)
+        wanted, asked = list(rows), set(rows)
         while wanted:
             range_of_wanted = rows_of(partition, wanted[0], wanted[-1] + "!")
             page, following = self._records.gateway.page(self._records.name, range_of_wanted)
-            found |= {row.row: _standing(row) for row in page}
+            found |= {row.row: _standing(row) for row in page if row.row in asked}
             if following is None:
                 break
             rest = [row for row in wanted if not page or row > page[-1].row]
@@ -165,6 +174,19 @@ class TableAddressBook:
         """The hints at addresses that the record had and has no more."""
         for address in _normalised(before.record.addresses) - _normalised(addresses):
             self._hints.retire(address, before.record.type, before.record.id, before.mark)
+
+
+def _by_partition(records: Sequence[AddressBookRecord]) -> Mapping[str, Mapping[str, AddressBookRecord]]:
+    """In the order of their keys; of one that stands there twice the last."""
+    unique = {record_key(each.type, each.id): each for each in map(checked_record, records)}
+    partitions: dict[str, dict[str, AddressBookRecord]] = {}
+    for (partition, row), record in sorted(unique.items(), key=lambda each: each[0]):
+        partitions.setdefault(partition, {})[row] = record
+    return partitions
+
+
+def _not_yet(records: Mapping[str, AddressBookRecord], known: Mapping[str, _Before]) -> Mapping[str, AddressBookRecord]:
+    return {row: record for row, record in records.items() if (found := known.get(row)) is None or found.record != record}
 
 
 def _standing(found: Entity) -> _Before:

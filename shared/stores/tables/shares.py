@@ -22,14 +22,16 @@ class TableShares:
     def __init__(self, table: Table) -> None:
         self._table = table
 
-    def claim(self, identity: str, worker: str, wanted: int, limit: int, now: datetime, until: datetime) -> int:
-        return until_unchanged(lambda: self._claim(identity, worker, wanted, limit, now, until), _ATTEMPTS)
+    def claim(
+        self, identity: str, worker: str, wanted: int, limit: int, now: datetime, until: datetime, in_use: int = 0
+    ) -> int:
+        return until_unchanged(lambda: self._claim(identity, worker, wanted, limit, now, until, in_use), _ATTEMPTS)
 
-    def _claim(self, identity: str, worker: str, wanted: int, limit: int, now: datetime, until: datetime) -> int:
+    def _claim(self, identity: str, worker: str, wanted: int, limit: int, now: datetime, until: datetime, in_use: int) -> int:
         key = share_key(identity)
         found = self._table.get(*key)
         before = {} if found is None else record_of(_Shares, found).claims
-        claims, given = claimed(before, worker, wanted, limit, now, until)
+        claims, given = claimed(before, worker, wanted, limit, now, until, in_use)
         columns = columns_of(_Shares(claims))
         if found is None:
             self._table.write(operation(Verb.INSERT, *key, columns))
