@@ -53,7 +53,8 @@ class OrganisationSettings:
     blocked_attachments: tuple[str, ...] = ()
     """blockedattachments: extensions without a dot that are left out of the activity, which says so."""
     alert_level: AlertLevel = AlertLevel.WARNING
-    """generatealertsforerrors, generatealertsforwarnings, generatealertsforinformation; alerts below it are not raised."""
+    """generatealertsforerrors, generatealertsforwarnings, generatealertsforinformation; alerts below it are not raised,
+    except for what a test found."""
     keep_runs: timedelta = timedelta(days=30)
     """How long runs that did something are listed."""
     keep_ledger_details: timedelta = timedelta(days=90)
