@@ -93,7 +93,10 @@ def _in_use(api: Api) -> Finding:
     answer = api.answer("DELETE", f"/profiles/{PROFILE}")
     named = ANNA.address in answer.text and api.answer("GET", f"/profiles/{PROFILE}").status_code == 200
     told = answer.json()["detail"].split(", ")[0]
-    return answer.status_code == 409 and named, f"{answer.status_code}: {told}, and {answer.text.count('(')} in all"
+    return (
+        answer.status_code == 409 and named,
+        f"{answer.status_code}: {told}, and {answer.text.count(f'@{DOMAIN}')} mailboxes in all",
+    )
 
 
 def _lost_update(api: Api) -> Finding:
