@@ -47,7 +47,7 @@ class OrganisationSettings:
     tracking_digits: int = 7
     """trackingtokeniddigits; digits of the token's number."""
     largest_message: int = 150 * 1024 * 1024
-    """A larger message is not stored."""
+    """A larger message is not stored. The default is the most that Exchange Online takes."""
     largest_attachment: int = 150 * 1024 * 1024
     """maxuploadfilesize: a larger attachment is left out of the activity, which says so."""
     blocked_attachments: tuple[str, ...] = ()
