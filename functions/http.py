@@ -4,6 +4,7 @@ The route prefix stays in the path: the application's own paths start with /api,
 """
 
 import asyncio
+from functools import cache
 from threading import Lock
 from typing import cast
 
@@ -17,7 +18,8 @@ blueprint = func.Blueprint()
 @blueprint.route(route="{*path}", trigger_arg_name="request", auth_level=func.AuthLevel.FUNCTION)
 async def api(request: func.HttpRequest, context: func.Context) -> func.HttpResponse:
     """Every request of the API."""
-    return await _answer(request, context)
+    middleware = await asyncio.to_thread(_middleware)
+    return cast(func.HttpResponse, await middleware.handle_async(_with_whole_path(request), context))
 
 
 @blueprint.route(route="docs/{file?}", trigger_arg_name="request", auth_level=func.AuthLevel.ANONYMOUS)
@@ -26,11 +28,7 @@ async def about_the_api(request: func.HttpRequest, context: func.Context) -> fun
 
     The name matters: the host tries the routes of functions in the order of their names, and `api` would take this one too.
     """
-    return await _answer(request, context)
-
-
-async def _answer(request: func.HttpRequest, context: func.Context) -> func.HttpResponse:
-    middleware = await asyncio.to_thread(_middleware)
+    middleware = await asyncio.to_thread(_page)
     return cast(func.HttpResponse, await middleware.handle_async(_with_whole_path(request), context))
 
 
@@ -47,6 +45,13 @@ def _with_whole_path(request: func.HttpRequest) -> func.HttpRequest:
         route_params=dict(request.route_params),
         body=request.get_body(),
     )
+
+
+@cache
+def _page() -> func.AsgiMiddleware:
+    from functions.api.application import create_page
+
+    return func.AsgiMiddleware(create_page())
 
 
 _building = Lock()

@@ -4,13 +4,14 @@ Nothing here connects: stores and mail servers are reached by the first call tha
 """
 
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from threading import Lock
 
 from shared.administration import Administration, Rules
 from shared.connectors.connect import Connect
 from shared.connectors.probe import probes
+from shared.organisation import LevelledAlerts, RecentSettings
 from shared.ports import Clock, Discover, OpenMailbox, OrganisationStore, Stores
 from shared.settings import Settings, read_settings
 from shared.stores.account import StorageConnection
@@ -43,6 +44,8 @@ def compose(
     settings: Settings, stores: Stores, open_mailbox: OpenMailbox, clock: Clock, discover: Discover | None = None
 ) -> Sidesync:
     """Puts the parts together; which stores, which mail servers and which clock is the caller's choice."""
+    recent = RecentSettings(stores.settings, clock)
+    findings, stores = stores.alerts, replace(stores, alerts=LevelledAlerts(stores.alerts, recent))
     return Sidesync(
         settings=settings,
         stores=stores,
@@ -58,7 +61,7 @@ def compose(
         ),
         poison=Poison(stores, clock),
         administration=Administration(
-            stores, clock, Rules(allow_local_servers=settings.allow_local_servers), probes(open_mailbox), discover
+            stores, clock, Rules(allow_local_servers=settings.allow_local_servers), probes(open_mailbox), discover, findings
         ),
     )
 
@@ -69,7 +72,7 @@ def build(settings: Settings) -> Sidesync:
     connection = StorageConnection(storage.connection_string, storage.account_name, storage.client_id)
     stores = azure_stores(connection, secrets_key=settings.secrets_key)
     local_servers = LocalServers(stores.settings, utc_now, always=settings.allow_local_servers)
-    connect = Connect(stores.secrets, allow_local_servers=local_servers)
+    connect = Connect(stores.secrets, allow_local_servers=local_servers, shares=stores.shares)
     return compose(settings, stores, connect, utc_now, connect.discover)
 
 

@@ -133,9 +133,11 @@ class Discover(Protocol):
 class ConnectionShares(Protocol):
     """Divides the connections that an authenticated identity may open among all worker processes that use it."""
 
-    def claim(self, identity: str, worker: str, wanted: int, limit: int, now: datetime, until: datetime) -> int:
+    def claim(
+        self, identity: str, worker: str, wanted: int, limit: int, now: datetime, until: datetime, in_use: int = 0
+    ) -> int:
         """How many connections `worker` may open until `until`: never more over all workers than `limit`; replaces what it
-        claimed before. 0 where others have them all."""
+        claimed before, but takes none of those away that are `in_use`. 0 where others have them all."""
         ...
 
 
@@ -375,7 +377,7 @@ class Alerts(Protocol):
 
 class Audit(Protocol):
     def put(self, entry: AuditEntry) -> None:
-        """Upserts by day and id."""
+        """Once by day (UTC) and id: one that is there already stays as it is."""
         ...
 
     def list(self, record: str | None = None, continuation: str | None = None, limit: int = 50) -> Slice[AuditEntry]:

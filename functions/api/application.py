@@ -56,6 +56,15 @@ class Api(FastAPI):
         return self.openapi_schema
 
 
+def create_page() -> Api:
+    """The page of the API and nothing else: it is served without a key, so nothing that needs one is within reach."""
+    app = Api(openapi_url=None, docs_url=None, redoc_url=None, redirect_slashes=False)
+    answer_with_problems(app)
+    app.add_middleware(Guard)
+    app.include_router(page(), prefix=PREFIX)
+    return app
+
+
 def create_app(sidesync: Sidesync) -> Api:
     app = Api(
         title="Sidesync",

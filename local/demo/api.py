@@ -46,6 +46,10 @@ class Api:
         """Raises Refused."""
         return _content(self._http.post(path))
 
+    def upload(self, path: str, content: bytes, media_type: str) -> Json:
+        """Raises Refused."""
+        return _content(self._http.post(path, content=content, headers={"Content-Type": media_type}))
+
     def bytes_of(self, path: str) -> bytes:
         """Raises Refused."""
         reply = self._http.get(path)

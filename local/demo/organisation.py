@@ -5,11 +5,13 @@ from datetime import datetime
 
 from local.demo.api import Api
 from local.samples import START_DATE_AGO
-from local.samples.people import PEOPLE, Person, Standing
+from local.samples.people import DOMAIN, PEOPLE, Person, Standing
 
 PROFILE = "contoso-exchange"
 SERVICE_ACCOUNT = "svc-sidesync"
 SERVICE_PASSWORD = "correct horse battery staple"
+QUEUE = "support"
+QUEUE_ADDRESS = f"support@{DOMAIN}"
 
 
 def profile(ews_url: str, now: datetime) -> Mapping[str, object]:
@@ -27,8 +29,10 @@ def profile(ews_url: str, now: datetime) -> Mapping[str, object]:
 
 
 def configure(api: Api, ews_url: str, now: datetime) -> Mapping[str, str]:
-    """The profile and all users, their mailboxes on the profile but not approved yet; returns mailbox ids by address."""
+    """Profile, settings, all users and a queue; the mailboxes of users wait for approval. Returns those by address."""
     api.put(f"/profiles/{PROFILE}", profile(ews_url, now))
+    api.patch("/settings", {"default_profile_id": PROFILE, "require_approval_for_queues": False})
+    api.put(f"/queues/{QUEUE}", {"name": "Support", "address": QUEUE_ADDRESS})
     return {person.address: _configure_user(api, person) for person in PEOPLE}
 
 
@@ -44,10 +48,11 @@ def user_id(person: Person) -> str:
 
 
 def _configure_user(api: Api, person: Person) -> str:
+    """The mailbox comes with the user, on the default profile."""
     user = api.put(f"/users/{user_id(person)}", {"name": person.name, "address": person.address})
     mailbox_id = str(user["mailbox_id"])
-    if person.standing is not Standing.WITHOUT_PROFILE:
-        api.patch(f"/mailboxes/{mailbox_id}", {"profile_id": PROFILE})
+    if person.standing is Standing.WITHOUT_PROFILE:
+        api.patch(f"/mailboxes/{mailbox_id}", {"profile_id": None})
     if person.standing is Standing.INACTIVE:
-        api.patch(f"/mailboxes/{mailbox_id}", {"active": False})
+        api.post(f"/mailboxes/{mailbox_id}/deactivate")
     return mailbox_id

@@ -11,6 +11,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
 
 from local.demo import organisation, report
+from local.demo.administering import check_administration
 from local.demo.api import Api, run_function
 from local.demo.check import Checks, Finding, equal, none_of
 from local.demo.delivery import Post, deliver_all, open_mailboxes
@@ -67,8 +68,9 @@ def play_samples(play: Play, size: int) -> bool:
         check_samples(play.checks, api, shown)
         check_untouched(play.checks, api, control, [one for one in watched if one not in ready])
         check_idle(play.checks, api, control, ready[-1], lambda: _let_the_timer_enumerate(play))
+        check_administration(play.checks, api, control, play.machine.ews_url, mailboxes)
         check_misuse(play.checks, api, play.machine.azurite.connection_string, play.machine.host.log)
-        _check_operations(play, api, outcomes, alerts={"malformed_message"})
+        _check_operations(play, api, outcomes, alerts={"malformed_message", "test_succeeded", "authentication_failed"})
         progress.update(looking, total=1, completed=1)
     _report(play, outcomes, {"delivered": len(samples)}, [one for one in watched if one not in ready])
     return play.checks.all_ok
@@ -106,6 +108,7 @@ def play_folder(play: Play, folder: Path) -> bool:
 def _configure(play: Play, api: Api, control: MailServerControl, now: datetime) -> Mapping[str, str]:
     control.add_account(organisation.SERVICE_ACCOUNT, organisation.SERVICE_PASSWORD, impersonation=True)
     open_mailboxes(control)
+    control.add_mailbox(organisation.QUEUE_ADDRESS)
     return organisation.configure(api, play.machine.ews_url, now)
 
 
@@ -187,7 +190,12 @@ def _report(
 
 
 def _urls(play: Play, api: Api, outcomes: Sequence[MailboxOutcome]) -> Mapping[str, str]:
-    urls = {"all mailboxes": api.url("/mailboxes"), "alerts": api.url("/alerts"), "the API": api.url("/openapi.json")}
+    urls = {
+        "all mailboxes": api.url("/mailboxes"),
+        "alerts": api.url("/alerts"),
+        "who changed what": api.url("/audit"),
+        "the API": api.url("/openapi.json"),
+    }
     for outcome in outcomes:
         urls[f"activities of {outcome.watched.person.name}"] = api.url(f"/mailboxes/{outcome.watched.mailbox_id}/activities")
     pictured = [one for outcome in outcomes for one in outcome.activities.values() if len(one["attachments"]) > 2]

@@ -4,6 +4,7 @@ Knows the ports and nothing of HTTP, storage or mail servers.
 """
 
 from collections.abc import Mapping
+from dataclasses import replace
 from types import MappingProxyType
 
 from shared.administration.activities import Activities
@@ -22,7 +23,7 @@ from shared.administration.settings import SettingsAdministration
 from shared.administration.testing import Testing
 from shared.administration.tracking_rules import TrackingRuleAdministration
 from shared.domain.choices import OwnerKind, Workload
-from shared.ports import Clock, Discover, Probe, Stores
+from shared.ports import Alerts, Clock, Discover, Probe, Stores
 
 __all__ = ["Administration", "Rules"]
 
@@ -37,7 +38,9 @@ class Administration:
         rules: Rules,
         probes: Mapping[Workload, Probe] = MappingProxyType({}),
         discover: Discover | None = None,
+        findings: Alerts | None = None,
     ) -> None:
+        """`findings` takes what tests found: whoever asked for a test is told, whatever level of alerts is raised."""
         auditing = Auditing(stores.audit, clock)
         records = MailboxRecords(stores, clock, auditing)
         self.settings = SettingsAdministration(stores, auditing)
@@ -47,7 +50,7 @@ class Administration:
         self.mailboxes = MailboxAdministration(stores, clock, records, self.users, self.queues)
         self.forward_mailboxes = ForwardMailboxes(stores, records)
         self.tracking_rules = TrackingRuleAdministration(stores, auditing)
-        self.testing = Testing(stores, clock, probes, discover)
+        self.testing = Testing(replace(stores, alerts=findings or stores.alerts), clock, probes, discover)
         self.address_book = AddressBookAdministration(stores, clock)
         self.loads = Loads(stores, clock)
         self.activities = Activities(stores)

@@ -5,12 +5,13 @@ from contextlib import AbstractContextManager, contextmanager
 from datetime import datetime
 from threading import Lock
 from typing import TYPE_CHECKING
+from uuid import uuid4
 
 from shared.connectors.deadline import within
 from shared.domain.choices import ServerType
 from shared.domain.configuration import Discovered, EmailServerProfile, Mailbox
 from shared.domain.errors import MailboxError
-from shared.ports import IncomingEmail, Secrets
+from shared.ports import ConnectionShares, IncomingEmail, Secrets
 
 if TYPE_CHECKING:
     from shared.connectors.exchange.session import Pools
@@ -28,9 +29,14 @@ class ServerTypeUnsupported(MailboxError):
 class Connect:
     """`ports.OpenMailbox`. One instance lives as long as the worker: it holds the connections."""
 
-    def __init__(self, secrets: Secrets, *, allow_local_servers: bool | Callable[[], bool]) -> None:
-        """`allow_local_servers` may be asked anew for every mailbox: an administrator may change it."""
+    def __init__(
+        self, secrets: Secrets, *, allow_local_servers: bool | Callable[[], bool], shares: ConnectionShares | None = None
+    ) -> None:
+        """`allow_local_servers` may be asked anew for every mailbox: an administrator may change it. `shares` divides
+        connections among the workers; without it this worker takes them for its own."""
         self._secrets = secrets
+        self._shares = shares
+        self._worker = uuid4().hex
         self._allow_local_servers = allow_local_servers
         self._lock = Lock()
         self._exchange: dict[bool, Pools] = {}
@@ -66,7 +72,7 @@ class Connect:
         may_be_local = allowed if isinstance(allowed, bool) else allowed()
         with self._lock:
             if may_be_local not in self._exchange:
-                self._exchange[may_be_local] = Pools(self._secrets, may_be_local)
+                self._exchange[may_be_local] = Pools(self._secrets, may_be_local, shares=self._shares, worker=self._worker)
             return self._exchange[may_be_local]
 
     def close(self) -> None:

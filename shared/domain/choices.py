@@ -136,6 +136,14 @@ class EmailStatus(IntEnum):
     FAILED = 8
 
 
+class Notifications(IntEnum):
+    """email.notifications: what is missing of an email that was stored."""
+
+    NONE = 0
+    ATTACHMENTS_LEFT_OUT = 1
+    """Some attachments were too large or of a blocked type."""
+
+
 class Direction(IntEnum):
     """email.directioncode, a Boolean of the model: true is outgoing."""
 

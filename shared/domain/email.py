@@ -9,6 +9,7 @@ from shared.domain.choices import (
     ActivityState,
     Direction,
     EmailStatus,
+    Notifications,
     ParticipationType,
     Priority,
     SenderOrigin,
@@ -170,6 +171,7 @@ class EmailContent:
     attachments: tuple[Attachment, ...]
     conversation_index: str | None
     sender_claims_own_address: bool = False
+    notifications: Notifications = Notifications.NONE
 
 
 @dataclass(frozen=True, slots=True)

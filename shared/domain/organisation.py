@@ -47,13 +47,14 @@ class OrganisationSettings:
     tracking_digits: int = 7
     """trackingtokeniddigits; digits of the token's number."""
     largest_message: int = 150 * 1024 * 1024
-    """A larger message is not stored."""
+    """A larger message is not stored. The default is the most that Exchange Online takes."""
     largest_attachment: int = 150 * 1024 * 1024
     """maxuploadfilesize: a larger attachment is left out of the activity, which says so."""
     blocked_attachments: tuple[str, ...] = ()
     """blockedattachments: extensions without a dot that are left out of the activity, which says so."""
     alert_level: AlertLevel = AlertLevel.WARNING
-    """generatealertsforerrors, generatealertsforwarnings, generatealertsforinformation; alerts below it are not raised."""
+    """generatealertsforerrors, generatealertsforwarnings, generatealertsforinformation; alerts below it are not raised,
+    except for what a test found."""
     keep_runs: timedelta = timedelta(days=30)
     """How long runs that did something are listed."""
     keep_ledger_details: timedelta = timedelta(days=90)

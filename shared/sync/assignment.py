@@ -1,10 +1,12 @@
 """What a run is about, and what it has around it."""
 
+from collections.abc import Callable
 from concurrent.futures import Executor
 from dataclasses import dataclass
 
 from shared.domain.configuration import Discovered, EmailServerProfile, Mailbox
 from shared.domain.ids import RunId
+from shared.domain.organisation import OrganisationSettings
 from shared.ports import Clock, Discover, OpenMailbox, Stores
 from shared.sync.budgets import ItemLimits, RunBudget
 
@@ -33,5 +35,7 @@ class Surroundings:
     budget: RunBudget
     limits: ItemLimits
     executor: Executor
+    settings: Callable[[], OrganisationSettings]
+    """Those of the organisation, remembered by the process. Raises TransientError."""
     version: str
     discover: Discover | None = None

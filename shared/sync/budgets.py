@@ -29,10 +29,8 @@ class RunBudget:
 
 @dataclass(frozen=True, slots=True)
 class ItemLimits:
-    """What an item may be, and how often it may fail."""
+    """How often an item may fail."""
 
-    message_bytes: int = 150 * 1024 * 1024
-    """Exchange Online's own limit for a message."""
     attempts: int = 5
     retry_after: timedelta = timedelta(minutes=15)
     takeovers_before_care: int = 2

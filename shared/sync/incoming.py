@@ -17,6 +17,7 @@ from shared.domain.errors import LeaseLost
 from shared.domain.ids import RunId
 from shared.domain.operations import RunOutcome
 from shared.messages import SyncMailbox, SyncReason
+from shared.organisation import RecentSettings
 from shared.ports import Clock, Discover, OpenMailbox, Stores
 from shared.sync.assignment import Assignment, Surroundings
 from shared.sync.budgets import ItemLimits, RunBudget
@@ -31,7 +32,7 @@ log = logging.getLogger(__name__)
 
 
 class IncomingSync:
-    """Synchronizes incoming mail, one mailbox per message. Holds no state but the profiles it read lately."""
+    """Synchronizes incoming mail, one mailbox per message. Holds no state but the profiles and settings it read lately."""
 
     def __init__(
         self,
@@ -49,7 +50,15 @@ class IncomingSync:
         self._clock = clock
         self._budget = budget or RunBudget()
         self._around = Surroundings(
-            stores, open_mailbox, clock, self._budget, limits or ItemLimits(), executor or InlineExecutor(), version, discover
+            stores=stores,
+            open_mailbox=open_mailbox,
+            clock=clock,
+            budget=self._budget,
+            limits=limits or ItemLimits(),
+            executor=executor or InlineExecutor(),
+            settings=RecentSettings(stores.settings, clock),
+            version=version,
+            discover=discover,
         )
         self._profiles = RecentProfiles(stores.profiles, clock, self._budget.profile_life)
 

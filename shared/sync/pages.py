@@ -11,6 +11,7 @@ from shared.domain.eligibility import start_date
 from shared.domain.email import ListedItem
 from shared.domain.ids import normalised_address
 from shared.domain.ledger import ItemKey, LedgerHead, Todo
+from shared.domain.organisation import OrganisationSettings
 from shared.ports import IncomingEmail
 from shared.sync.addresses import KnownAddresses
 from shared.sync.assignment import Assignment, Surroundings
@@ -34,6 +35,7 @@ class Pages:
         booking: Booking,
         addresses: KnownAddresses,
         head: LedgerHead,
+        settings: OrganisationSettings,
     ) -> None:
         self.booking = booking
         self._assignment = assignment
@@ -43,6 +45,7 @@ class Pages:
         self._addresses = addresses
         self._was_interrupted = was_abandoned(head.state) or (head.state is not None and head.state.page_open)
         self._has_history = head.state is not None
+        self._largest_message = settings.largest_message
         self._start = start_date(assignment.profile, assignment.mailbox)
 
     def retry(self, todos: Sequence[Todo]) -> bool:
@@ -94,7 +97,7 @@ class Pages:
         facts = self._facts(new)
         wanted = []
         for _, item in new:
-            verdict, reason = judge(item, facts, self._around.limits)
+            verdict, reason = judge(item, facts)
             candidate = candidate_of(item)
             if verdict is Verdict.PROMOTED or (is_repeated and self._was_promoted(candidate, reason)):
                 wanted.append(candidate)
@@ -112,7 +115,7 @@ class Pages:
         """Looks up the senders that a decision depends on: those whom the server vouches for."""
         own = normalised_address(self._assignment.mailbox.address)
         asked = {item.sender for _, item in items if item.sender and item.sender_origin is SenderOrigin.INTERNAL}
-        return Facts(self._start, self._addresses.own(asked) | {own})
+        return Facts(self._start, self._addresses.own(asked) | {own}, self._largest_message)
 
 
 class _Following:

@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 
-from shared.domain.choices import ActivityState, Direction, EmailStatus, ParticipationType, SenderOrigin
+from shared.domain.choices import ActivityState, Direction, EmailStatus, Notifications, ParticipationType, SenderOrigin
 from shared.domain.configuration import AddressMatch, Mailbox
 from shared.domain.email import (
     Address,
@@ -24,6 +24,7 @@ from shared.domain.email import (
     TimelineEntry,
 )
 from shared.domain.ids import ActivityId, email_id, normalised_address, variant_id
+from shared.domain.organisation import OrganisationSettings
 from shared.sync.text import collapsed, text_of_html
 
 type Matches = Mapping[str, Sequence[AddressMatch]]
@@ -51,9 +52,18 @@ def addresses_of(message: IncomingMessage) -> set[str]:
 
 
 def promote(
-    message: IncomingMessage, attachments: Sequence[HashedAttachment], matches: Matches, mailbox: Mailbox, now: datetime
+    message: IncomingMessage,
+    attachments: Sequence[HashedAttachment],
+    matches: Matches,
+    mailbox: Mailbox,
+    settings: OrganisationSettings,
+    now: datetime,
 ) -> NewEmail:
-    """The activity, content and sighting that `message`, found in `mailbox`, would become."""
+    """The activity, content and sighting that `message`, found in `mailbox`, would become.
+
+    Its identity covers all attachments, those too that the settings leave out: it is the same under any settings.
+    """
+    kept = [attachment for attachment in attachments if _is_kept(attachment, settings)]
     text = message.body_text if message.body_text is not None else text_of_html(message.body_html or "")
     fingerprint = fingerprint_of(message, text, attachments)
     content_id = variant_id(message.message_id or "", Direction.INCOMING, fingerprint)
@@ -72,7 +82,7 @@ def promote(
             created_on=now,
             owner=mailbox.owner.id if mailbox.owner else None,
             receiving_mailbox=mailbox.id,
-            attachment_count=len(attachments),
+            attachment_count=len(kept),
         ),
         content=EmailContent(
             subject=message.subject,
@@ -85,9 +95,10 @@ def promote(
             priority=message.priority,
             body_html=message.body_html,
             body_text=text,
-            attachments=tuple(_stored(attachment, content_id) for attachment in attachments),
+            attachments=tuple(_stored(attachment, content_id) for attachment in kept),
             conversation_index=message.conversation_index,
             sender_claims_own_address=_claims_own_address(message, matches, mailbox),
+            notifications=Notifications.NONE if len(kept) == len(attachments) else Notifications.ATTACHMENTS_LEFT_OUT,
         ),
         sighting=Sighting(activity_id, mailbox.id, seen_on=now, item_id=message.ref.id),
     )
@@ -146,6 +157,13 @@ def _entry(email: EmailActivity, list_of: ListOf, whose: str) -> TimelineEntry:
         direction=email.direction,
         attachment_count=email.attachment_count,
     )
+
+
+def _is_kept(attachment: HashedAttachment, settings: OrganisationSettings) -> bool:
+    """Dots and spaces at the end of a name do not hide its extension: Windows drops them."""
+    _, dot, extension = attachment.name.rstrip(". ").rpartition(".")
+    is_blocked = bool(dot) and extension.lower() in settings.blocked_attachments
+    return not is_blocked and attachment.size <= settings.largest_attachment
 
 
 def _stored(attachment: HashedAttachment, content_id: ActivityId) -> Attachment:

@@ -16,6 +16,7 @@ from shared.domain.configuration import Mailbox
 from shared.domain.email import IncomingMessage, ItemRef, NewEmail, Sighting
 from shared.domain.errors import ItemError, ItemUnreadable
 from shared.domain.ids import email_id
+from shared.domain.organisation import OrganisationSettings
 from shared.ports import Clock, IncomingEmail, Stores
 from shared.sync.addresses import KnownAddresses
 from shared.sync.attachments import SpooledAttachment, spool
@@ -70,6 +71,7 @@ class BatchReader:
         budget: RunBudget,
         clock: Clock,
         keep_lease: Callable[[], None],
+        settings: OrganisationSettings,
     ) -> None:
         self._stores = stores
         self._emails = Emails(stores.activities, stores.timeline)
@@ -80,6 +82,7 @@ class BatchReader:
         self._budget = budget
         self._clock = clock
         self._keep_lease = keep_lease
+        self._settings = settings
 
     def read(self, candidates: Sequence[Candidate], meanwhile: Callable[[], None]) -> Generator[Results]:
         under_way: deque[_Batch] = deque()
@@ -165,7 +168,7 @@ class BatchReader:
                 continue
             hashed = [attachment.hashed for attachment in each.attachments]
             try:
-                batch.emails[place] = promote(each.message, hashed, matches, self._mailbox, now)
+                batch.emails[place] = promote(each.message, hashed, matches, self._mailbox, self._settings, now)
             except Exception as error:  # noqa: BLE001 # computed from this item alone, so whatever breaks here is this item
                 batch.read[place] = _unreadable(error)
 
@@ -175,8 +178,9 @@ class BatchReader:
         for place, email in batch.emails.items():
             read = batch.read[place]
             if isinstance(read, _Read):
-                for stored, spooled in zip(email.content.attachments, read.attachments, strict=True):
-                    future = self._executor.submit(self._stores.blobs.put, stored.blob, spooled.file)
+                files = {spooled.hashed.sha256: spooled.file for spooled in read.attachments}
+                for sha256, blob in {stored.sha256: stored.blob for stored in email.content.attachments}.items():
+                    future = self._executor.submit(self._stores.blobs.put, blob, files[sha256])
                     batch.blobs.append((place, future))
 
     def _start_writing(self, batch: _Batch) -> None:

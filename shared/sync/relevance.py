@@ -1,4 +1,4 @@
-"""Which items of a mailbox become activities, and why. Pure: an item, facts and limits come in, a verdict comes out.
+"""Which items of a mailbox become activities, and why. Pure: an item and facts come in, a verdict comes out.
 
 Refuses to know where the facts come from. The order of the rules is the order in which `explain` tells them.
 """
@@ -9,7 +9,6 @@ from datetime import datetime
 
 from shared.domain.choices import Reason, SenderOrigin, Verdict
 from shared.domain.email import ListedItem
-from shared.sync.budgets import ItemLimits
 
 CONFIGURED = frozenset({Reason.BEFORE_START_DATE, Reason.INTERNAL_SENDER, Reason.TOO_LARGE})
 """Reasons to skip that depend on configuration: another day the same item may be judged differently."""
@@ -22,18 +21,20 @@ class Facts:
     start: datetime | None
     own_addresses: Collection[str]
     """Normalised addresses, among those asked for, that belong to the organisation's own users and queues."""
+    largest_message: int
+    """Bytes; the organisation's limit."""
 
 
-def judge(item: ListedItem, facts: Facts, limits: ItemLimits) -> tuple[Verdict, Reason]:
+def judge(item: ListedItem, facts: Facts) -> tuple[Verdict, Reason]:
     """What becomes of an item, and why."""
-    if reason := _reason_to_skip(item, facts, limits):
+    if reason := _reason_to_skip(item, facts):
         return Verdict.SKIPPED, reason
     if item.sender in facts.own_addresses:
         return Verdict.PROMOTED, Reason.SENDER_CLAIMS_OWN_ADDRESS
     return Verdict.PROMOTED, Reason.RELEVANT
 
 
-def _reason_to_skip(item: ListedItem, facts: Facts, limits: ItemLimits) -> Reason | None:
+def _reason_to_skip(item: ListedItem, facts: Facts) -> Reason | None:
     if facts.start is not None and item.received is not None and item.received < facts.start:
         return Reason.BEFORE_START_DATE
     if reason := _no_mail(item.item_class):
@@ -44,7 +45,7 @@ def _reason_to_skip(item: ListedItem, facts: Facts, limits: ItemLimits) -> Reaso
         return Reason.OWN_COPY
     if item.sender_origin is SenderOrigin.INTERNAL and item.sender in facts.own_addresses:
         return Reason.INTERNAL_SENDER
-    if item.size > limits.message_bytes:
+    if item.size > facts.largest_message:
         return Reason.TOO_LARGE
     return None
 

@@ -10,6 +10,7 @@ from shared.domain.email import Folder
 from shared.domain.errors import FolderNotFound, LeaseLost
 from shared.domain.ledger import LedgerHead, Mark
 from shared.domain.operations import RunOutcome
+from shared.domain.organisation import OrganisationSettings
 from shared.ports import IncomingEmail
 from shared.sync.addresses import KnownAddresses
 from shared.sync.assignment import Assignment, Surroundings
@@ -54,11 +55,12 @@ class IncomingRun:
             listed = [page for folder in mail.folders() if (page := self._list(mail, folder, mark_of(head, folder, mail)))]
             if not head.todos and all(page.is_idle for page in listed):
                 return RunOutcome.IDLE
+            settings = around.settings()
             try:
                 self._lease.take(head)
             except LeaseLost:
                 return RunOutcome.HELD
-            return self._work(mail, head, [page for page in listed if not page.is_idle])
+            return self._work(mail, head, settings, [page for page in listed if not page.is_idle])
 
     def give_back(self) -> None:
         """Releases the lease if this run holds it. Raises TransientError or LeaseLost; the lease then expires by itself."""
@@ -74,15 +76,17 @@ class IncomingRun:
             self.tally.missing_folders.append(folder)
             return None
 
-    def _work(self, mail: IncomingEmail, head: LedgerHead, listed: Sequence[ListedPage]) -> RunOutcome:
-        pages = self._pages(mail, head)
+    def _work(
+        self, mail: IncomingEmail, head: LedgerHead, settings: OrganisationSettings, listed: Sequence[ListedPage]
+    ) -> RunOutcome:
+        pages = self._pages(mail, head, settings)
         done = pages.retry(head.todos)
         for place, first in enumerate(listed):
             done = done and pages.read_folder(first, is_last=place == len(listed) - 1)
         pages.booking.give_back(done=done)
         return RunOutcome.COMPLETED if done else RunOutcome.CONTINUED
 
-    def _pages(self, mail: IncomingEmail, head: LedgerHead) -> Pages:
+    def _pages(self, mail: IncomingEmail, head: LedgerHead, settings: OrganisationSettings) -> Pages:
         """The machinery of this run, set up for what the head of the ledger says about the runs before."""
         around = self._around
         addresses = KnownAddresses(around.stores.addresses)
@@ -95,6 +99,7 @@ class IncomingRun:
             around.budget,
             around.clock,
             self._lease.renew_when_half_gone,
+            settings,
         )
         failed_at_items = bool(head.todos) or self._lease.state.page_open
         is_blaming = failed_at_items and self._assignment.failures >= around.limits.failures_before_care
@@ -114,4 +119,4 @@ class IncomingRun:
             tally=self.tally,
             is_careful=reader is one_by_one,
         )
-        return Pages(self._assignment, around, mail, batches, self._booking, addresses, head)
+        return Pages(self._assignment, around, mail, batches, self._booking, addresses, head, settings)

@@ -29,6 +29,13 @@ def test_a_second_worker_gets_its_share_when_the_first_renews(stores: Stores) ->
     assert claim(stores, "one", at=NOW + MINUTE) == 5
 
 
+def test_connections_that_are_in_use_are_not_taken_away(stores: Stores) -> None:
+    assert claim(stores, "one") == 10
+    assert claim(stores, "two") == 0
+    assert stores.shares.claim("app@tenant", "one", 10, 10, NOW, NOW + MINUTE, in_use=8) == 8
+    assert claim(stores, "two") == 2
+
+
 def test_a_share_that_nobody_else_wants_is_not_cut(stores: Stores) -> None:
     assert claim(stores, "one", wanted=1) == 1
     assert claim(stores, "two") == 9

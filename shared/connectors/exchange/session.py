@@ -8,7 +8,7 @@ Failures are raised at once and typed; nobody sleeps here.
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from queue import Empty
 from threading import Lock
 from time import monotonic
@@ -28,6 +28,7 @@ from shared.connectors.exchange.errors import EwsBlocked, mapped, retry_after
 from shared.connectors.exchange.gate import Gate
 from shared.connectors.exchange.locations import endpoint_of
 from shared.connectors.exchange.sign_in import MakeAuth, SignIn, make_auth, sign_in_of
+from shared.connectors.exchange.slots import Share, Slots
 from shared.domain.choices import AuthenticationProtocol
 from shared.domain.configuration import Discovered, EmailServerProfile, Mailbox
 from shared.domain.errors import (
@@ -39,8 +40,8 @@ from shared.domain.errors import (
     TransientError,
     Unreachable,
 )
-from shared.domain.ids import normalised_address
-from shared.ports import Secrets
+from shared.domain.ids import normalised_address, short_hash
+from shared.ports import Clock, ConnectionShares, Secrets
 
 CHUNK = 1 << 16
 LARGEST_REPLY = 64 << 20
@@ -88,7 +89,9 @@ class Pool(BaseProtocol):  # type: ignore[misc]
 
     USERAGENT = "Sidesync"
 
-    def __init__(self, endpoint: str, auth: MakeAuth, gate: Gate, profile_wide: bool, allow_local_servers: bool) -> None:
+    def __init__(
+        self, endpoint: str, auth: MakeAuth, gate: Gate, slots: Slots, profile_wide: bool, allow_local_servers: bool
+    ) -> None:
         super().__init__(
             Configuration(
                 service_endpoint=endpoint,
@@ -102,6 +105,7 @@ class Pool(BaseProtocol):  # type: ignore[misc]
         self.batch_size = BatchSize()
         self._auth = auth
         self._gate = gate
+        self._slots = slots
         self._allow_local_servers = allow_local_servers
         self._retired = False
 
@@ -150,6 +154,10 @@ class Pool(BaseProtocol):  # type: ignore[misc]
     @contextmanager
     def posted(self, body: bytes, headers: Mapping[str, str | bytes], timeout: float) -> Iterator[requests.Response]:
         """The reply to one request, its headers checked and its body unread. Raises SyncError, or what requests raises."""
+        with self._slots.one(self.max_connections, timeout):
+            yield from self._posted(body, headers, timeout)
+
+    def _posted(self, body: bytes, headers: Mapping[str, str | bytes], timeout: float) -> Iterator[requests.Response]:
         with self._gate.attempt(timeout):
             session = self.get_session(timeout)
             response = None
@@ -212,6 +220,10 @@ def _bounded(chunks: Iterator[bytes], largest: int, seconds: float) -> Iterator[
         yield chunk
 
 
+def utc_now() -> datetime:
+    return datetime.now(UTC)
+
+
 type _Identity = tuple[object, ...]
 
 
@@ -222,6 +234,10 @@ class Pools:
     secrets: Secrets
     allow_local_servers: bool
     _pools: dict[_Identity, tuple[str, Pool]] = field(default_factory=dict)
+    shares: ConnectionShares | None = None
+    worker: str = ""
+    clock: Clock = utc_now
+    _slots: dict[_Identity, Slots] = field(default_factory=dict)
     _gates: dict[tuple[_Identity, str], Gate] = field(default_factory=dict)
     _detected: dict[str, AuthenticationProtocol] = field(default_factory=dict)
     _lock: Lock = field(default_factory=Lock)
@@ -273,7 +289,7 @@ class Pools:
                 return known[1]
             auth = make_auth(sign_in, protocol, self.secrets, endpoint, allow_local_servers=self.allow_local_servers)
             gate = self._gates.setdefault((identity, version), Gate(profile_wide=sign_in.profile_wide))
-            pool = Pool(endpoint, auth, gate, sign_in.profile_wide, self.allow_local_servers)
+            pool = Pool(endpoint, auth, gate, self._slots_of(identity, sign_in), sign_in.profile_wide, self.allow_local_servers)
             self._pools.pop(identity, None)
             self._pools[identity] = (version, pool)
             outdated = [known[1]] if known else []
@@ -282,6 +298,13 @@ class Pools:
             for each in outdated:
                 each.retire()
             return pool
+
+    def _slots_of(self, identity: _Identity, sign_in: SignIn) -> Slots:
+        """A mailbox that signs in by itself is read by one run at a time: nobody else uses its connections."""
+        if self.shares is None or not sign_in.profile_wide:
+            return self._slots.setdefault(identity, Slots())
+        share = Share(self.shares, short_hash(repr(identity)), self.worker, self.clock)
+        return self._slots.setdefault(identity, Slots(share))
 
     def _detected_at(self, endpoint: str, profile: EmailServerProfile) -> AuthenticationProtocol:
         if endpoint not in self._detected:

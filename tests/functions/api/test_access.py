@@ -71,11 +71,19 @@ def _operations() -> list[tuple[str, str]]:
     return [(method, path) for path, item in paths.items() for method in METHODS if method in item]
 
 
-@pytest.mark.parametrize(("method", "path"), _operations())
-def test_no_operation_lets_a_reader_change_anything_or_a_stranger_in(method: str, path: str) -> None:
+@pytest.fixture(scope="module")
+def lasting_platform() -> Api:
+    """One for many tests, none of which may change it."""
     platform = Api(platform_authentication=True)
+    user = {"name": "Anna", "address": "anna@contoso.example"}
+    assert platform.put("/users/anna", user, **{PRINCIPAL: principal(ADMIN)}).status_code == 201
+    return platform
+
+
+@pytest.mark.parametrize(("method", "path"), _operations())
+def test_no_operation_lets_a_reader_change_anything_or_a_stranger_in(lasting_platform: Api, method: str, path: str) -> None:
+    platform = lasting_platform
     caller = {PRINCIPAL: principal(ADMIN)}
-    assert platform.put("/users/anna", {"name": "Anna", "address": "anna@contoso.example"}, **caller).status_code == 201
     before = snapshot(platform.office.stores)
     url = path.replace("{mailbox_id}", str(platform.get("/users/anna", headers=caller).json()["mailbox_id"]))
     for name in ("profile_id", "owner_id", "folder_id", "record_id", "type", "address", "load_id", "alert_id", "activity_id"):

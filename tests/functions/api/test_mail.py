@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from shared.domain.choices import AlertLevel, Direction, ParticipationType, Reason, Verdict, Workload
+from shared.domain.choices import AlertLevel, Direction, Notifications, ParticipationType, Reason, Verdict, Workload
 from shared.domain.email import Attachment, ItemRef, ListOf, Party, TimelineEntry
 from shared.domain.ids import MailboxId, RunId, email_id
 from shared.domain.ledger import LedgerCommit, LedgerItem, RunState, item_key
@@ -51,6 +51,12 @@ def test_activities_of_a_mailbox_are_listed(api: Api, mailbox_id: str) -> None:
         ],
         "continuation": None,
     }
+
+
+def test_an_activity_says_that_attachments_were_left_out(api: Api, mailbox_id: str) -> None:
+    has_email(api, mailbox_id, notifications=Notifications.ATTACHMENTS_LEFT_OUT)
+
+    assert api.get(f"/activities/{ACTIVITY}").json()["notifications"] == "attachments_left_out"
 
 
 def test_an_activity_is_shown_with_parties_text_and_sanitised_html(api: Api, mailbox_id: str) -> None:

@@ -58,6 +58,7 @@ def test_a_page_of_98_emails_is_one_call_of_each_kind() -> None:
         "ledger.head",
         "open",
         "mail.changes",
+        "settings.get",  # once in half a minute, for all mailboxes of the process
         "ledger.commit",  # takes the lease
         "mail.fetch",
         "addresses.find",

@@ -6,6 +6,7 @@ from typing import BinaryIO
 import pytest
 
 from shared.domain.choices import (
+    Notifications,
     Reason,
     SenderOrigin,
     Verdict,
@@ -13,6 +14,8 @@ from shared.domain.choices import (
 from shared.domain.email import IncomingAttachment
 from shared.domain.errors import ItemRejected, ItemTooLarge, ItemUnreadable
 from shared.domain.operations import RunOutcome
+from shared.domain.organisation import OrganisationSettings
+from shared.stores.memory.work import MemoryBlobs
 from shared.sync.budgets import ItemLimits
 from tests.builders import MONDAY, a_message
 from tests.unit.sync.scene import Scene
@@ -52,6 +55,29 @@ def test_what_is_not_relevant_is_left_in_the_mailbox_and_the_ledger_says_why(
     assert scene.subjects() == []
     assert scene.anna.fetched == []
     assert [(item.verdict, item.reason) for item in scene.ledger().values()] == [(Verdict.SKIPPED, reason)]
+
+
+def test_the_organisation_says_how_large_a_message_may_be() -> None:
+    scene = Scene()
+    scene.stores.settings.put(OrganisationSettings(largest_message=5_000), None)
+    scene.anna.deliver(a_message("Small"), size=5_000)
+    scene.anna.deliver(a_message("Large"), size=5_001)
+    scene.run()
+    assert scene.subjects() == ["Small"]
+    assert Reason.TOO_LARGE in {item.reason for item in scene.ledger().values()}
+
+
+def test_attachments_that_are_left_out_are_not_kept_anywhere_and_the_others_can_be_read() -> None:
+    scene = Scene()
+    scene.stores.settings.put(OrganisationSettings(largest_attachment=6), None)
+    scene.anna.deliver(a_message("Offer", attachments=[b"drawing", b"prices", b"prices"]))
+    scene.run()
+    content = scene.content(scene.activity_ids()[0])
+    assert content.notifications is Notifications.ATTACHMENTS_LEFT_OUT
+    assert [b"".join(scene.stores.blobs.read(each.blob)) for each in content.attachments] == [b"prices", b"prices"]
+    blobs = scene.stores.blobs
+    assert isinstance(blobs, MemoryBlobs)
+    assert len(blobs.snapshot()) == 1
 
 
 def test_mail_before_the_start_date_is_counted_and_leaves_no_row() -> None:

@@ -8,21 +8,52 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from shared.domain.choices import Direction, OwnerKind, ParticipationType, SenderOrigin
+from shared.domain.choices import Direction, Notifications, OwnerKind, ParticipationType, SenderOrigin
 from shared.domain.configuration import AddressMatch
 from shared.domain.email import Address, IncomingMessage, ListOf, NewEmail
 from shared.domain.ids import OwnerId, email_id
+from shared.domain.organisation import OrganisationSettings
 from shared.sync.promotion import HashedAttachment, as_variant, promote, timeline_of
 from shared.sync.text import collapsed, text_of_html
 from tests.builders import MONDAY, a_mailbox, a_message
 
 ANNA = AddressMatch(OwnerKind.USER, OwnerId("user-anna"), "Anna")
+DEFAULTS = OrganisationSettings()
 FILE = HashedAttachment("a.pdf", "application/pdf", 3, "abc")
 
 
 def promoted(message: IncomingMessage, *attachments: HashedAttachment, **matches: AddressMatch) -> NewEmail:
     found = {f"{name}@contoso.example": [match] for name, match in matches.items()}
-    return promote(message, attachments, found, a_mailbox("anna"), MONDAY)
+    return promote(message, attachments, found, a_mailbox("anna"), DEFAULTS, MONDAY)
+
+
+# ---- attachments that are left out
+
+
+@pytest.mark.parametrize("name", ["setup.exe", "Setup.EXE", "invoice.pdf.exe", "setup.exe. .", ".exe"])
+def test_an_attachment_of_a_blocked_type_is_left_out_and_the_email_says_so(name: str) -> None:
+    settings = replace(DEFAULTS, blocked_attachments=("exe", "js"))
+    attachments = [FILE, replace(FILE, name=name, sha256="def")]
+    email = promote(a_message(), attachments, {}, a_mailbox("anna"), settings, MONDAY)
+    assert [each.name for each in email.content.attachments] == ["a.pdf"]
+    assert email.activity.attachment_count == 1
+    assert email.content.notifications is Notifications.ATTACHMENTS_LEFT_OUT
+
+
+@pytest.mark.parametrize("name", ["exe", "setup.exe.pdf", "a.pdf", ""])
+def test_only_the_extension_blocks(name: str) -> None:
+    settings = replace(DEFAULTS, blocked_attachments=("exe",))
+    email = promote(a_message(), [replace(FILE, name=name)], {}, a_mailbox("anna"), settings, MONDAY)
+    assert email.content.notifications is Notifications.NONE
+    assert email.activity.attachment_count == 1
+
+
+def test_an_attachment_that_is_too_large_is_left_out_without_changing_what_identifies_the_email() -> None:
+    email = promote(a_message(), [FILE], {}, a_mailbox("anna"), replace(DEFAULTS, largest_attachment=2), MONDAY)
+    kept = promote(a_message(), [FILE], {}, a_mailbox("anna"), replace(DEFAULTS, largest_attachment=3), MONDAY)
+    assert (len(email.content.attachments), len(kept.content.attachments)) == (0, 1)
+    assert email.activity.fingerprint == kept.activity.fingerprint
+    assert email.activity.content_id == kept.activity.content_id
 
 
 # ---- identity
@@ -30,7 +61,7 @@ def promoted(message: IncomingMessage, *attachments: HashedAttachment, **matches
 
 def test_the_same_message_has_the_same_id_in_every_mailbox() -> None:
     message = a_message()
-    elsewhere = promote(message, (), {}, a_mailbox("ben"), MONDAY + timedelta(days=1))
+    elsewhere = promote(message, (), {}, a_mailbox("ben"), DEFAULTS, MONDAY + timedelta(days=1))
     assert promoted(message).activity.id == elsewhere.activity.id == email_id("offer@fabrikam.example", Direction.INCOMING)
 
 
@@ -113,7 +144,7 @@ def test_parties_resolve_to_users_and_the_rest_stays_unresolved() -> None:
 
 def test_an_active_record_is_preferred_to_an_inactive_one() -> None:
     gone = replace(ANNA, id=OwnerId("a-former-user"), active=False)
-    email = promote(a_message(), (), {"anna@contoso.example": [gone, ANNA]}, a_mailbox("anna"), MONDAY)
+    email = promote(a_message(), (), {"anna@contoso.example": [gone, ANNA]}, a_mailbox("anna"), DEFAULTS, MONDAY)
     assert [party.record_id for party in email.content.parties if party.record_id] == ["user-anna"]
 
 

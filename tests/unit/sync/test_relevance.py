@@ -1,5 +1,6 @@
 """Which items become activities. The rules are tables; that order does not matter is a property."""
 
+from dataclasses import replace
 from datetime import timedelta
 
 import pytest
@@ -9,14 +10,12 @@ from hypothesis import strategies as st
 from shared.domain.choices import Reason, SenderOrigin, Verdict
 from shared.domain.eligibility import start_date
 from shared.domain.email import ChangeKind, ItemRef, ListedItem
-from shared.sync.budgets import ItemLimits
 from shared.sync.listing import oldest_first
 from shared.sync.relevance import Facts, judge
 from tests.builders import MONDAY, a_mailbox, a_profile
 
 DAY = timedelta(days=1)
-FACTS = Facts(start=MONDAY - DAY, own_addresses={"ben@contoso.example"})
-LIMITS = ItemLimits()
+FACTS = Facts(start=MONDAY - DAY, own_addresses={"ben@contoso.example"}, largest_message=150_000)
 
 
 def an_item(**columns: object) -> ListedItem:
@@ -43,8 +42,8 @@ def an_item(**columns: object) -> ListedItem:
         ({"is_own_copy": True, "sender": "ben@contoso.example"}, Verdict.SKIPPED, Reason.OWN_COPY),
         ({"received": MONDAY - DAY}, Verdict.PROMOTED, Reason.RELEVANT),
         ({"received": MONDAY - 2 * DAY, "is_draft": True}, Verdict.SKIPPED, Reason.BEFORE_START_DATE),
-        ({"size": 150 * 1024 * 1024}, Verdict.PROMOTED, Reason.RELEVANT),
-        ({"size": 150 * 1024 * 1024 + 1}, Verdict.SKIPPED, Reason.TOO_LARGE),
+        ({"size": 150_000}, Verdict.PROMOTED, Reason.RELEVANT),
+        ({"size": 150_001}, Verdict.SKIPPED, Reason.TOO_LARGE),
         ({"sender_origin": SenderOrigin.INTERNAL}, Verdict.PROMOTED, Reason.RELEVANT),
         ({"sender": "ben@contoso.example"}, Verdict.PROMOTED, Reason.SENDER_CLAIMS_OWN_ADDRESS),
         (
@@ -60,12 +59,12 @@ def an_item(**columns: object) -> ListedItem:
     ],
 )
 def test_the_rules(columns: dict[str, object], verdict: Verdict, reason: Reason) -> None:
-    assert judge(an_item(**columns), FACTS, LIMITS) == (verdict, reason)
+    assert judge(an_item(**columns), FACTS) == (verdict, reason)
 
 
 def test_without_a_start_date_no_mail_is_too_old() -> None:
     ancient = an_item(received=MONDAY - 9999 * DAY)
-    assert judge(ancient, Facts(None, ()), LIMITS) == (Verdict.PROMOTED, Reason.RELEVANT)
+    assert judge(ancient, replace(FACTS, start=None)) == (Verdict.PROMOTED, Reason.RELEVANT)
 
 
 @pytest.mark.parametrize(
@@ -112,6 +111,6 @@ def test_decisions_do_not_depend_on_the_order_in_which_a_page_comes(items: list[
     random.shuffle(shuffled)  # type: ignore[attr-defined]
 
     def decided(page: list[ListedItem]) -> list[object]:
-        return [(key, judge(item, FACTS, LIMITS)) for key, item in oldest_first(page)]
+        return [(key, judge(item, FACTS)) for key, item in oldest_first(page)]
 
     assert decided(items) == decided(shuffled)
