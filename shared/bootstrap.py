@@ -70,7 +70,7 @@ def build(settings: Settings) -> Sidesync:
     """Sidesync over Azure Storage and real mail servers."""
     storage = settings.storage
     connection = StorageConnection(storage.connection_string, storage.account_name, storage.client_id)
-    stores = azure_stores(connection, secrets_key=settings.secrets_key)
+    stores = azure_stores(connection, secrets_key=settings.secrets_key, key_vault_url=settings.key_vault_url)
     local_servers = LocalServers(stores.settings, utc_now, always=settings.allow_local_servers)
     connect = Connect(stores.secrets, allow_local_servers=local_servers, shares=stores.shares)
     return compose(settings, stores, connect, utc_now, connect.discover)
