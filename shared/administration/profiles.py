@@ -9,7 +9,7 @@ from shared.administration.auditing import Auditing, Trail
 from shared.administration.certificates import expiry_alert, valid_until
 from shared.administration.failures import NotPossibleNow, RecordNotFound
 from shared.administration.profile_rules import valid_profile
-from shared.administration.receivers import check_secrets_stay_home
+from shared.administration.receivers import check_passwords_stay_home, check_secrets_stay_home
 from shared.administration.rules import Rules
 from shared.administration.settings import allowed_now
 from shared.administration.sign_in_rules import check_secrets_belong
@@ -169,6 +169,8 @@ class ProfileAdministration:
         valid = valid_profile(profile, allowed_now(self._rules, self._stores))
         before = present or replace(valid, credentials=Credentials(), outgoing_credentials=Credentials())
         check_secrets_stay_home(before, valid, secrets)
+        if present is not None:
+            check_passwords_stay_home(present, valid, self._mailboxes)
         check_secrets_belong(valid, lambda pointer: has_secret(pointer, _credentials_at(pointer, before), secrets))
         _expiries(secrets, self._clock())
         return self._with_secrets(before, valid, secrets)

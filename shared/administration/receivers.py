@@ -1,8 +1,10 @@
 """Where a stored secret goes: never to another host than it was given for."""
 
+from collections.abc import Callable, Iterable
+
 from shared.administration.locations import host_of
 from shared.administration.writing import NewSecrets
-from shared.domain.configuration import Credentials, EmailServerProfile
+from shared.domain.configuration import Credentials, EmailServerProfile, Mailbox
 from shared.domain.errors import InvalidRecord
 
 _AUTODISCOVER = "autodiscover"
@@ -13,6 +15,35 @@ def check_secrets_stay_home(present: EmailServerProfile, profile: EmailServerPro
     """Raises InvalidRecord where a secret that is kept would be sent to hosts that it was not given for."""
     _check("credentials", present.credentials, _of_incoming(present), _of_incoming(profile), secrets)
     _check("outgoing_credentials", present.outgoing_credentials, _of_outgoing(present), _of_outgoing(profile), secrets)
+
+
+def check_password_stays_home(present: EmailServerProfile | None, profile: EmailServerProfile) -> None:
+    """Of a mailbox that keeps the password it was given on profile `present`, and moves to `profile`. Raises InvalidRecord."""
+    if not _of_mailboxes(profile) <= (_of_mailboxes(present) if present else set()):
+        raise InvalidRecord(
+            "credentials/secret",
+            "the profile leads to another host than the stored secret was given for",
+            "Give the secret again together with profile_id, or null to remove it.",
+        )
+
+
+def check_passwords_stay_home(
+    present: EmailServerProfile, profile: EmailServerProfile, mailboxes: Callable[[], Iterable[Mailbox]]
+) -> None:
+    """Of the mailboxes on a profile that is about to change; they are looked at only where it leads elsewhere.
+
+    Raises InvalidRecord."""
+    if _of_mailboxes(profile) <= _of_mailboxes(present):
+        return
+    kept = next((each for each in mailboxes() if each.profile_id == profile.id and each.credentials.secret is not None), None)
+    if kept is not None:
+        raise InvalidRecord(
+            "outgoing_location"
+            if _server(profile, profile.incoming_location) in _of_mailboxes(present)
+            else "incoming_location",
+            f"the mailbox {kept.id} ({kept.address}) has a password of its own, given for another host; so may others",
+            "Create another profile, and give every mailbox its password again as it moves there; or remove the passwords.",
+        )
 
 
 def _check(path: str, present: Credentials, before: set[str], after: set[str], secrets: NewSecrets) -> None:
@@ -36,6 +67,14 @@ def _of_incoming(profile: EmailServerProfile) -> set[str]:
 
 def _of_outgoing(profile: EmailServerProfile) -> set[str]:
     return {_server(profile, profile.outgoing_location), _authority(profile.outgoing_credentials)}
+
+
+def _of_mailboxes(profile: EmailServerProfile) -> set[str]:
+    """They get what a mailbox signs in with by itself, now or once the profile says so."""
+    hosts = {_server(profile, profile.incoming_location)}
+    if not profile.use_same_settings_for_outgoing:
+        hosts.add(_server(profile, profile.outgoing_location))
+    return hosts
 
 
 def _server(profile: EmailServerProfile, location: str | None) -> str:
