@@ -1,4 +1,6 @@
-"""Triggers of the schedule: the timer that finds what is due, and the shards that it is spread over when that is much."""
+"""Triggers of the schedule: the timer that finds what is due, and the shards that it is spread over when that is much; and
+the nightly housekeeping.
+"""
 
 import azure.functions as func
 
@@ -14,6 +16,12 @@ STORAGE = "AzureWebJobsStorage"
 def enumerate_mailboxes(timer: func.TimerRequest) -> None:  # noqa: ARG001 - the trigger's argument must be there
     """Each minute: finds the mailboxes that are due and enqueues each once."""
     bootstrap.sidesync().enumeration.enumerate_all()
+
+
+@blueprint.timer_trigger(arg_name="timer", schedule="0 30 3 * * *")
+def housekeeping(timer: func.TimerRequest) -> None:  # noqa: ARG001 - the trigger's argument must be there
+    """Each night: removes runs, alerts and audit entries that are kept no longer."""
+    bootstrap.sidesync().administration.housekeeping.run()
 
 
 @blueprint.queue_trigger(arg_name="message", queue_name=Queue.ENUMERATE_SHARDS.value, connection=STORAGE)

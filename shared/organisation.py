@@ -1,5 +1,6 @@
 """The organisation's settings as a process remembers them, and what follows from them wherever alerts are raised."""
 
+from collections.abc import Iterator
 from datetime import datetime, timedelta
 
 from shared.domain.choices import AlertLevel
@@ -45,3 +46,6 @@ class LevelledAlerts:
 
     def acknowledge(self, alert_id: str, by: str, at: datetime) -> Alert | None:
         return self._alerts.acknowledge(alert_id, by, at)
+
+    def remove_before(self, time: datetime) -> Iterator[int]:
+        return self._alerts.remove_before(time)

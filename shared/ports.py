@@ -374,10 +374,19 @@ class Alerts(Protocol):
         """Marks the alert as seen; raised again later, it is open again. None where there is none of this id."""
         ...
 
+    def remove_before(self, time: datetime) -> Iterator[int]:
+        """Removes alerts that were last raised before `time`, acknowledged or not, part by part; yields how many rows each
+        part had. Whoever stops reading ends it."""
+        ...
+
 
 class Audit(Protocol):
     def put(self, entry: AuditEntry) -> None:
         """Once by day (UTC) and id: one that is there already stays as it is."""
+        ...
+
+    def remove_before(self, time: datetime) -> Iterator[int]:
+        """Removes the days (UTC) that ended before `time`, as `Alerts.remove_before`."""
         ...
 
     def list(self, record: str | None = None, continuation: str | None = None, limit: int = 50) -> Slice[AuditEntry]:
@@ -387,6 +396,10 @@ class Audit(Protocol):
 
 class Runs(Protocol):
     def put(self, run: Run) -> None: ...
+
+    def remove_before(self, time: datetime) -> Iterator[int]:
+        """Removes runs of any mailbox that started before `time`, as `Alerts.remove_before`."""
+        ...
 
     def list(self, mailbox_id: MailboxId, continuation: str | None = None, limit: int = 50) -> Slice[Run]:
         """Newest first."""

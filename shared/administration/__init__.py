@@ -12,6 +12,7 @@ from shared.administration.address_book import AddressBookAdministration
 from shared.administration.auditing import Auditing, AuditLog
 from shared.administration.explanation import Explanations
 from shared.administration.forward_mailboxes import ForwardMailboxes
+from shared.administration.housekeeping import Housekeeping
 from shared.administration.loading import Loads
 from shared.administration.mailbox_records import MailboxRecords
 from shared.administration.mailboxes import MailboxAdministration
@@ -55,6 +56,7 @@ class Administration:
         self.loads = Loads(stores, clock)
         self.activities = Activities(stores)
         self.operations = Operations(stores, clock, auditing)
+        self.housekeeping = Housekeeping(stores, clock)
         self.audit = AuditLog(stores.audit)
         self.explanations = Explanations(stores, clock)
         self.secret_set_on = stores.secrets.set_on

@@ -9,15 +9,15 @@ from dataclasses import replace
 from shared.administration.auditing import Auditing, Trail
 from shared.administration.failures import RecordNotFound
 from shared.administration.mailbox_rules import SECRET, check_profile, valid_mailbox
-from shared.administration.receivers import check_mailbox_secret_stays_home
+from shared.administration.receivers import check_password_stays_home
 from shared.administration.schedules import after_change, enabled
 from shared.administration.standing import MailboxStanding, standing
 from shared.administration.writing import NewSecrets, has_secret, persistently, settled
 from shared.domain.audit import Caller, ChangeAction
 from shared.domain.choices import Approval, OwnerKind
-from shared.domain.configuration import Credentials, EmailServerProfile, Mailbox, Owner, OwnerRef, StoredMailbox
+from shared.domain.configuration import Credentials, Mailbox, Owner, OwnerRef, StoredMailbox
 from shared.domain.errors import InvalidRecord
-from shared.domain.ids import MailboxId, OwnerId, ProfileId, mailbox_id_of, normalised_address
+from shared.domain.ids import MailboxId, OwnerId, mailbox_id_of, normalised_address
 from shared.domain.organisation import OrganisationSettings
 from shared.ports import Clock, Stores
 
@@ -95,8 +95,8 @@ class MailboxRecords:
         valid = valid_mailbox(mailbox)
         before = present.credentials if present else Credentials()
         self.check_owner(present, valid)
-        self._check_secret_stays_home(present, valid, secrets)
-        self._check_profile(present, valid, has_secret=has_secret(SECRET, before, secrets))
+        is_kept = before.secret is not None and SECRET not in secrets
+        self._check_profile(present, valid, has_secret=has_secret(SECRET, before, secrets), is_kept=is_kept)
         credentials = settled(self._stores.secrets, f"mailbox-{valid.id}", "credentials", before, valid.credentials, secrets)
         ready = replace(valid, credentials=credentials)
         return ready if present is None else self.readdressed(replace(ready, address=present.address), ready.address)
@@ -112,21 +112,10 @@ class MailboxRecords:
                 "active", f"the {owner.kind.value} that the mailbox belongs to is inactive or gone", "Activate its owner first."
             )
 
-    def _check_secret_stays_home(self, present: Mailbox | None, mailbox: Mailbox, secrets: NewSecrets) -> None:
-        if present is None or mailbox.profile_id in (None, present.profile_id):
-            return
-        profile, before = self._profile(mailbox.profile_id), self._profile(present.profile_id)
-        if profile is not None:
-            check_mailbox_secret_stays_home(before, profile, present.credentials, secrets)
-
-    def _profile(self, profile_id: ProfileId | None) -> EmailServerProfile | None:
-        stored = None if profile_id is None else self._stores.profiles.get(profile_id)
-        return None if stored is None else stored.record
-
-    def _check_profile(self, present: Mailbox | None, mailbox: Mailbox, *, has_secret: bool) -> None:
+    def _check_profile(self, present: Mailbox | None, mailbox: Mailbox, *, has_secret: bool, is_kept: bool) -> None:
         if mailbox.profile_id is None:
             return
-        profile = self._profile(mailbox.profile_id)
+        profile = self._stores.profiles.get(mailbox.profile_id)
         if profile is None and present is not None and present.profile_id == mailbox.profile_id:
             return
         if profile is None:
@@ -135,7 +124,10 @@ class MailboxRecords:
                 f"there is no profile {mailbox.profile_id!r}",
                 "Create the profile first, or choose an existing one.",
             )
-        check_profile(present, mailbox, profile, has_secret=has_secret)
+        check_profile(present, mailbox, profile.record, has_secret=has_secret)
+        if is_kept and present is not None and present.profile_id != mailbox.profile_id:
+            former = None if present.profile_id is None else self._stores.profiles.get(present.profile_id)
+            check_password_stays_home(former.record if former else None, profile.record)
 
     def new_approval(self, owner: OwnerRef | None) -> Approval:
         """Of an address that nobody has judged yet."""

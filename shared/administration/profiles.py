@@ -9,14 +9,13 @@ from shared.administration.auditing import Auditing, Trail
 from shared.administration.certificates import expiry_alert, valid_until
 from shared.administration.failures import NotPossibleNow, RecordNotFound
 from shared.administration.profile_rules import valid_profile
-from shared.administration.receivers import check_secrets_stay_home, moved_location
+from shared.administration.receivers import check_passwords_stay_home, check_secrets_stay_home
 from shared.administration.rules import Rules
 from shared.administration.settings import allowed_now
 from shared.administration.sign_in_rules import check_secrets_belong
 from shared.administration.writing import NewSecrets, Put, check_etag, check_secrets, has_secret, persistently, settled
 from shared.domain.audit import Caller, ChangeAction
 from shared.domain.configuration import Credentials, EmailServerProfile, Mailbox, StoredProfile
-from shared.domain.errors import InvalidRecord
 from shared.domain.ids import ProfileId, short_hash
 from shared.messages import ProfileTask, Queue, VisitMailboxes
 from shared.ports import Clock, Stores
@@ -170,21 +169,11 @@ class ProfileAdministration:
         valid = valid_profile(profile, allowed_now(self._rules, self._stores))
         before = present or replace(valid, credentials=Credentials(), outgoing_credentials=Credentials())
         check_secrets_stay_home(before, valid, secrets)
-        self._check_secrets_of_mailboxes_stay_home(before, valid)
+        if present is not None:
+            check_passwords_stay_home(present, valid, self._mailboxes)
         check_secrets_belong(valid, lambda pointer: has_secret(pointer, _credentials_at(pointer, before), secrets))
         _expiries(secrets, self._clock())
         return self._with_secrets(before, valid, secrets)
-
-    def _check_secrets_of_mailboxes_stay_home(self, present: EmailServerProfile, profile: EmailServerProfile) -> None:
-        moved = moved_location(present, profile)
-        if moved is None:
-            return
-        if any(mailbox.profile_id == present.id and mailbox.credentials.secret is not None for mailbox in self._mailboxes()):
-            raise InvalidRecord(
-                moved,
-                "mailboxes on this profile have secrets of their own, which were given for another host",
-                "Create a profile for the new host and move the mailboxes there, each with its secret; or remove these first.",
-            )
 
     def _with_secrets(self, before: EmailServerProfile, valid: EmailServerProfile, secrets: NewSecrets) -> EmailServerProfile:
         name = f"profile-{short_hash(valid.id)}"

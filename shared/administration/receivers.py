@@ -1,14 +1,14 @@
 """Where a stored secret goes: never to another host than it was given for."""
 
+from collections.abc import Callable, Iterable
+
 from shared.administration.locations import host_of
 from shared.administration.writing import NewSecrets
-from shared.domain.choices import CredentialSource
-from shared.domain.configuration import Credentials, EmailServerProfile
+from shared.domain.configuration import Credentials, EmailServerProfile, Mailbox
 from shared.domain.errors import InvalidRecord
 
 _AUTODISCOVER = "autodiscover"
 """Stands for the servers that autodiscover finds."""
-_SECRET = "credentials/secret"  # noqa: S105 - the pointer of a field
 
 
 def check_secrets_stay_home(present: EmailServerProfile, profile: EmailServerProfile, secrets: NewSecrets) -> None:
@@ -17,28 +17,33 @@ def check_secrets_stay_home(present: EmailServerProfile, profile: EmailServerPro
     _check("outgoing_credentials", present.outgoing_credentials, _of_outgoing(present), _of_outgoing(profile), secrets)
 
 
-def check_mailbox_secret_stays_home(
-    present: EmailServerProfile | None, profile: EmailServerProfile, stored: Credentials, secrets: NewSecrets
-) -> None:
-    """Raises InvalidRecord where the own secret of a mailbox, which is kept, would go to other hosts than before.
-
-    Without a profile nobody knows any more what the secret was given for.
-    """
-    before = set() if present is None else _of_mailboxes(present)
-    if stored.secret is not None and _SECRET not in secrets and not _of_mailboxes(profile) <= before:
+def check_password_stays_home(present: EmailServerProfile | None, profile: EmailServerProfile) -> None:
+    """Of a mailbox that keeps the password it was given on profile `present`, and moves to `profile`. Raises InvalidRecord."""
+    if not _of_mailboxes(profile) <= (_of_mailboxes(present) if present else set()):
         raise InvalidRecord(
-            _SECRET,
-            "the profile's server is another host than the stored secret was given for",
+            "credentials/secret",
+            "the profile leads to another host than the stored secret was given for",
             "Give the secret again together with profile_id, or null to remove it.",
         )
 
 
-def moved_location(present: EmailServerProfile, profile: EmailServerProfile) -> str | None:
-    """The field that would send the own secrets of mailboxes to another host than before, None where they stay."""
+def check_passwords_stay_home(
+    present: EmailServerProfile, profile: EmailServerProfile, mailboxes: Callable[[], Iterable[Mailbox]]
+) -> None:
+    """Of the mailboxes on a profile that is about to change; they are looked at only where it leads elsewhere.
+
+    Raises InvalidRecord."""
     if _of_mailboxes(profile) <= _of_mailboxes(present):
-        return None
-    is_incoming = _server(profile, profile.incoming_location) not in _of_mailboxes(present)
-    return "incoming_location" if is_incoming else "outgoing_location"
+        return
+    kept = next((each for each in mailboxes() if each.profile_id == profile.id and each.credentials.secret is not None), None)
+    if kept is not None:
+        raise InvalidRecord(
+            "outgoing_location"
+            if _server(profile, profile.incoming_location) in _of_mailboxes(present)
+            else "incoming_location",
+            f"the mailbox {kept.id} ({kept.address}) has a password of its own, given for another host; so may others",
+            "Create another profile, and give every mailbox its password again as it moves there; or remove the passwords.",
+        )
 
 
 def _check(path: str, present: Credentials, before: set[str], after: set[str], secrets: NewSecrets) -> None:
@@ -65,9 +70,9 @@ def _of_outgoing(profile: EmailServerProfile) -> set[str]:
 
 
 def _of_mailboxes(profile: EmailServerProfile) -> set[str]:
-    """Who receives the own secrets of mailboxes."""
+    """They get what a mailbox signs in with by itself, now or once the profile says so."""
     hosts = {_server(profile, profile.incoming_location)}
-    if not profile.use_same_settings_for_outgoing and profile.outgoing_credential_source in (None, CredentialSource.MAILBOX):
+    if not profile.use_same_settings_for_outgoing:
         hosts.add(_server(profile, profile.outgoing_location))
     return hosts
 

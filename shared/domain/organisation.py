@@ -56,13 +56,11 @@ class OrganisationSettings:
     """generatealertsforerrors, generatealertsforwarnings, generatealertsforinformation; alerts below it are not raised,
     except for what a test found."""
     keep_runs: timedelta = timedelta(days=30)
-    """How long runs that did something are listed."""
-    keep_ledger_details: timedelta = timedelta(days=90)
-    """How long the error texts of items are kept; what was decided about an item stays."""
+    """How long runs that did something are listed; housekeeping removes them."""
     keep_alerts: timedelta = timedelta(days=30)
     """tracelogpersistencetimeindays; how long an alert is kept after it was raised last."""
     keep_audit: timedelta = timedelta(days=365)
-    """How long it can be looked up who changed what."""
+    """How long it can be looked up who changed what; removed by whole days (UTC)."""
     allow_insecure_servers: bool = False
     """Mail servers without TLS and on private or loopback addresses. For one machine only; metadata addresses stay refused."""
 

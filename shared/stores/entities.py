@@ -230,6 +230,11 @@ def audit_partition(changed_on: datetime) -> str:
     return f"{_INVERT_DAYS - day.toordinal():07d}:{day.isoformat()}"
 
 
+def audit_partitions_before(time: datetime) -> str:
+    """The first partition of the days before that of `time`."""
+    return f"{audit_partition(time)};"
+
+
 def audit_row(entry_id: str) -> str:
     """Says that the entry is there, whatever time it was written with."""
     return f"id:{entry_id}"
@@ -250,6 +255,11 @@ def quarantine_listed_row(quarantined_on: datetime, key: ItemKey) -> str:
 
 def run_row(started_on: datetime, run_id: RunId) -> str:
     return f"{inverted_time(started_on)}:{short_hash(run_id)}"
+
+
+def run_rows_before(time: datetime) -> str:
+    """The first row, in any partition, of the runs that started before `time`."""
+    return f"{inverted_time(time)};"
 
 
 def secret_partition(name: str) -> str:

@@ -12,6 +12,7 @@ ROOT = Path(__file__).parents[2]
 
 SURFACE = {
     "enumerate_mailboxes": ("timerTrigger", "0 * * * * *", None),
+    "housekeeping": ("timerTrigger", "0 30 3 * * *", None),
     "enumerate_shards": ("queueTrigger", "enumerate-shards", None),
     "enumerate_shards_poison": ("queueTrigger", "enumerate-shards-poison", None),
     "sync_incoming": ("queueTrigger", "sync-incoming", None),

@@ -1,5 +1,6 @@
 """Quarantine, alerts, audit and runs in memory."""
 
+from collections.abc import Iterator
 from dataclasses import replace
 from datetime import datetime
 from threading import RLock
@@ -77,6 +78,13 @@ class MemoryAlerts:
         with self._lock:
             return {":".join(key): codec_of(Alert).plain(alert) for key, alert in self._rows.items()}
 
+    def remove_before(self, time: datetime) -> Iterator[int]:
+        with self._lock:
+            old = [key for key, alert in self._rows.items() if alert.raised_on < time]
+            for key in old:
+                del self._rows[key]
+        yield len(old)
+
 
 class MemoryAudit:
     def __init__(self) -> None:
@@ -98,6 +106,14 @@ class MemoryAudit:
         with self._lock:
             return {":".join(key): codec_of(AuditEntry).plain(entry) for key, entry in self._rows.items()}
 
+    def remove_before(self, time: datetime) -> Iterator[int]:
+        day = audit_partition(time)
+        with self._lock:
+            old = [key for key in self._rows if key[0] > day]
+            for key in old:
+                del self._rows[key]
+        yield len(old)
+
 
 class MemoryRuns:
     def __init__(self) -> None:
@@ -112,6 +128,13 @@ class MemoryRuns:
     def list(self, mailbox_id: MailboxId, continuation: str | None = None, limit: int = 50) -> Slice[Run]:
         with self._lock:
             return slice_of(self._rows.get(mailbox_id, {}).items(), continuation, limit)
+
+    def remove_before(self, time: datetime) -> Iterator[int]:
+        with self._lock:
+            old = [(runs, key) for runs in self._rows.values() for key, run in runs.items() if run.started_on < time]
+            for runs, key in old:
+                del runs[key]
+        yield len(old)
 
     def snapshot(self) -> dict[str, Plain]:
         with self._lock:

@@ -1,5 +1,6 @@
 """What operators look at: quarantined items, alerts, runs."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from datetime import datetime
 
@@ -7,9 +8,11 @@ from shared.domain.ids import MailboxId
 from shared.domain.operations import Alert, QuarantinedItem, Run
 from shared.ports import Slice
 from shared.stores.alerts import as_it_stands, raised_over
-from shared.stores.entities import alert_id_key, alert_row, quarantine_listed_row, quarantine_row, run_row
+from shared.stores.entities import alert_id_key, alert_row, quarantine_listed_row, quarantine_row, run_row, run_rows_before
 from shared.stores.limits import acknowledging, checked_id, storable_alert, storable_quarantined, storable_run
+from shared.stores.parallel import Parallel
 from shared.stores.tables.gateway import Entity, Query, RowMissing, Verb, operation, rows_of
+from shared.stores.tables.removing import removed
 from shared.stores.tables.repeating import until_unchanged
 from shared.stores.tables.table import Table, columns_of, record_of, slice_as
 
@@ -68,8 +71,9 @@ class _Acknowledgement:
 class TableAlerts:
     """The id of an alert does not tell what it is about, so a row in another table does: written once, before the alert."""
 
-    def __init__(self, table: Table, ids: Table) -> None:
+    def __init__(self, table: Table, ids: Table, parallel: Parallel) -> None:
         self._table = table
+        self._parallel = parallel
         self._ids = ids
 
     def put(self, alert: Alert) -> None:
@@ -80,6 +84,10 @@ class TableAlerts:
     def list(self, about: str | None = None, continuation: str | None = None, limit: int = 50) -> Slice[Alert]:
         query = Query() if about is None else rows_of(about)
         return slice_as(self._table.slice(query, continuation, limit), _alert)
+
+    def remove_before(self, time: datetime) -> Iterator[int]:
+        """The rows of ids stay: they are as true of an alert that is raised again."""
+        return removed(self._table, self._parallel, Query(), lambda row: record_of(Alert, row).raised_on < time)
 
     def acknowledge(self, alert_id: str, by: str, at: datetime) -> Alert | None:
         id_row = self._ids.get(*alert_id_key(alert_id))
@@ -111,8 +119,9 @@ def _alert(row: Entity) -> Alert:
 
 
 class TableRuns:
-    def __init__(self, table: Table) -> None:
+    def __init__(self, table: Table, parallel: Parallel) -> None:
         self._table = table
+        self._parallel = parallel
 
     def put(self, run: Run) -> None:
         row = run_row(run.started_on, run.id)
@@ -121,3 +130,6 @@ class TableRuns:
     def list(self, mailbox_id: MailboxId, continuation: str | None = None, limit: int = 50) -> Slice[Run]:
         found = self._table.slice(rows_of(mailbox_id), continuation, limit)
         return slice_as(found, lambda row: record_of(Run, row))
+
+    def remove_before(self, time: datetime) -> Iterator[int]:
+        return removed(self._table, self._parallel, Query(first_row=run_rows_before(time)))
