@@ -80,9 +80,7 @@ def instant(field: str, value: datetime) -> datetime:
     if value.utcoffset() is None:
         raise InvalidRecord(field, f"{field} has no time zone", "Write it with an offset, such as 2026-01-31T00:00:00Z.")
     if not _EARLIEST <= value < _LATEST:
-        raise InvalidRecord(
-            field, f"{field} is out of range", f"Write a date from {_EARLIEST.year} to {_LATEST.year - 1}."
-        )
+        raise InvalidRecord(field, f"{field} is out of range", f"Write a date from {_EARLIEST.year} to {_LATEST.year - 1}.")
     return value.astimezone(UTC)
 
 
