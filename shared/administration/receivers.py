@@ -59,7 +59,7 @@ def _check(path: str, present: Credentials, before: set[str], after: set[str], s
 
 def _of_incoming(profile: EmailServerProfile) -> set[str]:
     """They serve outgoing mail too where that has no credentials of its own."""
-    hosts = {_server(profile, profile.incoming_location), _authority(profile.credentials)}
+    hosts = {_server(profile, profile.incoming_location), _authority(profile.credentials), *_searched(profile)}
     if not profile.use_same_settings_for_outgoing and profile.outgoing_credential_source is None:
         hosts.add(_server(profile, profile.outgoing_location))
     return hosts
@@ -67,6 +67,12 @@ def _of_incoming(profile: EmailServerProfile) -> set[str]:
 
 def _of_outgoing(profile: EmailServerProfile) -> set[str]:
     return {_server(profile, profile.outgoing_location), _authority(profile.outgoing_credentials)}
+
+
+def _searched(profile: EmailServerProfile) -> set[str]:
+    """Autodiscover leads to the domain of the user name."""
+    name = (profile.credentials.username or "").rpartition("@")
+    return {f"{_AUTODISCOVER}:{name[2].lower()}"} if profile.use_autodiscover and name[1] else set()
 
 
 def _of_mailboxes(profile: EmailServerProfile) -> set[str]:

@@ -31,21 +31,24 @@ class OrganisationSettings:
     """requireapprovalforqueueemail: mailboxes of queues are processed only after their address was approved."""
     filter_ceiling: IncomingFilteringMethod | None = None
     """sssforcefilteringmethodforusermailboxes: no user or queue accepts more than this; None sets no limit. ALL is the widest,
-    NONE the narrowest."""
+    NONE the narrowest. What is wider is refused when it is written; judging mail by it takes effect with relevance filters."""
     exclude: tuple[str, ...] = ()
-    """Addresses (a@b.example) and domains (b.example, and those under it) that are never tracked."""
+    """Addresses (a@b.example) and domains (b.example, and those under it) that are never tracked; takes effect with relevance
+    filters."""
     internal_mail: InternalMail = InternalMail.SKIP
-    """ignoreinternalemail; what becomes of mail between own users."""
+    """ignoreinternalemail; what becomes of mail between own users; takes effect with relevance filters.
+    Until then it is skipped, as in the default."""
     correlation_methods: tuple[CorrelationMethod, ...] = (
         CorrelationMethod.IN_REPLY_TO,
         CorrelationMethod.TRACKING_TOKEN,
         CorrelationMethod.CONVERSATION_INDEX,
     )
-    """Methods that find the conversation an email continues (emailcorrelationenabled, enablesmartmatching)."""
+    """Methods that find the conversation an email continues (emailcorrelationenabled, enablesmartmatching); takes effect with
+    relevance filters."""
     tracking_prefix: str = "SYNC:"
-    """trackingprefix; starts the token in the subject of what is sent."""
+    """trackingprefix; starts the token in the subject of what is sent; takes effect with relevance filters."""
     tracking_digits: int = 7
-    """trackingtokeniddigits; digits of the token's number."""
+    """trackingtokeniddigits; digits of the token's number; takes effect with relevance filters."""
     largest_message: int = 150 * 1024 * 1024
     """A larger message is not stored. The default is the most that Exchange Online takes."""
     largest_attachment: int = 150 * 1024 * 1024

@@ -220,6 +220,13 @@ def test_a_host_outside_the_domains_of_the_profile_is_never_asked(
     assert set(names.asked) == {"autodiscover.contoso.example"}
 
 
+def test_an_address_of_another_domain_does_not_get_the_password_of_the_profile(connect: Connect, names: Names) -> None:
+    names.known.add("autodiscover.fabrikam.example")
+    failure(connect, a_roaming_profile(), a_mailbox("collector@fabrikam.example"))
+    assert "autodiscover.fabrikam.example" not in names.asked
+    assert set(names.asked) == {"autodiscover.contoso.example"}, "who signs in knows where the mailboxes of the profile are"
+
+
 def test_what_was_found_before_is_not_used_where_it_is_outside_now(connect: Connect, served: ServedByExchange) -> None:
     found = Discovered(OUTSIDE, "15.2.1544.4", AuthenticationProtocol.BASIC, MONDAY)
     with (
@@ -262,7 +269,7 @@ def test_a_domain_that_nobody_knows_is_named(connect: Connect, served: ServedByE
 
 
 def test_an_address_without_a_domain_asks_nobody(connect: Connect, names: Names) -> None:
-    assert isinstance(failure(connect, a_roaming_profile(), a_mailbox("anna")), NotDiscovered)
+    assert isinstance(failure(connect, a_roaming_profile(username="CONTOSO\\sync"), a_mailbox("anna")), NotDiscovered)
     assert names.asked == []
 
 

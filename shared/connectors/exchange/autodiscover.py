@@ -1,8 +1,8 @@
 """Finds out where a mailbox is: SOAP Autodiscover (GetUserSettings), over the same guarded connections as EWS.
 
 exchangelib builds the request. Its own search is not used: it asks over plain HTTP, believes DNS records and redirects that
-anybody may have written, and cannot be told where not to go. Here credentials go to hosts within the domains of the mailbox
-and of who signs in only, over TLS, and a refused credential is not taken to the next host.
+anybody may have written, and cannot be told where not to go. Here credentials go to hosts within the domain of who signs in
+only (of the mailbox, where they are its own or name none), over TLS, and a refused credential is not taken to the next host.
 
 https://learn.microsoft.com/exchange/client-developer/exchange-web-services/autodiscover-for-exchange
 """
@@ -18,7 +18,7 @@ from exchangelib.util import ANS, SOAPNS
 from lxml.etree import _Element
 
 from shared.connectors.exchange.errors import mapped
-from shared.connectors.exchange.locations import EWS_PATH, domain_of, online_host, trusted_url
+from shared.connectors.exchange.locations import EWS_PATH, domains_of, online_host, trusted_url
 from shared.connectors.exchange.session import Pools, Session
 from shared.connectors.exchange.xml import NoEws, parsed
 from shared.domain.choices import AuthenticationProtocol, ServerType
@@ -80,7 +80,7 @@ class Discovery:
     def _found(self, profile: EmailServerProfile, mailbox: Mailbox) -> Answer:
         """The answer of the first host that has one. Raises what kept the last one from answering where none has."""
         failure: SyncError | None = None
-        waiting, asked = list(places(mailbox, profile.incoming_port)), set[str]()
+        waiting, asked = list(places(profile, mailbox)), set[str]()
         while waiting and len(asked) < MOST_STEPS:
             url = waiting.pop(0)
             if url in asked:
@@ -119,13 +119,13 @@ class Discovery:
             raise mapped(error, "Autodiscover", profile_wide=pool.profile_wide) from error
 
 
-def places(mailbox: Mailbox, port: int | None) -> Iterator[str]:
-    """Where autodiscover is offered for the domain of the mailbox. The web server of the domain itself comes last: it is
-    seldom Exchange."""
-    domain = domain_of(mailbox.address)
-    if not domain:
+def places(profile: EmailServerProfile, mailbox: Mailbox) -> Iterator[str]:
+    """Where autodiscover is offered for the mailbox, or for who signs in for it. The web server of the domain itself comes
+    last: it is seldom Exchange."""
+    domain = next(iter(domains_of(profile, mailbox)), None)
+    if domain is None:
         raise NotDiscovered("The address of the mailbox has no domain that autodiscover could be asked for.")
-    at = "" if port is None else f":{port}"
+    at = "" if profile.incoming_port is None else f":{profile.incoming_port}"
     yield f"https://autodiscover.{domain}{at}{PATH}"
     yield f"https://{domain}{at}{PATH}"
 

@@ -6,7 +6,7 @@ https://learn.microsoft.com/power-apps/developer/data-platform/reference/entitie
 from urllib.parse import urlsplit, urlunsplit
 
 from shared.connectors.exchange.destination import LocationRefused, checked_url
-from shared.domain.choices import ServerType
+from shared.domain.choices import CredentialSource, ServerType
 from shared.domain.configuration import Discovered, EmailServerProfile, Mailbox
 
 EWS_PATH = "/EWS/Exchange.asmx"
@@ -44,8 +44,8 @@ def online_host(profile: EmailServerProfile) -> str:
 
 
 def trusted_url(url: str, profile: EmailServerProfile, mailbox: Mailbox, *, allow_local_servers: bool) -> str:
-    """A URL that a server named, if the profile's credentials may be sent there: to the domain of the mailbox or of who signs
-    in, and what is below it. Raises LocationRefused, naming the host."""
+    """A URL that a server named, if the profile's credentials may be sent there: to one of its domains, and
+    what is below it. Raises LocationRefused, naming the host."""
     checked_url(url, allow_local_servers=allow_local_servers)
     host, _ = host_and_port(url)
     if any(host == domain or host.endswith(f".{domain}") for domain in domains_of(profile, mailbox)):
@@ -59,9 +59,13 @@ def trusted_url(url: str, profile: EmailServerProfile, mailbox: Mailbox, *, allo
 
 
 def domains_of(profile: EmailServerProfile, mailbox: Mailbox) -> tuple[str, ...]:
-    named = (mailbox.address, profile.credentials.username or "", mailbox.credentials.username or "")
-    domains = [domain for each in named if (domain := domain_of(each))]
-    return (*domains, online_host(profile)) if profile.server_type is ServerType.EXCHANGE_ONLINE else tuple(domains)
+    """Where credentials may go. Those of the profile go to the domain of their user name alone, where it has one: else whoever
+    gives a mailbox on the profile an address of his own domain had the profile's password there."""
+    own = profile.credential_source is CredentialSource.MAILBOX
+    named = (mailbox.address, mailbox.credentials.username or "") if own else (profile.credentials.username or "",)
+    domains = tuple(domain for each in named if (domain := domain_of(each))) or (domain_of(mailbox.address),)
+    known = tuple(domain for domain in domains if domain)
+    return (*known, online_host(profile)) if profile.server_type is ServerType.EXCHANGE_ONLINE else known
 
 
 def domain_of(address: str) -> str:

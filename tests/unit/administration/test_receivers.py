@@ -95,3 +95,14 @@ def test_a_profile_whose_mailboxes_have_no_passwords_any_more_moves(office: Offi
     moves(office, anna, None, {"credentials/secret": None})
 
     office.has_profile(None, incoming_location=ELSEWHERE, **OWN)
+
+
+def test_a_searched_server_is_that_of_the_user_name_which_takes_no_password_along(office: Office) -> None:
+    searched = {"use_autodiscover": True, "incoming_location": None}
+    office.has_profile(credentials=Credentials(username="sync@contoso.example"), **searched)
+
+    with pytest.raises(InvalidRecord, match="another host") as refused:
+        office.has_profile(None, credentials=Credentials(username="sync@fabrikam.example"), **searched)
+
+    assert refused.value.field == "credentials/secret"
+    office.has_profile(None, credentials=Credentials(username="other@contoso.example"), **searched)
