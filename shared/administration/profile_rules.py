@@ -6,7 +6,7 @@ from shared.administration import rules
 from shared.administration.locations import authority, host_name, server_location
 from shared.administration.rules import Rules
 from shared.administration.sign_in_rules import check_sign_in
-from shared.domain.choices import ServerType
+from shared.domain.choices import CredentialSource, ServerType
 from shared.domain.configuration import Credentials, EmailServerProfile
 from shared.domain.errors import InvalidRecord
 from shared.domain.ids import ProfileId
@@ -60,6 +60,20 @@ def _check_incoming_server(profile: EmailServerProfile) -> None:
             "incoming_location",
             "an Exchange server needs a location or autodiscover",
             "Write the URL of EWS, such as https://mail.contoso.com/EWS/Exchange.asmx, or set use_autodiscover to true.",
+        )
+    elif profile.use_autodiscover and profile.credential_source is CredentialSource.PROFILE:
+        _check_searched_domain(profile.credentials.username)
+
+
+def _check_searched_domain(username: str | None) -> None:
+    """The password of the profile goes to servers of the domain of its user name. Without one it would follow the address of
+    whatever mailbox is on the profile."""
+    _, at, domain = (username or "").rpartition("@")
+    if username is not None and not (at and "." in domain):
+        raise InvalidRecord(
+            "credentials/username",
+            "with autodiscover the user name has to say in which domain to search",
+            "Write it as user@domain, or give incoming_location and set use_autodiscover to false.",
         )
 
 

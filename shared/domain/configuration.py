@@ -75,7 +75,8 @@ class EmailServerProfile:
     incoming_use_tls: bool = True
     """incomingusessl; False only where servers without TLS are allowed."""
     use_autodiscover: bool = False
-    """useautodiscover, Exchange only: location, version and authentication are found out per mailbox and kept for a day."""
+    """useautodiscover, Exchange only: location, version and authentication are found out per mailbox and kept
+    for a day. Credentials of the profile go to the domain of their user name (user@domain) only."""
     use_same_settings_for_outgoing: bool = True
     """usesamesettingsforoutgoingconnections; False takes the following `outgoing_` fields."""
     outgoing_location: str | None = None

@@ -56,7 +56,7 @@ def put(office: Office, secrets: dict[str, str | None] | None = None, **changes:
     ("changes", "secrets"),
     [
         ({}, {SECRET: PASSWORD}),
-        (DISCOVERED, {SECRET: PASSWORD}),
+        (DISCOVERED | {"credentials": Credentials(username="sync@contoso.example")}, {SECRET: PASSWORD}),
         ({"incoming_port": 4443}, {SECRET: PASSWORD}),
         (APPLICATION, {SECRET: PASSWORD}),
         (APPLICATION | DISCOVERED, {SECRET: PASSWORD}),
@@ -90,6 +90,8 @@ def test_each_type_of_server_has_valid_forms(office: Office, changes: dict[str, 
     [
         ("incoming_location", {"incoming_location": None}),
         ("incoming_location", {"use_autodiscover": True}),
+        ("credentials/username", DISCOVERED | {"credentials": Credentials(username="CONTOSO\\sync")}),
+        ("credentials/username", DISCOVERED | {"credentials": Credentials(username="svc.sync")}),
         ("incoming_location", IMAP | {"incoming_location": None}),
         ("incoming_location", IMAP | {"incoming_location": "https://mail.contoso.example"}),
         ("incoming_location", IMAP | {"incoming_location": "mail.contoso.example:993"}),
@@ -180,10 +182,11 @@ def test_a_stored_secret_is_not_sent_to_a_new_outgoing_server(office: Office) ->
 
 
 def test_a_stored_secret_is_not_sent_wherever_autodiscover_leads(office: Office) -> None:
-    put(office, {SECRET: PASSWORD})
+    searching = Credentials(username="sync@contoso.example")
+    put(office, {SECRET: PASSWORD}, credentials=searching)
 
     with pytest.raises(InvalidRecord, match="another host"):
-        put(office, **DISCOVERED)
+        put(office, **DISCOVERED, credentials=searching)
 
 
 # ---- certificates
