@@ -7,7 +7,7 @@ from datetime import datetime
 from shared.domain.ids import MailboxId
 from shared.domain.operations import Alert, QuarantinedItem, Run
 from shared.ports import Slice
-from shared.stores.alerts import as_it_stands, raised_over
+from shared.stores.alerts import raised
 from shared.stores.entities import alert_id_key, alert_row, quarantine_listed_row, quarantine_row, run_row, run_rows_before
 from shared.stores.limits import acknowledging, checked_id, storable_alert, storable_quarantined, storable_run
 from shared.stores.parallel import Parallel
@@ -66,6 +66,11 @@ class _Acknowledgement:
 
     acknowledged_by: str
     acknowledged_on: datetime
+    is_open: bool = False
+    """Raising it again sets this: a merge cannot remove who acknowledged it before."""
+
+
+_OPEN = "is_open"
 
 
 class TableAlerts:
@@ -94,28 +99,32 @@ class TableAlerts:
         if id_row is None:
             return None
         means = record_of(_Means, id_row)
-        given = columns_of(_Acknowledgement(acknowledging(by), at))
-        try:
-            self._table.write(operation(Verb.MERGE, means.about, means.row, given))
-        except RowMissing:
-            return None
+        return until_unchanged(lambda: self._acknowledge(means, acknowledging(by), at))
+
+    def _acknowledge(self, means: _Means, by: str, at: datetime) -> Alert | None:
+        """Guarded by the ETag, so that the alert returned is the one that was acknowledged, and never a later one."""
         found = self._table.get(means.about, means.row)
-        return None if found is None else _alert(found)
+        if found is None:
+            return None
+        given = columns_of(_Acknowledgement(by, at))
+        self._table.write(operation(Verb.MERGE, means.about, means.row, given, found.etag))
+        return replace(_alert(found), acknowledged_by=by, acknowledged_on=at)
 
     def _put(self, alert: Alert) -> None:
-        """Merged, so that the time it was raised first and its acknowledgement stay: one cause may raise it for many
-        mailboxes at once, and those must not wait for one another."""
+        """Merged, so that the time it was raised first stays: one cause may raise it for many mailboxes at once, and those
+        must not wait for one another."""
         row = alert_row(alert)
-        again = columns_of(replace(alert, first_raised_on=None, acknowledged_by=None, acknowledged_on=None))
+        again = columns_of(replace(raised(alert), first_raised_on=None))
         try:
-            self._table.write(operation(Verb.MERGE, alert.about, row, again))
+            self._table.write(operation(Verb.MERGE, alert.about, row, {**again, _OPEN: True}))
         except RowMissing:
             self._ids.write(operation(Verb.UPSERT, *alert_id_key(alert.id), columns_of(_Means(alert.about, row))))
-            self._table.write(operation(Verb.INSERT, alert.about, row, columns_of(raised_over(alert, None))))
+            self._table.write(operation(Verb.INSERT, alert.about, row, columns_of(raised(alert))))
 
 
 def _alert(row: Entity) -> Alert:
-    return as_it_stands(record_of(Alert, row))
+    found = record_of(Alert, row)
+    return replace(found, acknowledged_by=None, acknowledged_on=None) if row.columns.get(_OPEN) else found
 
 
 class TableRuns:
