@@ -31,6 +31,26 @@ def test_a_body_that_is_no_json_is_refused(api: Api, body: bytes) -> None:
     assert {error["pointer"] for error in answer.json()["errors"]} <= {"#"}
 
 
+@pytest.mark.parametrize("media_type", ["text/plain", "application/xml", "application/x-www-form-urlencoded", "", "json"])
+def test_a_body_that_is_not_declared_as_json_is_refused_and_says_as_what_to_send_it(api: Api, media_type: str) -> None:
+    answer = api.client.put("/api/profiles/contoso", content=json.dumps(PROFILE), headers={"Content-Type": media_type})
+
+    assert (answer.status_code, answer.json()["code"]) == (415, "unsupported_media_type")
+    assert "application/json" in answer.json()["remedy"]
+    assert api.get("/profiles/contoso").status_code == 404
+
+
+def test_a_condition_or_a_subject_of_another_form_is_told_the_form(api: Api) -> None:
+    condition = api.put("/profiles/contoso", PROFILE, **{"If-None-Match": '"a tag"'}).json()["errors"]
+    subject = api.get("/alerts", params={"about": "contoso"}).json()["errors"]
+
+    assert [(error["pointer"], error["remedy"]) for error in condition] == [
+        ("header/if-none-match", "Write *, or leave it out.")
+    ]
+    assert [error["pointer"] for error in subject] == ["query/about"]
+    assert subject[0]["remedy"].startswith("Write mailbox:, profile:")
+
+
 @pytest.mark.parametrize("body", ["[]", '"text"', "5", "null", "[[]]"])
 def test_a_body_that_is_no_object_is_refused(api: Api, body: str) -> None:
     answer = api.client.put("/api/profiles/contoso", content=body, headers={"Content-Type": "application/json"})
