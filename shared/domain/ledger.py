@@ -48,6 +48,15 @@ class LedgerItem:
     detail: str = ""
     """What the error said, without content of the message."""
 
+    @property
+    def may_lose_details(self) -> bool:
+        """It has some, and nobody needs them for another attempt."""
+        return self.verdict not in (Verdict.FAILING, Verdict.QUARANTINED) and any(getattr(self, name) for name in DETAILS)
+
+
+DETAILS = ("detail",)
+"""Texts that say more about an item than its codes do, kept for `OrganisationSettings.keep_ledger_details`."""
+
 
 class TodoKind(StrEnum):
     RETRY = "retry"

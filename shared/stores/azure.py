@@ -95,7 +95,7 @@ def azure_stores(
         shares=TableShares(table("Shares")),
         activities=TableActivities(table("Activities"), texts, parallel),
         timeline=TableTimeline(table("Timeline"), parallel),
-        ledger=TableLedger(table("Ledger"), texts),
+        ledger=TableLedger(table("Ledger"), texts, parallel),
         quarantine=TableQuarantine(table("Quarantine")),
         alerts=TableAlerts(table("Alerts"), table("AlertIds"), parallel),
         audit=TableAudit(table("Audit"), parallel),
