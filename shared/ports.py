@@ -280,6 +280,10 @@ class BulkLoads(Protocol):
 
     def rejected(self, load_id: str, continuation: str | None = None, limit: int = 100) -> Slice[RejectedLine]: ...
 
+    def delete(self, load_id: str, etag: str) -> None:
+        """The load, after its rejected lines. Raises Changed. What is not there counts as deleted."""
+        ...
+
 
 class TrackingRules(Protocol):
     """Folder-level tracking rules, by mailbox."""
