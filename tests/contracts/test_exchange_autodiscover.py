@@ -13,7 +13,6 @@ from urllib3.util import connection
 from local.mailserver import MailServer
 from local.mailserver.autodiscover import AutodiscoverEndpoint
 from shared.connectors.connect import Connect
-from shared.connectors.exchange import destination
 from shared.connectors.exchange.autodiscover import NotDiscovered
 from shared.connectors.exchange.destination import LocationRefused
 from shared.connectors.probe import ProbeIncoming
@@ -32,20 +31,12 @@ from shared.domain.errors import (
 )
 from tests.builders import MONDAY
 from tests.contracts.exchange_mailboxes import (
-    PASSWORD,
     SERVICE,
     KnownSecrets,
     ServedByExchange,
     a_mailbox,
-    a_new_mailbox,
     a_profile,
 )
-
-
-@pytest.fixture(scope="module")
-def server() -> Iterator[MailServer]:
-    with MailServer(tls=True) as running:
-        yield running
 
 
 class Names:
@@ -68,29 +59,16 @@ class Names:
 
 
 @pytest.fixture
-def names(server: MailServer, monkeypatch: pytest.MonkeyPatch) -> Iterator[Names]:
-    monkeypatch.setenv("SSL_CERT_FILE", str(server.certificate_file))
-    destination._tls.cache_clear()
+def names(server: MailServer, monkeypatch: pytest.MonkeyPatch, trusting: None) -> Names:  # noqa: ARG001
     known = Names(server)
     monkeypatch.setattr(connection, "create_connection", known)
-    yield known
-    destination._tls.cache_clear()
+    return known
 
 
 @pytest.fixture
-def served(server: MailServer, names: Names) -> Iterator[ServedByExchange]:  # noqa: ARG001
-    server.reset()
-    server.add_account(SERVICE, PASSWORD, impersonation=True)
-    server.whereabouts.ews_url = "https://mail.contoso.example/EWS/Exchange.asmx"
-    yield a_new_mailbox(server)
-    server.reset()
-
-
-@pytest.fixture
-def connect() -> Iterator[Connect]:
-    connecting = Connect(KnownSecrets(), allow_local_servers=True)
-    yield connecting
-    connecting.close()
+def served(served: ServedByExchange, names: Names) -> ServedByExchange:  # noqa: ARG001
+    served.server.whereabouts.ews_url = "https://mail.contoso.example/EWS/Exchange.asmx"
+    return served
 
 
 def a_roaming_profile(**changes: object) -> EmailServerProfile:

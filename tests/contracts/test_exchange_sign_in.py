@@ -1,6 +1,6 @@
 """Who signs in to Exchange and how, and that a refused credential is tried once, whoever asks."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import replace
@@ -19,7 +19,6 @@ from cryptography.x509.oid import NameOID
 
 from local.mailserver import MailServer
 from shared.connectors.connect import Connect, ServerTypeUnsupported
-from shared.connectors.exchange import destination
 from shared.connectors.exchange.destination import LocationRefused
 from shared.domain.choices import AuthenticationProtocol, CredentialSource, ServerType
 from shared.domain.configuration import Credentials, EmailServerProfile, SecretRef
@@ -47,27 +46,6 @@ from tests.contracts.incoming_email import a_message
 
 APPLICATION = "5f2c1f0e-6d1c-4f0d-9d9c-2f6f5f0f7a01"
 APPLICATION_SECRET = "app secret"
-
-
-@pytest.fixture(scope="module")
-def server() -> Iterator[MailServer]:
-    with MailServer(tls=True) as running:
-        yield running
-
-
-@pytest.fixture
-def served(server: MailServer) -> Iterator[ServedByExchange]:
-    server.reset()
-    server.add_account(SERVICE, PASSWORD, impersonation=True)
-    yield a_new_mailbox(server)
-    server.reset()
-
-
-@pytest.fixture
-def connect() -> Iterator[Connect]:
-    connecting = Connect(KnownSecrets(), allow_local_servers=True)
-    yield connecting
-    connecting.close()
 
 
 # ---- ways of signing in
@@ -153,15 +131,6 @@ def test_a_mailbox_signs_in_with_its_own_credentials(connect: Connect, served: S
 
 
 # ---- tokens
-
-
-@pytest.fixture
-def trusting(server: MailServer, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """This machine trusts the mail server's certificate."""
-    monkeypatch.setenv("SSL_CERT_FILE", str(server.certificate_file))
-    destination._tls.cache_clear()
-    yield
-    destination._tls.cache_clear()
 
 
 def an_application_profile(server: MailServer, secret: str = APPLICATION_SECRET) -> EmailServerProfile:
