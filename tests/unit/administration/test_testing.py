@@ -1,8 +1,10 @@
 """Test & enable: what works is enabled, what fails names its cause, and a refused credential is tried once."""
 
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
+from threading import Barrier
 
 import pytest
 
@@ -13,6 +15,7 @@ from shared.domain.choices import (
     Approval,
     AuthenticationProtocol,
     EmailDeliveryMethod,
+    ServerType,
     Workload,
     WorkloadStatus,
 )
@@ -26,6 +29,7 @@ from shared.domain.configuration import (
     StoredMailbox,
     WorkloadSchedule,
 )
+from shared.domain.eligibility import credential_version
 from shared.domain.errors import AccessDenied, AuthenticationFailed, CertificateRefused, ImpersonationDenied
 from shared.domain.ids import ProfileId
 from shared.domain.operations import Alert
@@ -209,6 +213,99 @@ def test_a_mailbox_with_a_wrong_password_of_its_own_fails_alone(laboratory: Labo
     assert [alert.code for alert in laboratory.alerts()] == ["authentication_failed"]
 
 
+def test_a_mailboxs_own_wrong_password_is_not_tried_again_by_a_message_that_comes_twice(laboratory: Laboratory) -> None:
+    laboratory.answer = raising(AuthenticationFailed("HTTP 401"))
+    first = laboratory.test()
+    laboratory.clock.advance(HOUR / 2)
+    again = laboratory.test()
+    assert len(laboratory.probed) == 1
+    assert (again.status, again.last_error, again.due) == (WorkloadStatus.FAILURE, "authentication_failed", first.due)
+    laboratory.clock.advance(HOUR / 2)
+    laboratory.test()
+    assert len(laboratory.probed) == 2, "an hour has passed"
+
+
+def test_a_mailboxs_own_password_is_tried_with_another_connection_of_its_profile(laboratory: Laboratory) -> None:
+    laboratory.answer = raising(AuthenticationFailed("HTTP 401"))
+    laboratory.test()
+    stored = laboratory.stores.profiles.get(ProfileId("contoso"))
+    assert stored is not None
+    laboratory.stores.profiles.replace(replace(stored.record, authentication=AuthenticationProtocol.NTLM), stored.etag)
+    laboratory.test()
+    assert len(laboratory.probed) == 2
+
+
+def test_a_failure_that_is_no_refused_password_is_tested_as_often_as_somebody_asks(laboratory: Laboratory) -> None:
+    laboratory.answer = raising(ImpersonationDenied("x"))
+    laboratory.test()
+    laboratory.test()
+    assert len(laboratory.probed) == 2
+
+
+def test_of_two_tests_at_once_one_tries_a_password_whose_breaker_is_half_open(laboratory: Laboratory) -> None:
+    laboratory.answer = raising(WRONG_PASSWORD)
+    laboratory.test()
+    laboratory.clock.advance(HOUR)
+    laboratory.probed.clear()
+    together = Barrier(8)
+
+    def one(number: int) -> None:
+        together.wait()
+        laboratory.testing.probe(ProbeMailbox("p1", a_mailbox(("anna", "ben")[number % 2]).id))
+
+    with ThreadPoolExecutor(8) as threads:
+        list(threads.map(one, range(8)))
+    assert len(laboratory.probed) == 1
+    breaker = laboratory.breaker()
+    assert breaker is not None
+    assert (breaker.openings, breaker.probe_after) == (2, MONDAY + 2 * HOUR)
+
+
+def test_a_test_that_died_while_it_tried_is_not_repeated_within_the_hour(laboratory: Laboratory) -> None:
+    laboratory.answer = raising(WRONG_PASSWORD)
+    laboratory.test()
+    laboratory.clock.advance(HOUR)
+    laboratory.answer = raising(KeyboardInterrupt())  # type: ignore[arg-type]
+    with pytest.raises(KeyboardInterrupt):
+        laboratory.test()
+    laboratory.test()
+    assert len(laboratory.probed) == 2
+    laboratory.clock.advance(HOUR)
+    laboratory.answer = raising(WRONG_PASSWORD)
+    laboratory.test()
+    assert len(laboratory.probed) == 3
+
+
+def test_a_test_that_did_not_reach_the_server_leaves_the_probe_to_another(laboratory: Laboratory) -> None:
+    laboratory.answer = raising(WRONG_PASSWORD)
+    laboratory.test()
+    laboratory.clock.advance(HOUR)
+    laboratory.answer = raising(CertificateRefused("x"))
+    laboratory.test()
+    laboratory.clock.advance(HOUR / 4)
+    laboratory.answer = lambda: None
+    assert laboratory.test().status is WorkloadStatus.SUCCESS
+    assert laboratory.breaker() is None
+
+
+def test_a_success_that_ends_late_leaves_a_breaker_that_was_opened_since(laboratory: Laboratory) -> None:
+    laboratory.answer = raising(WRONG_PASSWORD)
+    laboratory.test()
+    laboratory.clock.advance(HOUR)
+
+    def others_find_it_refused() -> None:
+        present = laboratory.breaker()
+        assert present is not None
+        later = replace(present, openings=present.openings + 1, probe_after=laboratory.clock() + HOUR)
+        assert laboratory.stores.profiles.set_breaker(ProfileId("contoso"), later, replacing=present)
+
+    laboratory.answer = others_find_it_refused
+    laboratory.test()
+    breaker = laboratory.breaker()
+    assert breaker is not None
+    assert breaker.openings == 2
+
+
 # ---- what cannot be tried
 
 
@@ -254,6 +351,15 @@ def test_a_workload_without_a_connector_says_so_and_keeps_its_status() -> None:
     schedule = laboratory.mailbox().schedule
     for workload in (Workload.OUTGOING, Workload.ACT):
         assert schedule.get(workload, WorkloadSchedule()).status is WorkloadStatus.NOT_RUN
+
+
+@pytest.mark.parametrize("server_type", [ServerType.POP3_SMTP, ServerType.IMAP_SMTP])
+def test_a_type_of_server_without_a_connector_says_so_and_keeps_its_status(server_type: ServerType) -> None:
+    laboratory = Laboratory()
+    with_organisation(laboratory.stores, a_mailbox("anna"), profile=a_profile(server_type=server_type))
+    assert laboratory.test().status is WorkloadStatus.NOT_RUN
+    assert laboratory.probed == []
+    assert [(alert.code, alert.level) for alert in laboratory.alerts()] == [("no_connector", AlertLevel.INFORMATION)]
 
 
 def test_a_workload_that_is_not_ours_is_left_alone() -> None:
@@ -349,16 +455,30 @@ def test_mailboxes_of_a_profile_whose_connection_changed_are_due_with_nothing_he
     laboratory: Laboratory,
 ) -> None:
     off = WorkloadSchedule(due=MONDAY + HOUR, failures=3, breaker=Breaker("access_denied", MONDAY, MONDAY + HOUR))
-    laboratory.stores.profiles.set_breaker(ProfileId("contoso"), Breaker("authentication_failed", MONDAY, MONDAY + HOUR))
     for name in ("anna", "ben"):
         laboratory.stores.mailboxes.reschedule(a_mailbox(name).id, Workload.INCOMING, off)
         laboratory.stores.mailboxes.set_discovered(a_mailbox(name).id, FOUND)
     assert visited(laboratory, ProfileTask.RELEASE) == 1
-    assert laboratory.breaker() is None
     assert laboratory.mailbox().discovered is None
     for name in ("anna", "ben"):
         after = laboratory.mailbox(name).schedule[Workload.INCOMING]
         assert (after.due, after.breaker, after.failures) == (MONDAY, None, 0)
+
+
+def test_a_release_that_comes_late_or_twice_lets_nobody_try_again_what_was_refused_since(laboratory: Laboratory) -> None:
+    laboratory.answer = raising(WRONG_PASSWORD)
+    laboratory.test("anna")
+    opened = laboratory.breaker()
+    stored = laboratory.stores.profiles.get(ProfileId("contoso"))
+    assert stored is not None
+    version = credential_version(stored.record)
+    own = Breaker("authentication_failed", MONDAY, MONDAY + HOUR, credential=version)
+    refused = WorkloadSchedule(due=own.probe_after, breaker=own, last_error="authentication_failed")
+    laboratory.stores.mailboxes.reschedule(a_mailbox("ben").id, Workload.INCOMING, refused)
+    visited(laboratory, ProfileTask.RELEASE)
+    assert opened is not None
+    assert laboratory.breaker() == opened
+    assert laboratory.mailbox("ben").schedule[Workload.INCOMING] == refused
 
 
 def test_a_mailbox_that_may_not_run_is_not_released() -> None:
