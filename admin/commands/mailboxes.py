@@ -9,7 +9,7 @@ from rich.text import Text
 
 from admin.addresses import each_id
 from admin.commands.reporting import AsJson, end, session_of
-from admin.connection import Api, Fields
+from admin.connection import Api, Fields, path_part
 from admin.failures import Failure, Refused
 from admin.session import Session
 
@@ -74,7 +74,7 @@ def reset(context: typer.Context, mailboxes: Mailboxes, received_after: Since, a
 
 
 def _post(action: str, body: Fields | None = None) -> _Act:
-    return lambda api, mailbox_id: api.post(f"/api/mailboxes/{mailbox_id}/{action}", body)
+    return lambda api, mailbox_id: api.post(f"/api/mailboxes/{path_part(mailbox_id)}/{action}", body)
 
 
 def _each(session: Session, names: Sequence[str], done: str, act: _Act, *, as_json: bool) -> None:
