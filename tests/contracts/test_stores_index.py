@@ -132,21 +132,19 @@ def test_a_record_that_others_write_twice_while_it_is_loaded_is_found_at_its_add
             scene.others.address_book.put(a_contact("bob", address))
 
     scene.meanwhile(twice)
-    scene.ours.address_book.put_many([a_contact("bob", "x@x.example"), a_contact("ben", "ben@x.example")])
+    scene.ours.address_book.put_many([a_contact("bob", "x@x.example")])
     assert scene.names("x@x.example") == ["bob"]
     assert scene.names("y@x.example") == []
-    assert scene.names("ben@x.example") == ["ben"]
 
 
 def test_what_others_wrote_meanwhile_as_it_is_loaded_is_not_written_again(scene: Scene) -> None:
     etags: list[str] = []
     scene.meanwhile(lambda: etags.append(scene.others.address_book.put(a_contact("bob")).etag))
-    scene.ours.address_book.put_many([a_contact("bob"), a_contact("ben")])
+    scene.ours.address_book.put_many([a_contact("bob")])
     stored = scene.others.address_book.get("contact", a_contact("bob").id)
     assert stored is not None
     assert [stored.etag] == etags
     assert scene.names("bob@fabrikam.example") == ["bob"]
-    assert scene.names("ben@fabrikam.example") == ["ben"]
 
 
 def test_what_is_loaded_again_as_it_is_costs_no_write(scene: Scene) -> None:
