@@ -6,9 +6,10 @@ stays refused until it changes or its breaker is half open.
 """
 
 import logging
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
+from functools import partial
 from uuid import uuid4
 
 from shared import breakers
@@ -37,9 +38,12 @@ log = logging.getLogger(__name__)
 
 MAILBOXES_AT_ONCE = 200
 """Mailboxes that one message about a profile walks over."""
+PREPARES_FOR = timedelta(seconds=20)
+"""For what a test reads before it tries; a message that failed so far comes again in 30 seconds."""
 SHORTEST_PROBE = timedelta(seconds=1)
 
 SUCCEEDED = "test_succeeded"
+UNDER_WAY = "test_under_way"
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,6 +87,12 @@ def refused(mailbox: StoredMailbox, workload: Workload, reason: Ineligible, now:
 
 def without_connector(mailbox: StoredMailbox, workload: Workload, now: datetime) -> Finding:
     return Finding(_information(mailbox, workload, Ineligible.NO_CONNECTOR, remedy(Ineligible.NO_CONNECTOR), now))
+
+
+def under_way(mailbox: StoredMailbox, workload: Workload, now: datetime) -> Finding:
+    """Or it died while it tried: then it may have been refused, and is not repeated."""
+    advice = "Wait for its outcome; if there is none within the hour, ask for the test again."
+    return Finding(_information(mailbox, workload, UNDER_WAY, advice, now))
 
 
 def password_was_refused(mailbox: StoredMailbox, workload: Workload, profile: EmailServerProfile, now: datetime) -> bool:
@@ -131,7 +141,7 @@ class Testing:
                 log.warning("unknown_mailbox", extra={"mailbox_id": message.mailbox_id, "message_id": message.id})
                 return
             if is_server_side(mailbox.record, workload):
-                self._test(mailbox, workload, message.id)
+                self._test_alone(mailbox, workload, message.id)
 
     def visit(self, message: VisitMailboxes) -> None:
         """Does the message's task to the mailboxes of one page that are on the profile; the next page is the next message."""
@@ -172,7 +182,22 @@ class Testing:
 
     # ---- one workload
 
-    def _test(self, mailbox: StoredMailbox, workload: Workload, message_id: str) -> None:
+    def _test_alone(self, mailbox: StoredMailbox, workload: Workload, message_id: str) -> None:
+        """One test of a mailbox at a time, as if it had one connection to give: what comes with it at once, or again after it
+        died, does not try what may just be refused. The mailbox is read again once nobody else tests it."""
+        claim = partial(self._stores.shares.claim, f"test:{mailbox.record.id}", uuid4().hex)
+        now = self._clock()
+        if not claim(1, 1, now, now + PREPARES_FOR):
+            claim(0, 1, now, now)
+            self._write(mailbox, workload, under_way(mailbox, workload, now))
+            return
+        present = self._stores.mailboxes.get(mailbox.record.id)
+        if present is not None:
+            self._test(present, workload, message_id, partial(claim, 1, 1, now, now + scheduling.PROBE_EVERY))
+        claim(0, 1, now, now)
+
+    def _test(self, mailbox: StoredMailbox, workload: Workload, message_id: str, hold: Callable[[], int]) -> None:
+        """`hold` keeps all others away for as long as a password that was tried may not be tried again."""
         now = self._clock()
         probe = self._probes.get(workload)
         profile_id = mailbox.record.profile_id
@@ -183,6 +208,9 @@ class Testing:
         reason = own_ineligibility(mailbox.record, workload) or profile_ineligibility(profile, workload, now)
         if reason is None and profile is not None and password_was_refused(mailbox, workload, profile.record, now):
             reason = Ineligible.BREAKER_OPEN
+        if reason is None and not hold():
+            self._write(mailbox, workload, under_way(mailbox, workload, now))
+            return
         if reason is None and profile is not None and breaker_applies(profile):
             profile = breakers.take_probe(self._stores.profiles, profile.record.id, now, message_id)
             reason = Ineligible.PROFILE_BREAKER_OPEN if profile is None else None

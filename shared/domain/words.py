@@ -84,6 +84,7 @@ _ERRORS: Mapping[str, str] = {
     "poison_message": "A queue message failed repeatedly.",
     "item_quarantined": "A message is in quarantine.",
     "test_succeeded": "The test succeeded.",
+    "test_under_way": "Another test of the mailbox has begun and has not ended yet.",
     "sync_error": "Something failed.",
     "invalid_record": "A configuration record breaks a rule.",
     "already_exists": "There is a record of this id already.",
