@@ -23,6 +23,7 @@ from tests.contracts.exchange_mailboxes import (
     failure,
     listed,
 )
+from tests.contracts.incoming_email import a_message
 
 
 def open_connections(of: Session) -> int:
@@ -94,6 +95,18 @@ def test_connections_are_kept_for_the_identities_used_last(
         pools.append(connect._pools().session(profile, a_mailbox(owners[turn], own)).protocol)
     assert pools[0] is pools[2]
     assert [len(pool._idle) for pool in pools] == [1, 0, 1, 1]
+
+
+def test_a_stream_that_nobody_reads_to_its_end_gives_its_connection_back(connect: Connect, served: ServedByExchange) -> None:
+    served.deliver(bytes(a_message("m1", text="words and words\r\n" * 50_000)))
+    profile = a_profile(served.server.ews_url, max_connections=1, timeout=timedelta(seconds=1))
+    with connect(profile, a_mailbox(served.address)) as incoming:
+        (item,) = incoming.changes(INBOX, None).items
+        stream = incoming.raw(item.ref)
+        next(stream)
+        assert isinstance(failure(lambda: incoming.changes(INBOX, None)), Busy)
+        del stream
+        assert len(incoming.changes(INBOX, None).items) == 1
 
 
 def test_other_limits_of_a_profile_hold_from_the_next_run_on(connect: Connect, served: ServedByExchange) -> None:
