@@ -1,4 +1,4 @@
-"""A policy whose application is cut short: what was applied, what was not, and that the same file completes it."""
+"""A command that loses the server on the way: what was done, what was not, and that the same again completes it."""
 
 import json
 from pathlib import Path
@@ -57,3 +57,18 @@ def test_the_same_file_again_completes_it(deployment: Deployment, policy: Path) 
 
     assert (again.exit_code, "2 created" in again.stdout) == (0, True)
     assert deployment.admin("policy", "diff", policy).exit_code == 0
+
+
+def test_what_was_done_to_mailboxes_before_is_told_too(deployment: Deployment) -> None:
+    deployment.has_profile()
+    mailboxes = [deployment.has_user(name) for name in ("anna", "ben", "cleo")]
+    deployment.writes()
+    deployment.lost_after = 1
+    result = deployment.admin("reject", *mailboxes, "--json")
+
+    told = json.loads(result.stdout)
+    assert result.exit_code == 3
+    assert [each["done"] for each in told] == [True, False, False]
+    assert "does not answer" in told[1]["error"]
+    assert told[2]["error"] == "not tried"
+    assert len(deployment.writes()) == 2
