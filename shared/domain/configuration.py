@@ -77,7 +77,7 @@ class EmailServerProfile:
     """incomingusessl; False only where servers without TLS are allowed."""
     use_autodiscover: bool = False
     """useautodiscover, Exchange only: location, version and authentication are found out per mailbox and kept
-    for a day. A password goes to the domain of its user name (user@domain) only, a token to that by which the tenant is named."""
+    for a day. A password goes to the domain of its user name (user@domain) only, a token to its tenant's, if so named."""
     use_same_settings_for_outgoing: bool = True
     """usesamesettingsforoutgoingconnections; False takes the following `outgoing_` fields. All of them take effect with
     outgoing email."""
