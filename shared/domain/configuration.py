@@ -259,6 +259,10 @@ class AddressMatch:
     id: str
     name: str
     active: bool = True
+    filtering_method: IncomingFilteringMethod | None = None
+    """Of a user or queue: which incoming mail it accepts."""
+    owner_id: str | None = None
+    """Of a record: the user who owns it."""
 
     @property
     def is_own(self) -> bool:

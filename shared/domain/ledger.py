@@ -10,6 +10,8 @@ from enum import StrEnum
 from shared.domain.choices import Reason, Verdict
 from shared.domain.email import ItemRef
 from shared.domain.ids import ActivityId, RunId, normalised_message_id, short_hash
+from shared.domain.judgement import Judgement
+from shared.domain.records import RecordRef
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -47,10 +49,25 @@ class LedgerItem:
     """Code of the error that an item failed with."""
     detail: str = ""
     """What the error said, without content of the message."""
+    judgement: Judgement | None = None
+    """How it was judged. A detail: retention removes it, the verdict stays."""
+    is_stamped: bool = False
+    """Its item carries the tracking category: where that is taken away, a person untracks it."""
 
 
 class TodoKind(StrEnum):
     RETRY = "retry"
+    """It failed, and is read again."""
+    JUDGE = "judge"
+    """It is judged again: its conversation was unknown, or a setting was changed."""
+    TRACK = "track"
+    """A person wants it tracked, whatever the filters say."""
+    STAMP = "stamp"
+    """Its category on the server is brought in line with its verdict: Tracked, Undeliverable, or none."""
+    MOVE = "move"
+    """It goes to the folder of undeliverable mail."""
+    DISCARD = "discard"
+    """It is stored, and is deleted on the server (process and delete)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,6 +78,8 @@ class Todo:
     due: datetime
     item: LedgerItem
     """The item row as it was when the todo was written: enough to act without reading it again."""
+    regarding: RecordRef | None = None
+    """Of TRACK: what the email shall be about."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -80,7 +80,7 @@ def promote(
             sender=message.sender.address if message.sender else "",
             received=message.received,
             created_on=now,
-            owner=mailbox.owner.id if mailbox.owner else None,
+            owner=mailbox.owner,
             receiving_mailbox=mailbox.id,
             attachment_count=len(kept),
         ),
