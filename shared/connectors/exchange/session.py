@@ -22,7 +22,7 @@ from exchangelib.protocol import BaseProtocol, FailFast
 from exchangelib.transport import DEFAULT_HEADERS, NOAUTH
 from exchangelib.version import EXCHANGE_2016, Build, Version
 
-from shared.connectors.exchange.batches import BatchSize
+from shared.connectors.exchange.batches import LARGEST, BatchSize
 from shared.connectors.exchange.destination import guarded_session
 from shared.connectors.exchange.errors import EwsBlocked, mapped, retry_after
 from shared.connectors.exchange.gate import Gate
@@ -103,6 +103,7 @@ class Pool(BaseProtocol):  # type: ignore[misc]
         )
         self.profile_wide = profile_wide
         self.batch_size = BatchSize()
+        self.envelope_batch_size = BatchSize(LARGEST)
         self._auth = auth
         self._gate = gate
         self._slots = slots
