@@ -375,8 +375,9 @@ class Activities(Protocol):
         ...
 
     def erase(self, activity: EmailActivity, etag: str) -> None:
-        """Leaves `activity`, which says when it was deleted, as a tombstone; removes content, sightings and annotations.
-        Blobs are not its business. Raises Changed."""
+        """Leaves `activity`, which says when it was deleted, as a tombstone; then removes content, sightings and annotations.
+        Blobs of attachments are not its business. Raises Changed. A crash may leave the tombstone with something behind it:
+        erasing the tombstone again removes the rest."""
         ...
 
     def unsight(self, activity_id: ActivityId, mailbox_id: MailboxId) -> None:
@@ -412,7 +413,7 @@ class Correlations(Protocol):
     """By what emails are found that In-Reply-To does not lead to, and the conversations that were opted out."""
 
     def put(self, entries: Sequence[CorrelationEntry]) -> None:
-        """Upserts by kind, key and activity."""
+        """Upserts by kind, key, time and activity."""
         ...
 
     def find(self, kind: CorrelationKind, keys: Collection[str], limit: int = 50) -> Mapping[str, Sequence[CorrelationEntry]]:

@@ -70,6 +70,8 @@ class Judgement:
     verdict: Verdict
     reason: Reason
     votes: tuple[Vote, ...] = ()
+    votes_left_out: int = 0
+    """Further votes that the ledger has no room for; those that decided are among the kept ones."""
     correlation: Correlation = Correlation()
     accepted_by: OwnerRef | None = None
     queues: tuple[OwnerId, ...] = ()

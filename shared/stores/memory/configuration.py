@@ -124,7 +124,7 @@ class MemoryOwners:
         with self._lock:
             owners = [found.record for _, found in sorted(self._rows.items())]
         return [
-            AddressMatch(owner.kind, owner.id, owner.name, owner.active)
+            AddressMatch(owner.kind, owner.id, owner.name, owner.active, owner.filtering_method)
             for owner in owners
             if normalised_address(owner.address) == address
         ]
