@@ -47,9 +47,10 @@ class UpdateItem(Operation):
         present, change_key = GetCategories(self.account).of(ref)
         wanted = _changed(present, add, remove)
         if wanted != present:
-            self.check(only(self.ask(self._request(ref, change_key, wanted))))
+            self.check(only(self.ask(self.request(ref, change_key, wanted))))
 
-    def _request(self, ref: ItemRef, change_key: str | None, categories: Collection[str]) -> _Element:
+    def request(self, ref: ItemRef, change_key: str | None, categories: Collection[str]) -> _Element:
+        """Exchange keeps no empty list of categories: then the field is removed."""
         changes = etree.Element(f"{M}ItemChanges")
         change = etree.SubElement(changes, f"{T}ItemChange")
         version = {"ChangeKey": change_key} if change_key else {}
@@ -61,7 +62,6 @@ class UpdateItem(Operation):
 
 
 def _update(categories: Collection[str]) -> _Element:
-    """Exchange keeps no empty list of categories: the field is removed."""
     if not categories:
         return deepcopy(_REMOVE)
     update = deepcopy(_SET)

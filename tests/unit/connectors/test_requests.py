@@ -7,7 +7,7 @@ from lxml import etree
 
 from shared.connectors.connect import Connect
 from shared.connectors.exchange.folders import CreateFolder, FindFolder, FindItem
-from shared.connectors.exchange.marking import GetCategories, MoveItem
+from shared.connectors.exchange.marking import GetCategories, MoveItem, UpdateItem
 from shared.connectors.exchange.services import DeleteItem, GetAttachment, GetItem, SyncFolderItems
 from shared.connectors.exchange.session import Session
 from shared.domain.email import INBOX, SENT_ITEMS, Folder, ItemRef
@@ -28,6 +28,8 @@ OPERATIONS: dict[str, Callable[[Session], object]] = {
     "a folder beside the Inbox": lambda session: FindFolder(session).beside_inbox("Undeliverable"),
     "a new folder": lambda session: CreateFolder(session).beside_inbox("Undeliverable <&>"),
     "categories": lambda session: GetCategories(session).of(REF),
+    "categories set": lambda session: UpdateItem(session).ask(UpdateItem(session).request(REF, "CQAA", ("Tracked", "A&B"))),
+    "no categories left": lambda session: UpdateItem(session).ask(UpdateItem(session).request(REF, None, ())),
     "a move": lambda session: MoveItem(session).move(REF, "AQMk"),
     "sent items": lambda session: SyncFolderItems(session).page(SENT_ITEMS, None, 10),
     "existence": lambda session: GetItem(session).exists(REF),
