@@ -3,7 +3,7 @@
 Field names are readable ones; each docstring names the model's logical name where it differs. Times are aware UTC.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
@@ -268,3 +268,7 @@ class AddressMatch:
     def is_own(self) -> bool:
         """Belongs to a user or queue of the organisation."""
         return self.kind in (OwnerKind.USER, OwnerKind.QUEUE)
+
+
+type Matches = Mapping[str, Sequence[AddressMatch]]
+"""Which records have a (normalised) address now."""

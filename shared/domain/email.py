@@ -355,7 +355,7 @@ class CorrelationEntry:
     conversation: ActivityId
     time: datetime
     addresses: tuple[str, ...] = ()
-    """Hashes of the addresses that take part; for WORDS."""
+    """Hashes of the addresses that take part; for TOKEN and WORDS."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,15 +6,60 @@ from shared.connectors import connect
 from shared.connectors.exchange import destination
 from shared.connectors.exchange import errors as exchange
 from shared.domain import errors
-from shared.domain.choices import Reason, Verdict
+from shared.domain.choices import CorrelationMethod, IncomingFilteringMethod, OwnerKind, Reason, Verdict
+from shared.domain.configuration import OwnerRef
 from shared.domain.eligibility import Ineligible
-from shared.domain.words import INELIGIBLE, REASONS, VERDICTS, cause_of, explain
+from shared.domain.ids import ActivityId, OwnerId
+from shared.domain.judgement import CorrelationTry, TryOutcome, Vote
+from shared.domain.words import (
+    FILTERS,
+    INELIGIBLE,
+    METHODS,
+    OUTCOMES,
+    REASONS,
+    VERDICTS,
+    cause_of,
+    explain,
+    told,
+    told_try,
+)
 
 
 def test_every_verdict_reason_and_ineligibility_is_explained() -> None:
     assert set(VERDICTS) == set(Verdict)
     assert set(REASONS) == set(Reason)
     assert set(INELIGIBLE) == set(Ineligible)
+
+
+def test_every_vote_and_every_way_to_find_a_conversation_is_explained() -> None:
+    assert set(OUTCOMES) == set(TryOutcome)
+    assert set(METHODS) == set(CorrelationMethod)
+    assert set(FILTERS) == set(IncomingFilteringMethod)
+
+
+def test_no_two_codes_have_the_same_words() -> None:
+    for words in (VERDICTS, REASONS, INELIGIBLE, OUTCOMES, METHODS, FILTERS):
+        assert len(set(words.values())) == len(words)
+
+
+def test_a_vote_is_told_in_words() -> None:
+    vote = Vote(
+        OwnerRef(OwnerKind.QUEUE, OwnerId("support")),
+        IncomingFilteringMethod.RESPONSES,
+        accepts=False,
+        reason=Reason.NO_CORRELATION_MATCH,
+    )
+    assert told(vote) == (
+        "Queue support accepts answers to emails that are activities: no. "
+        "Whoever it reached accepts only answers to emails that are activities, and it is none."
+    )
+
+
+def test_a_try_to_find_the_conversation_is_told_in_words() -> None:
+    attempt = CorrelationTry(CorrelationMethod.TRACKING_TOKEN, TryOutcome.STRANGER, ActivityId("offer"))
+    assert told_try(attempt) == (
+        "The tracking token in its subject: it leads to an email in which the sender does not take part, so it proves nothing."
+    )
 
 
 _ENDS = errors.TransientError | errors.MailboxError | errors.ItemError
