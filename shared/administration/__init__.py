@@ -10,9 +10,11 @@ from types import MappingProxyType
 from shared.administration.activities import Activities
 from shared.administration.address_book import AddressBookAdministration
 from shared.administration.auditing import Auditing, AuditLog
+from shared.administration.emails import Emails
 from shared.administration.explanation import Explanations
 from shared.administration.forward_mailboxes import ForwardMailboxes
 from shared.administration.housekeeping import Housekeeping
+from shared.administration.items import ItemRequests
 from shared.administration.loading import Loads
 from shared.administration.mailbox_records import MailboxRecords
 from shared.administration.mailboxes import MailboxAdministration
@@ -55,6 +57,8 @@ class Administration:
         self.address_book = AddressBookAdministration(stores, clock)
         self.loads = Loads(stores, clock)
         self.activities = Activities(stores)
+        self.emails = Emails(stores, clock, auditing)
+        self.items = ItemRequests(stores, clock, auditing)
         self.operations = Operations(stores, clock, auditing)
         self.housekeeping = Housekeeping(stores, clock)
         self.audit = AuditLog(stores.audit)

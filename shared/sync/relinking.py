@@ -1,0 +1,98 @@
+"""Gives the emails of a folder the regarding that its tracking rule has now, after the rule was pointed at another record.
+
+Works from the ledger and writes activities only, each under its own ETag, so it needs no lease. What another mailbox's rule,
+or another folder's of the same mailbox, says of an email stays: the first one that processed it wins. Repeating it changes
+nothing more.
+"""
+
+import logging
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from itertools import batched
+
+from shared.domain.choices import RegardingSource, Verdict, Workload
+from shared.domain.email import EmailActivity, StoredActivity
+from shared.domain.errors import Changed
+from shared.domain.ids import ActivityId, MailboxId, short_hash
+from shared.domain.listings import regarding_entry
+from shared.domain.records import FolderTrackingRule
+from shared.messages import Queue, RelinkFolder
+from shared.ports import Activities, Clock, Stores, Timeline
+from shared.sync.budgets import RunBudget
+
+log = logging.getLogger(__name__)
+
+_AT_ONCE = 50
+_ATTEMPTS = 5
+
+
+def rule_name(mailbox_id: MailboxId, folder_id: str) -> str:
+    """As `EmailActivity.regarding_rule` has it."""
+    return f"{mailbox_id}:{short_hash(folder_id)}"
+
+
+def by_rule(email: EmailActivity, rule: FolderTrackingRule, *, moved: bool) -> EmailActivity:
+    """The email as the rule of the folder that it lies in has it. `moved`: it came here from another folder of the mailbox,
+    whose rule does not count any more."""
+    if rule.regarding is None or email.deleted_on is not None:
+        return email
+    name = rule_name(rule.mailbox_id, rule.folder_id)
+    of_this_mailbox = email.regarding_rule is not None and email.regarding_rule.startswith(f"{rule.mailbox_id}:")
+    if email.regarding_rule not in (None, name) and not (moved and of_this_mailbox):
+        return email
+    return replace(email, regarding=rule.regarding, regarding_set_by=RegardingSource.RULE, regarding_rule=name)
+
+
+def set_by_rule(
+    activities: Activities, timeline: Timeline, stored: StoredActivity, rule: FolderTrackingRule, *, moved: bool
+) -> StoredActivity:
+    """Writes `by_rule`: the row of the new list first, that of the old one removed last. Raises TransientError."""
+    for _ in range(_ATTEMPTS):
+        email = by_rule(stored.record, rule, moved=moved)
+        if email == stored.record:
+            return stored
+        timeline.put([each for each in [regarding_entry(email)] if each])
+        try:
+            changed = activities.replace(email, stored.etag)
+        except Changed:
+            present = activities.get(stored.record.id)
+            if present is None:
+                return stored
+            stored = present
+            continue
+        if email.regarding != stored.record.regarding:
+            timeline.remove([each for each in [regarding_entry(stored.record)] if each])
+        return changed
+    raise Changed("the email is being changed all the time")
+
+
+class Relinking:
+    def __init__(self, stores: Stores, clock: Clock, budget: RunBudget | None = None) -> None:
+        self._stores = stores
+        self._clock = clock
+        self._budget = budget or RunBudget()
+
+    def run(self, message: RelinkFolder) -> int:
+        """How many emails were looked at; when the time is spent, the message is queued again. Raises TransientError."""
+        stored = self._stores.tracking_rules.get(message.mailbox_id, message.folder_id)
+        if stored is None or not stored.record.active or stored.record.regarding is None:
+            return 0
+        deadline = self._clock() + self._budget.time
+        seen = 0
+        for ids in batched(self._emails(message), _AT_ONCE, strict=False):
+            self._relink(ids, stored.record)
+            seen += len(ids)
+            if self._clock() >= deadline:
+                self._stores.queues.send(Queue.RELINK_FOLDER, message.to_json())
+                return seen
+        log.info("folder_relinked", extra={"mailbox_id": message.mailbox_id, "emails": seen})
+        return seen
+
+    def _emails(self, message: RelinkFolder) -> Iterator[ActivityId]:
+        for item in self._stores.ledger.items(message.mailbox_id, Workload.INCOMING):
+            if item.ref.folder == message.folder_id and item.verdict is Verdict.PROMOTED and item.activity_id is not None:
+                yield item.activity_id
+
+    def _relink(self, ids: Sequence[ActivityId], rule: FolderTrackingRule) -> None:
+        for stored in self._stores.activities.find(ids).values():
+            set_by_rule(self._stores.activities, self._stores.timeline, stored, rule, moved=False)
