@@ -14,6 +14,7 @@ from shared.stores.tables.activities import TableActivities
 from shared.stores.tables.address_book import TableAddressBook
 from shared.stores.tables.addresses import TableAddresses
 from shared.stores.tables.audit import TableAudit
+from shared.stores.tables.correlations import TableCorrelations
 from shared.stores.tables.fast import FastGateway
 from shared.stores.tables.gateway import Gateway
 from shared.stores.tables.hints import Hints
@@ -29,6 +30,7 @@ from shared.stores.tables.sdk import SdkGateway
 from shared.stores.tables.shares import TableShares
 from shared.stores.tables.table import Table
 from shared.stores.tables.timeline import TableTimeline
+from shared.stores.tables.trees import TableFolderTrees
 from shared.stores.text_blobs import TextBlobs
 
 __all__ = ["StorageConnection", "azure_stores", "create_missing", "fast_gateway"]
@@ -42,9 +44,11 @@ _TABLES = (
     "Records",
     "Loads",
     "TrackingRules",
+    "FolderTrees",
     "Shares",
     "Activities",
     "Timeline",
+    "Correlations",
     "Ledger",
     "Quarantine",
     "Alerts",
@@ -92,11 +96,13 @@ def azure_stores(
         address_book=book,
         bulk_loads=TableBulkLoads(table("Loads"), parallel),
         tracking_rules=TableTrackingRules(table("TrackingRules")),
+        folder_trees=TableFolderTrees(table("FolderTrees"), texts),
         shares=TableShares(table("Shares")),
         activities=TableActivities(table("Activities"), texts, parallel),
         timeline=TableTimeline(table("Timeline"), parallel),
+        correlations=TableCorrelations(table("Correlations"), parallel),
         ledger=TableLedger(table("Ledger"), texts),
-        quarantine=TableQuarantine(table("Quarantine")),
+        quarantine=TableQuarantine(table("Quarantine"), parallel),
         alerts=TableAlerts(table("Alerts"), table("AlertIds"), parallel),
         audit=TableAudit(table("Audit"), parallel),
         runs=TableRuns(table("Runs"), parallel),

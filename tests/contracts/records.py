@@ -86,7 +86,7 @@ def an_activity(name: object = "email", **changes: object) -> EmailActivity:
         sender="bob@fabrikam.example",
         received=NOW,
         created_on=NOW + MINUTE,
-        owner=OwnerId(an_id("anna")),
+        owner=OwnerRef(OwnerKind.USER, OwnerId(an_id("anna"))),
         receiving_mailbox=MailboxId(an_id("anna")),
     )
     return replace(activity, **changes)  # type: ignore[arg-type]  # the caller names fields
