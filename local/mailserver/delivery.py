@@ -6,8 +6,9 @@ from datetime import UTC, datetime
 from email.utils import format_datetime
 from itertools import count
 
+from local.mailserver.contents import Item
 from local.mailserver.message import Message, spooled, with_headers
-from local.mailserver.model import Item, MailStore
+from local.mailserver.model import MailStore
 
 HOST = "mail.contoso.example"
 _FIREWALLED = re.compile(rb"^X-MS-Exchange-(?:Organization|Forest)-[^\n]*\n(?:[ \t][^\n]*\n)*", re.IGNORECASE | re.MULTILINE)

@@ -9,6 +9,7 @@ from typing import Self
 from local.mailserver import delivery
 from local.mailserver.accounts import Account, Accounts
 from local.mailserver.autodiscover import AUTODISCOVER_PATH, AutodiscoverEndpoint, Whereabouts
+from local.mailserver.contents import MAIL
 from local.mailserver.control import CONTROL_PATH, Control
 from local.mailserver.ews.authentication import SCHEMES
 from local.mailserver.ews.endpoint import EwsEndpoint
@@ -230,12 +231,32 @@ class MailServer:
         """Somebody changes something about an item: its change key changes."""
         self.store.mailbox(mailbox).touch(item_id)
 
-    def add_folder(self, mailbox: str, name: str, parent: str = "msgfolderroot") -> str:
-        """The id of the new folder."""
-        return self.store.mailbox(mailbox).add_folder(name, parent).id
+    def categorize(self, mailbox: str, item_id: str, add: Sequence[str] = (), remove: Sequence[str] = ()) -> list[str]:
+        """Somebody gives an item categories, or takes some away: those that it has then. Names ignore case."""
+        found = self.store.mailbox(mailbox)
+        with found.lock:
+            gone = {name.lower() for name in remove}
+            kept = [name for name in (*found.item(item_id).categories, *add) if name.lower() not in gone]
+            return list(found.categorize(item_id, kept).categories)
 
-    def remove_folder(self, mailbox: str, folder: str) -> None:
-        self.store.mailbox(mailbox).remove_folder(folder)
+    def categories(self, mailbox: str, item_id: str) -> list[str]:
+        return list(self.store.mailbox(mailbox).item(item_id).categories)
+
+    def add_folder(self, mailbox: str, name: str, parent: str = "msgfolderroot", kind: str = MAIL) -> str:
+        """The id of the new folder; `kind` is its folder class. Raises FolderRefused, as the others do."""
+        return self.store.mailbox(mailbox).add_folder(name, parent, kind).id
+
+    def rename_folder(self, mailbox: str, folder: str, name: str) -> None:
+        self.store.mailbox(mailbox).rename_folder(folder, name)
+
+    def move_folder(self, mailbox: str, folder: str, parent: str) -> None:
+        """With all that is in it; ids stay."""
+        self.store.mailbox(mailbox).move_folder(folder, parent)
+
+    def remove_folder(self, mailbox: str, folder: str, *, to_deleted_items: bool = False) -> None:
+        """For good, or as mail clients do it: into the deleted items, from where it can be moved back."""
+        found = self.store.mailbox(mailbox)
+        (found.discard_folder if to_deleted_items else found.remove_folder)(folder)
 
     def invalidate_sync_states(self, mailbox: str) -> None:
         """As after a restore or a move of the mailbox: every sync state that a client holds is refused from now on."""

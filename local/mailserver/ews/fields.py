@@ -10,10 +10,10 @@ from datetime import UTC, datetime
 
 from local.mailserver import mime
 from local.mailserver.bodies import Attachment
+from local.mailserver.contents import Item
 from local.mailserver.ews.ids import attachment_prefix, attachment_suffix, change_key, item_id_element
 from local.mailserver.ews.text import attribute, element, escaped, flag, moment
 from local.mailserver.message import Address, Message
-from local.mailserver.model import Item
 from local.mailserver.web import Stream
 
 type Rendered = bytes | list[bytes | Stream]
@@ -177,6 +177,11 @@ def _receiver(tag: bytes) -> Renderer:
     return render
 
 
+def _categories(item: Item) -> bytes:
+    names = b"".join(b"<t:String>%b</t:String>" % escaped(name) for name in item.categories)
+    return b"<t:Categories>%b</t:Categories>" % names if names else b""
+
+
 _RIGHTS = (
     b"<t:EffectiveRights><t:CreateAssociated>false</t:CreateAssociated><t:CreateContents>false</t:CreateContents>"
     b"<t:CreateHierarchy>false</t:CreateHierarchy><t:Delete>true</t:Delete><t:Modify>true</t:Modify><t:Read>true</t:Read>"
@@ -194,6 +199,7 @@ ITEM_FIELDS: dict[str, Renderer] = {
     "item:Attachments": attachments,
     "item:DateTimeReceived": lambda item: moment("DateTimeReceived", item.received),
     "item:Size": lambda item: f"<t:Size>{item.message.size}</t:Size>".encode(),
+    "item:Categories": _categories,
     "item:Importance": kept("ews:importance", lambda message: element("Importance", message.importance)),
     "item:InReplyTo": kept("ews:in_reply_to", lambda message: element("InReplyTo", message.in_reply_to or "")),
     "item:IsSubmitted": lambda _: flag("IsSubmitted", False),

@@ -52,6 +52,12 @@ class Answer:
         return [element.get("Id", "") for element in self.xml.iterfind(f".//{path}", NAMES)]
 
     @property
+    def change_key(self) -> str:
+        """Of the only item."""
+        (key,) = {element.get("ChangeKey", "") for element in self.xml.iterfind(".//t:ItemId", NAMES)}
+        return key
+
+    @property
     def sync_state(self) -> str:
         return self.text("m:SyncState") or ""
 
@@ -107,6 +113,9 @@ class SoapClient:
     def get(self, *ids: str, properties: str = "", base: str = "IdOnly", options: str = "") -> Answer:
         return self.ask(get_items(ids, properties, base, options))
 
+    def find_items(self, properties: str = "", *, folder: str = INBOX, view: str = "", sort: str = "") -> Answer:
+        return self.ask(find_items(properties, folder, view, sort))
+
     def attachments(self, *ids: str, shape: str = "") -> Answer:
         wanted = "".join(f'<t:AttachmentId Id="{each}"/>' for each in ids)
         return self.ask(f"<m:GetAttachment>{shape}<m:AttachmentIds>{wanted}</m:AttachmentIds></m:GetAttachment>")
@@ -143,3 +152,46 @@ def sync_items(state: str = "", limit: int = 512, properties: str = "", folder: 
 def get_items(ids: tuple[str, ...], properties: str = "", base: str = "IdOnly", options: str = "") -> str:
     wanted = "".join(f'<t:ItemId Id="{each}"/>' for each in ids)
     return f"<m:GetItem>{item_shape(properties, base, options)}<m:ItemIds>{wanted}</m:ItemIds></m:GetItem>"
+
+
+def find_items(properties: str = "", folder: str = INBOX, view: str = "", sort: str = "") -> str:
+    where = f"<m:ParentFolderIds>{folder}</m:ParentFolderIds>"
+    return f'<m:FindItem Traversal="Shallow">{item_shape(properties)}{view}{sort}{where}</m:FindItem>'
+
+
+def indexed_view(limit: int, offset: int = 0, base_point: str = "Beginning", of: str = "Item") -> str:
+    return f'<m:IndexedPage{of}View MaxEntriesReturned="{limit}" Offset="{offset}" BasePoint="{base_point}"/>'
+
+
+def update_item(item: str, key: str | None, updates: str, resolution: str = "NeverOverwrite") -> str:
+    knows = f' ChangeKey="{key}"' if key is not None else ""
+    change = f'<t:ItemChange><t:ItemId Id="{item}"{knows}/><t:Updates>{updates}</t:Updates></t:ItemChange>'
+    return (
+        f'<m:UpdateItem ConflictResolution="{resolution}" MessageDisposition="SaveOnly">'
+        f"<m:ItemChanges>{change}</m:ItemChanges></m:UpdateItem>"
+    )
+
+
+def set_field(path: str, content: str) -> str:
+    return f"<t:SetItemField>{field_uri(path)}<t:Message>{content}</t:Message></t:SetItemField>"
+
+
+def categories_field(*names: str, path: str = "item:Categories") -> str:
+    strings = "".join(f"<t:String>{name.replace('&', '&amp;')}</t:String>" for name in names)
+    return set_field(path, f"<t:Categories>{strings}</t:Categories>")
+
+
+def read_flag_field(is_read: bool) -> str:
+    return set_field("message:IsRead", f"<t:IsRead>{str(is_read).lower()}</t:IsRead>")
+
+
+def delete_field(path: str) -> str:
+    return f"<t:DeleteItemField>{field_uri(path)}</t:DeleteItemField>"
+
+
+def move_items(
+    *ids: str, to: str = '<t:DistinguishedFolderId Id="deleteditems"/>', with_ids: bool = True, operation: str = "MoveItem"
+) -> str:
+    wanted = "".join(f'<t:ItemId Id="{each}"/>' for each in ids)
+    new_ids = "" if with_ids else "<m:ReturnNewItemIds>false</m:ReturnNewItemIds>"
+    return f"<m:{operation}><m:ToFolderId>{to}</m:ToFolderId><m:ItemIds>{wanted}</m:ItemIds>{new_ids}</m:{operation}>"

@@ -7,8 +7,9 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
+from local.mailserver.contents import ChangeKind
 from local.mailserver.message import Message
-from local.mailserver.model import ChangeKind, Mailbox
+from local.mailserver.model import Mailbox
 
 START = datetime(2026, 11, 2, tzinfo=UTC)
 
