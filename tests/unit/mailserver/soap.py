@@ -195,3 +195,57 @@ def move_items(
     wanted = "".join(f'<t:ItemId Id="{each}"/>' for each in ids)
     new_ids = "" if with_ids else "<m:ReturnNewItemIds>false</m:ReturnNewItemIds>"
     return f"<m:{operation}><m:ToFolderId>{to}</m:ToFolderId><m:ItemIds>{wanted}</m:ItemIds>{new_ids}</m:{operation}>"
+
+
+def folder_shape(base: str = "IdOnly", properties: str = "") -> str:
+    more = f"<t:AdditionalProperties>{properties}</t:AdditionalProperties>" if properties else ""
+    return f"<m:FolderShape><t:BaseShape>{base}</t:BaseShape>{more}</m:FolderShape>"
+
+
+def by_id(folder: str) -> str:
+    return f'<t:FolderId Id="{folder}"/>'
+
+
+def well_known(name: str) -> str:
+    return f'<t:DistinguishedFolderId Id="{name}"/>'
+
+
+def find_folders(
+    parent: str = INBOX, *, deep: bool = False, base: str = "Default", view: str = "", restriction: str = ""
+) -> str:
+    where = f"<m:ParentFolderIds>{parent}</m:ParentFolderIds>"
+    traversal = "Deep" if deep else "Shallow"
+    return f'<m:FindFolder Traversal="{traversal}">{folder_shape(base)}{view}{restriction}{where}</m:FindFolder>'
+
+
+def named(name: str) -> str:
+    """A restriction to folders of that name."""
+    constant = f'<t:FieldURIOrConstant><t:Constant Value="{name}"/></t:FieldURIOrConstant>'
+    return f"<m:Restriction><t:IsEqualTo>{field_uri('folder:DisplayName')}{constant}</t:IsEqualTo></m:Restriction>"
+
+
+def create_folder(name: str, parent: str = INBOX, kind: str = "IPF.Note") -> str:
+    folder = f"<t:Folder><t:FolderClass>{kind}</t:FolderClass><t:DisplayName>{name}</t:DisplayName></t:Folder>"
+    return f"<m:CreateFolder><m:ParentFolderId>{parent}</m:ParentFolderId><m:Folders>{folder}</m:Folders></m:CreateFolder>"
+
+
+def rename_folder(folder: str, key: str | None, name: str) -> str:
+    knows = f' ChangeKey="{key}"' if key is not None else ""
+    new = f"<t:Folder><t:DisplayName>{name}</t:DisplayName></t:Folder>"
+    update = f"<t:SetFolderField>{field_uri('folder:DisplayName')}{new}</t:SetFolderField>"
+    change = f'<t:FolderChange><t:FolderId Id="{folder}"{knows}/><t:Updates>{update}</t:Updates></t:FolderChange>'
+    return f"<m:UpdateFolder><m:FolderChanges>{change}</m:FolderChanges></m:UpdateFolder>"
+
+
+def move_folder(folder: str, to: str) -> str:
+    return f"<m:MoveFolder><m:ToFolderId>{to}</m:ToFolderId><m:FolderIds>{folder}</m:FolderIds></m:MoveFolder>"
+
+
+def delete_folder(folder: str, disposal: str = "HardDelete") -> str:
+    return f'<m:DeleteFolder DeleteType="{disposal}"><m:FolderIds>{folder}</m:FolderIds></m:DeleteFolder>'
+
+
+def sync_folders(state: str = "", folder: str = "", base: str = "Default") -> str:
+    root = f"<m:SyncFolderId>{folder}</m:SyncFolderId>" if folder else ""
+    known = f"<m:SyncState>{state}</m:SyncState>" if state else ""
+    return f"<m:SyncFolderHierarchy>{folder_shape(base)}{root}{known}</m:SyncFolderHierarchy>"
