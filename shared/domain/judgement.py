@@ -70,11 +70,11 @@ class Judgement:
     verdict: Verdict
     reason: Reason
     votes: tuple[Vote, ...] = ()
-    votes_left_out: int = 0
-    """Further votes that the ledger has no room for; those that decided are among the kept ones."""
     correlation: Correlation = Correlation()
     accepted_by: OwnerRef | None = None
     queues: tuple[OwnerId, ...] = ()
     """Queues that accept it: it becomes an item of each."""
     rule: str | None = None
     """Id of the folder whose tracking rule decided."""
+    votes_left_out: int = 0
+    """Further votes that the ledger has no room for; those that decided are among the kept ones."""

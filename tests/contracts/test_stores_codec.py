@@ -11,8 +11,18 @@ from hypothesis import strategies as st
 
 from shared.domain.audit import AuditEntry
 from shared.domain.configuration import Discovered, EmailServerProfile, Mailbox, Owner, WorkloadSchedule
-from shared.domain.email import EmailActivity, EmailContent, Sighting, TimelineEntry
+from shared.domain.email import (
+    Annotation,
+    CorrelationEntry,
+    EmailActivity,
+    EmailContent,
+    KnownTree,
+    OptOut,
+    Sighting,
+    TimelineEntry,
+)
 from shared.domain.ids import MailboxId
+from shared.domain.judgement import Judgement
 from shared.domain.ledger import LedgerItem, Mark, RunState, Todo
 from shared.domain.operations import Alert, QuarantinedItem, Run
 from shared.domain.organisation import OrganisationSettings
@@ -32,6 +42,11 @@ RECORDS: list[type[Any]] = [
     EmailContent,
     Sighting,
     TimelineEntry,
+    Annotation,
+    CorrelationEntry,
+    OptOut,
+    KnownTree,
+    Judgement,
     LedgerItem,
     Todo,
     Mark,
