@@ -19,6 +19,7 @@ from tests.contracts.exchange_mailboxes import (
     a_profile,
 )
 from tests.contracts.incoming_email import IncomingEmailContract, ReadsAnyMailbox, a_message, content, fetched
+from tests.contracts.marking_email import EnvelopeContract, FolderTreeContract, MarkingContract
 
 
 @pytest.fixture(scope="module")
@@ -35,7 +36,7 @@ def connect() -> Iterator[Connect]:
     connecting.close()
 
 
-class TestExchangeImpersonating(IncomingEmailContract):
+class TestExchangeImpersonating(IncomingEmailContract, EnvelopeContract, FolderTreeContract, MarkingContract):
     use_impersonation = True
 
     @pytest.fixture

@@ -56,6 +56,10 @@ class PerhapsMoved(Busy):
     calls_for_discovery = True
 
 
+class InvalidId(ItemUnreadable):
+    """What was asked for is no id at all, or one of something else."""
+
+
 class BatchStopped(Busy):
     """The server stopped in the middle of a batch; the rest of it can be asked for again."""
 
@@ -103,15 +107,17 @@ _CODES: Mapping[type[SyncError], str] = {
     FolderNotFound: """
         ErrorFolderNotFound ErrorSyncFolderNotFound ErrorInvalidFolderId ErrorParentFolderNotFound ErrorFolderCorrupt
         ErrorInvalidFolderTypeForOperation""",
+    InvalidId: """
+        ErrorInvalidIdMalformed ErrorInvalidId ErrorInvalidIdEmpty ErrorInvalidIdMalformedEwsLegacyIdFormat
+        ErrorInvalidIdNotAnItemAttachmentId ErrorInvalidIdStoreObjectIdTooLong ErrorInvalidIdMonikerTooLong ErrorInvalidIdXml
+        ErrorCannotUseFolderIdForItemId ErrorCannotUseItemIdForFolderId""",
     ItemGone: "ErrorItemNotFound ErrorInvalidAttachmentId",
     ItemTooLarge: """
         ErrorMessageSizeExceeded ErrorDataSizeLimitExceeded ErrorAttachmentSizeLimitExceeded
         ErrorAttachmentNestLevelLimitExceeded""",
     ItemUnreadable: """
         ErrorCorruptData ErrorItemCorrupt ErrorContentConversionFailed ErrorMimeContentConversionFailed
-        ErrorMimeContentInvalid ErrorMimeContentInvalidBase64String ErrorUnsupportedMimeConversion ErrorInvalidIdMalformed
-        ErrorInvalidId ErrorInvalidIdEmpty ErrorInvalidIdMalformedEwsLegacyIdFormat ErrorInvalidIdNotAnItemAttachmentId
-        ErrorInvalidIdStoreObjectIdTooLong ErrorInvalidIdMonikerTooLong ErrorInvalidIdXml ErrorCannotUseFolderIdForItemId
+        ErrorMimeContentInvalid ErrorMimeContentInvalidBase64String ErrorUnsupportedMimeConversion
         ErrorPropertyValidationFailure ErrorUnsupportedTypeForConversion ErrorCannotOpenFileAttachment""",
 }
 

@@ -20,7 +20,7 @@ from exchangelib.version import Version
 from lxml import etree
 from lxml.etree import _Element
 
-from shared.connectors.exchange.errors import back_off, error_of, mapped
+from shared.connectors.exchange.errors import InvalidId, back_off, error_of, mapped
 from shared.connectors.exchange.records import M
 from shared.connectors.exchange.session import Session
 from shared.connectors.exchange.values import T
@@ -175,8 +175,8 @@ def item_ids(refs: Sequence[ItemRef]) -> _Element:
 
 
 def of_folder(error: ItemError) -> SyncError:
-    """An item error of a folder: it is gone, or the server cannot list it now."""
-    return FolderNotFound(str(error)) if isinstance(error, ItemGone) else Busy(str(error))
+    """An item error of a folder: it is gone or never was, or the server cannot list it now."""
+    return FolderNotFound(str(error)) if isinstance(error, ItemGone | InvalidId) else Busy(str(error))
 
 
 def only(messages: Sequence[_Element]) -> _Element:
