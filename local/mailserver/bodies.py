@@ -15,6 +15,8 @@ _LARGE = 256 * 1024
 _HIDDEN = re.compile(r"<(script|style|head|title)\b.*?</\1\s*>|<!--.*?-->", re.IGNORECASE | re.DOTALL)
 _BREAKS = re.compile(r"<(?:br|/p|/div|/tr|/h\d|/li)\b[^>]*>", re.IGNORECASE)
 _TAGS = re.compile(r"<[^>]*>")
+_FOR_PROGRAMS = ("message/delivery-status", "message/disposition-notification")
+"""Parts of reports that become properties of the item, and are no attachments: only its MIME form has them."""
 _EXTENSIONS = {"text/plain": ".txt", "text/html": ".htm", "message/rfc822": ".eml", "text/calendar": ".ics"}
 
 
@@ -123,9 +125,10 @@ def bodies_of(root: Part) -> Bodies:
             chosen[slot] = part
         else:
             rest.append(part)
-    return Bodies(
-        chosen.get("html"), chosen.get("text"), chosen.get("calendar"), tuple(Attachment(*pair) for pair in enumerate(rest))
-    )
+    if root.content_type == "multipart/report":
+        rest = [part for part in rest if part.content_type not in _FOR_PROGRAMS]
+    attachments = tuple(Attachment(*pair) for pair in enumerate(rest))
+    return Bodies(chosen.get("html"), chosen.get("text"), chosen.get("calendar"), attachments)
 
 
 def _fits(slot: str, chosen: dict[str, Part], in_alternative: bool) -> bool:

@@ -184,7 +184,9 @@ class Mailbox:
         is_draft: bool = False,
         is_from_me: bool = False,
         through_transport: bool = True,
+        item_class: str = "",
     ) -> Item:
+        """`item_class`: another one than the message's form tells."""
         with self.lock:
             now = datetime.now(UTC)
             target, at, number = self.folder(folder), self.tick(), next(self._numbers)
@@ -202,7 +204,7 @@ class Mailbox:
                 is_draft=is_draft,
                 is_from_me=is_from_me,
                 through_transport=through_transport,
-                item_class=message.item_class,
+                item_class=item_class or message.item_class,
             )
             target.put(item)
             return item

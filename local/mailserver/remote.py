@@ -124,8 +124,10 @@ class MailServerControl:
         *,
         internal: bool | None = False,
         folder: str = "inbox",
+        item_class: str = "",
     ) -> list[str]:
-        ids: list[str] = self.call("deliver", raw, to=list(to), received=received, internal=internal, folder=folder)
+        how = {"received": received, "internal": internal, "folder": folder, "item_class": item_class}
+        ids: list[str] = self.call("deliver", raw, to=list(to), **how)
         return ids
 
     def put(
@@ -141,6 +143,9 @@ class MailServerControl:
     ) -> str:
         where = {"mailbox": mailbox, "folder": folder, "received": received}
         return str(self.call("put", raw, **where, draft=draft, from_me=from_me, read=read))
+
+    def send(self, raw: bytes, mailbox: str, time: datetime | None = None, *, answers: str | None = None) -> str:
+        return str(self.call("send", raw, mailbox=mailbox, time=time, answers=answers))
 
     def move(self, mailbox: str, item_id: str, folder: str) -> str:
         return str(self.call("move", mailbox=mailbox, item_id=item_id, folder=folder))

@@ -6,7 +6,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Self
 
-from local.mailserver import delivery
+from local.mailserver import delivery, sending
 from local.mailserver.accounts import Account, Accounts
 from local.mailserver.autodiscover import AUTODISCOVER_PATH, AutodiscoverEndpoint, Whereabouts
 from local.mailserver.contents import MAIL
@@ -194,9 +194,13 @@ class MailServer:
         *,
         internal: bool | None = False,
         folder: str = "inbox",
+        item_class: str = "",
     ) -> list[str]:
-        """Mail arrives: the id of each copy. `internal`: the sender was signed in; None: put there without any stamp."""
-        items = delivery.deliver(self.store, raw, to, received, internal=internal, folder=folder)
+        """Mail arrives: the id of each copy. `internal`: the sender was signed in; None: put there without any stamp.
+
+        `item_class`: what the organisation's own servers tell each other beside the message; automatic replies have one.
+        """
+        items = delivery.deliver(self.store, raw, to, received, internal=internal, folder=folder, item_class=item_class)
         return [item.id for item in items]
 
     def put(
@@ -216,6 +220,13 @@ class MailServer:
             message, folder, received, is_read=read, is_draft=draft, is_from_me=from_me, through_transport=False
         )
         return item.id
+
+    def send(self, raw: bytes, mailbox: str, time: datetime | None = None, *, answers: str | None = None) -> str:
+        """Somebody writes mail in his mail client: the id of his copy in Sent Items.
+
+        `raw` needs no more than recipients, subject and text; Bcc is for his copy only. `answers` is an item of his mailbox.
+        """
+        return sending.send(self.store, raw, mailbox, time, answers=answers).id
 
     def move(self, mailbox: str, item_id: str, folder: str) -> str:
         """The new id."""

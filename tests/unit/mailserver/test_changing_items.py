@@ -1,20 +1,28 @@
 """UpdateItem, MoveItem and CopyItem over HTTP, and how others see what they did."""
 
+import base64
+from datetime import UTC, datetime, timedelta
+
 import pytest
 
 from local.mailserver import FaultKind, MailServer
 from tests.unit.mailserver.conftest import ANNA, BEN
-from tests.unit.mailserver.messages import a_message
+from tests.unit.mailserver.messages import a_message, a_report
 from tests.unit.mailserver.soap import (
     Answer,
     SoapClient,
+    by_id,
     categories_field,
     delete_field,
     field_uri,
+    header_property,
+    indexed_view,
     move_items,
     read_flag_field,
     update_item,
 )
+
+MIME = "<t:IncludeMimeContent>true</t:IncludeMimeContent>"
 
 
 @pytest.fixture
@@ -185,3 +193,35 @@ def test_lists_have_no_recipients_and_getting_an_item_has(anna: SoapClient, item
         assert listed.texts("t:Subject") == ["Offer"]
         assert listed.texts("t:ToRecipients") == []
     assert anna.get(item, properties=fields).texts("t:ToRecipients/t:Mailbox/t:EmailAddress") == [ANNA]
+
+
+def test_any_folder_is_listed_newest_first_page_by_page(server: MailServer, anna: SoapClient) -> None:
+    folder = server.add_folder(ANNA, "Project", "inbox")
+    start = datetime(2026, 11, 2, tzinfo=UTC)
+    hours = (3, 1, 5, 2, 4)
+    ids = {hour: server.deliver(a_message(), [ANNA], start + timedelta(hours=hour), folder=folder)[0] for hour in hours}
+    path = field_uri("item:DateTimeReceived")
+    sort = f'<m:SortOrder><t:FieldOrder Order="Descending">{path}</t:FieldOrder></m:SortOrder>'
+    pages = [anna.find_items(folder=by_id(folder), view=indexed_view(2, offset), sort=sort).ids() for offset in (0, 2, 4)]
+    assert pages == [[ids[5], ids[4]], [ids[3], ids[2]], [ids[1]]]
+    assert anna.find_items(folder=by_id(folder), view=indexed_view(2, 1, "End"), sort=sort).ids() == [ids[3], ids[2]]
+
+
+def test_a_delivery_report_is_an_item_of_its_class_and_its_mime_form_says_what_happened(
+    server: MailServer, anna: SoapClient
+) -> None:
+    (report,) = server.deliver(a_report(), [ANNA])
+    headers = header_property("auto-submitted") + header_property("Content-Type")
+    answer = anna.get(report, base="AllProperties", properties=headers, options=MIME)
+    assert answer.text("t:ItemClass") == "REPORT.IPM.Note.NDR"
+    assert answer.texts("t:Value")[0] == "auto-replied"
+    assert answer.texts("t:Attachments/t:ItemAttachment/t:Name") == ["Offer"]
+    assert answer.texts("t:Attachments/t:FileAttachment/t:Name") == []
+    assert b"Final-Recipient: rfc822; nobody@supplier.example" in base64.b64decode(answer.text("t:MimeContent") or "")
+
+
+def test_an_automatic_reply_within_the_organisation_has_its_class(server: MailServer, anna: SoapClient) -> None:
+    oof = "IPM.Note.Rules.OofTemplate.Microsoft"
+    (reply,) = server.deliver(a_message("Automatic reply: Offer"), [ANNA], internal=True, item_class=oof)
+    assert anna.get(reply, base="AllProperties").text("t:ItemClass") == oof
+    assert anna.find_items(field_uri("item:ItemClass")).texts("t:ItemClass") == [oof]
