@@ -12,7 +12,9 @@ from functions.api.routers.activities import activities
 from functions.api.routers.address_book import address_book, loads
 from functions.api.routers.alerts import alerts
 from functions.api.routers.audit import audit
+from functions.api.routers.emails import emails
 from functions.api.routers.findings import findings
+from functions.api.routers.items import items, quarantine
 from functions.api.routers.mailboxes import forward_mailboxes, mailbox_actions, mailboxes
 from functions.api.routers.owners import owners
 from functions.api.routers.page import page
@@ -90,9 +92,12 @@ def create_app(sidesync: Sidesync) -> Api:
         mailbox_actions(administration, set_on),
         forward_mailboxes(administration, set_on),
         findings(administration),
+        items(administration),
+        quarantine(administration),
         rules(administration),
         address_book(administration.address_book),
         loads(administration.loads),
+        emails(administration),
         activities(administration),
         alerts(administration),
         audit(administration),

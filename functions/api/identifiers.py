@@ -27,3 +27,6 @@ FolderPath = Annotated[str, Path(description="The server's id of the folder, per
 ActivityPath = Annotated[str, Path(description="Id of the activity.", pattern=UUID_PATTERN)]
 AlertPath = Annotated[str, Path(description="Id of the alert.", pattern=HASH_PATTERN)]
 AttachmentPath = Annotated[int, Path(description="Number of the attachment, counted from 0.", ge=0, le=100_000)]
+ItemPath = Annotated[
+    str, Path(description="Id of the quarantined item, as the list shows it.", pattern=r"^[0-9a-f]{32}:[0-9a-f]{32}$")
+]

@@ -3,7 +3,9 @@
 A request is audited and queued; a queue function writes it into the ledger under the lease of the mailbox, and a run does it.
 """
 
+from collections.abc import Iterator
 from datetime import datetime
+from itertools import chain
 from uuid import uuid4
 
 from shared.administration.auditing import Auditing, Trail
@@ -66,6 +68,18 @@ class ItemRequests:
         if item is None:
             raise RecordNotFound(f"mailbox {mailbox_id} has no quarantined item {key}")
         return item
+
+    def raw(self, mailbox_id: MailboxId, key: str) -> Iterator[bytes]:
+        """The message as it was received, in chunks. Raises RecordNotFound, before the first chunk."""
+        blob = self.quarantined(mailbox_id, key).raw_blob
+        if blob is None:
+            raise RecordNotFound("the raw form of this item could not be read; its detail says why")
+        try:
+            chunks = iter(self._stores.blobs.read(blob))
+            first = next(chunks, b"")
+        except KeyError as error:
+            raise RecordNotFound("the raw form of this item is not there any more") from error
+        return chain((first,), chunks)
 
     def replay(self, mailbox_id: MailboxId, key: str | None, caller: Caller) -> ChangeItems:
         """Tries a quarantined item again, or all of the mailbox. Raises RecordNotFound."""

@@ -1,0 +1,105 @@
+"""What people do to stored emails, over HTTP: regarding, owner, completing, deleting, conversations; and lists of them."""
+
+from http import HTTPStatus
+from typing import Annotated
+
+from fastapi import APIRouter, Query, Response
+
+from functions.api.access import By
+from functions.api.conditions import State, show_etag
+from functions.api.documented import ACTS, CHANGES, DELETES, READS
+from functions.api.identifiers import ActivityPath
+from functions.api.paging import Continuation, Limit, Part, part_of
+from functions.api.routers.activities import shown
+from functions.api.schemas.mail import ActivityListed, ActivityShown, OptOutShown, OwnerRefGiven, RegardingGiven
+from shared.administration import Administration
+from shared.domain.configuration import OwnerRef
+from shared.domain.email import StoredActivity
+from shared.domain.errors import InvalidRecord
+from shared.domain.ids import ActivityId, OwnerId
+from shared.domain.records import RecordRef
+
+Queue = Annotated[str | None, Query(description="Id of a queue: its items.", max_length=64)]
+Party = Annotated[str | None, Query(description="Id of a user, queue or record that takes part.", max_length=64)]
+Regarding = Annotated[
+    str | None,
+    Query(
+        description="Type and id of the record that they are about, such as account:contoso.",
+        pattern=r"^[a-z][a-z0-9_]{0,63}:[A-Za-z0-9._-]{1,64}$",
+    ),
+]
+
+
+def emails(administration: Administration) -> APIRouter:
+    router = APIRouter(prefix="/activities", tags=["activities"])
+    use = administration.emails
+
+    def changed(stored: StoredActivity, response: Response) -> ActivityShown:
+        show_etag(response, stored.etag)
+        return shown(administration.activities.get(stored.record.id))
+
+    @router.get("", summary="List the emails of a queue, a party or a regarding, newest first", responses=READS)
+    def list_emails(
+        queue: Queue = None,
+        party: Party = None,
+        regarding: Regarding = None,
+        continuation: Continuation = None,
+        limit: Limit = 50,
+    ) -> Part[ActivityListed]:
+        """Exactly one of queue, party and regarding. A part may have fewer emails than asked for, and still go on."""
+        lists = administration.activities
+        match queue, party, regarding:
+            case str(), None, None:
+                found = lists.of_queue(OwnerId(queue), continuation, limit)
+            case None, str(), None:
+                found = lists.of_party(party, continuation, limit)
+            case None, None, str():
+                record_type, _, record_id = regarding.partition(":")
+                found = lists.of_regarding(RecordRef(record_type, record_id), continuation, limit)
+            case _:
+                raise InvalidRecord("queue", "the query names no list, or two", "Give one of queue, party and regarding.")
+        return part_of(found, ActivityListed.model_validate)
+
+    @router.put("/{activity_id}/regarding", summary="Say what an email is about", responses=CHANGES)
+    def put_regarding(
+        activity_id: ActivityPath, body: RegardingGiven, response: Response, state: State, by: By
+    ) -> ActivityShown:
+        """409 while the folder-level tracking rule of a folder that it lies in says so."""
+        record = RecordRef(body.type, body.id)  # type: ignore[attr-defined]  # fields are derived
+        return changed(use.set_regarding(ActivityId(activity_id), record, by, state), response)
+
+    @router.delete("/{activity_id}/regarding", summary="Say that an email is about nothing", responses=CHANGES)
+    def delete_regarding(activity_id: ActivityPath, response: Response, state: State, by: By) -> ActivityShown:
+        return changed(use.set_regarding(ActivityId(activity_id), None, by, state), response)
+
+    @router.put("/{activity_id}/owner", summary="Give an email to a user or queue", responses=CHANGES)
+    def put_owner_of_email(
+        activity_id: ActivityPath, body: OwnerRefGiven, response: Response, state: State, by: By
+    ) -> ActivityShown:
+        return changed(use.reassign(ActivityId(activity_id), OwnerRef(body.kind, OwnerId(body.id)), by, state), response)
+
+    @router.post("/{activity_id}/complete", summary="Complete an email", responses=CHANGES)
+    def complete_email(activity_id: ActivityPath, response: Response, state: State, by: By) -> ActivityShown:
+        return changed(use.complete(ActivityId(activity_id), by, state), response)
+
+    @router.delete("/{activity_id}", summary="Delete an email", status_code=HTTPStatus.NO_CONTENT, responses=DELETES)
+    def delete_email(activity_id: ActivityPath, state: State, by: By) -> None:
+        """With its content and attachments; the message in the mailbox stays, and is not stored again."""
+        use.delete(ActivityId(activity_id), by, state)
+
+    @router.post("/{activity_id}/opt-out", summary="Track the conversation of an email no more", responses=ACTS)
+    def opt_out(activity_id: ActivityPath, by: By) -> OptOutShown:
+        """What is stored stays. Tracking a message by hand, by category or by a folder rule still works."""
+        return OptOutShown.model_validate(use.opt_out(ActivityId(activity_id), by))
+
+    @router.delete(
+        "/{activity_id}/opt-out",
+        summary="Track the conversation of an email again",
+        status_code=HTTPStatus.NO_CONTENT,
+        responses=DELETES,
+    )
+    def opt_in(activity_id: ActivityPath, by: By) -> None:
+        """From now on; messages that were skipped meanwhile can be judged again."""
+        use.opt_in(ActivityId(activity_id), by)
+
+    return router
