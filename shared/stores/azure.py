@@ -21,10 +21,11 @@ from shared.stores.tables.hints import Hints
 from shared.stores.tables.ledger import TableLedger
 from shared.stores.tables.loads import TableBulkLoads
 from shared.stores.tables.mailboxes import TableMailboxes
-from shared.stores.tables.operations import TableAlerts, TableQuarantine, TableRuns
+from shared.stores.tables.operations import TableAlerts, TableRuns
 from shared.stores.tables.organisation import TableOrganisation
 from shared.stores.tables.owners import TableOwners
 from shared.stores.tables.profiles import TableProfiles
+from shared.stores.tables.quarantine import TableQuarantine
 from shared.stores.tables.rules import TableTrackingRules
 from shared.stores.tables.sdk import SdkGateway
 from shared.stores.tables.shares import TableShares

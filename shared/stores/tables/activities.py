@@ -34,8 +34,8 @@ from shared.stores.limits import (
     units,
 )
 from shared.stores.parallel import Parallel
+from shared.stores.tables.deleting import delete_rows
 from shared.stores.tables.gateway import Entity, Operation, Verb, cut_transactions, operation, rows_of, transactions_of
-from shared.stores.tables.removing import delete_rows
 from shared.stores.tables.table import Table, columns_of, record_of
 from shared.stores.text_blobs import TextBlobs
 

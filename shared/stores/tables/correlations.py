@@ -13,8 +13,8 @@ from shared.domain.ids import ActivityId
 from shared.stores.entities import after, correlation_key, correlation_row, opt_out_key
 from shared.stores.limits import checked_id, checked_limit, storable_correlation, storable_opt_out
 from shared.stores.parallel import Parallel
+from shared.stores.tables.deleting import delete_rows
 from shared.stores.tables.gateway import Operation, Verb, operation, rows_of, transactions_of
-from shared.stores.tables.removing import delete_rows
 from shared.stores.tables.table import Table, columns_of, record_of
 
 

@@ -1,18 +1,16 @@
-"""Removes rows: those that are too old, a page at a time, and those that are named."""
+"""Removes rows that are too old, a page at a time. A row that is written meanwhile stays: it is not that old any more."""
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 
 from shared.domain.errors import Changed
-from shared.stores.limits import is_key
 from shared.stores.parallel import Parallel
-from shared.stores.tables.gateway import Entity, Operation, Query, Verb, operation, transactions_of
+from shared.stores.tables.gateway import Entity, Operation, Query, Verb, cut_transactions, operation
 from shared.stores.tables.table import Table
 
 
 def removed(table: Table, parallel: Parallel, query: Query, is_old: Callable[[Entity], bool] | None = None) -> Iterator[int]:
-    """How many rows of each page were old, once they are gone; 0 too, so that whoever reads can stop at any page. A row that
-    is written meanwhile stays: it is not that old any more."""
+    """How many rows of each page were old, once they are gone; 0 too, so that whoever reads can stop at any page."""
     after: tuple[str, str] | None = None
     while True:
         page, after = table.gateway.page(table.name, query, after=after)
@@ -23,18 +21,13 @@ def removed(table: Table, parallel: Parallel, query: Query, is_old: Callable[[En
             return
 
 
-def delete_rows(table: Table, parallel: Parallel, keys: Iterable[tuple[str, str]]) -> None:
-    """Deletes rows by partition and row key, whatever they hold. Those that are gone already count as deleted."""
-    known = (key for key in keys if all(map(is_key, key)))
-    _delete_all(table, parallel, [operation(Verb.DELETE, *key) for key in known])
-
-
 def _remove(table: Table, parallel: Parallel, rows: Sequence[Entity]) -> None:
-    _delete_all(table, parallel, [operation(Verb.DELETE, row.partition, row.row, etag=row.etag) for row in rows])
-
-
-def _delete_all(table: Table, parallel: Parallel, deletions: Sequence[Operation]) -> None:
-    parallel.each(lambda cut: _delete(table, cut), transactions_of(deletions))
+    by_partition: dict[str, list[Sequence[Operation]]] = {}
+    for row in rows:
+        deletion = operation(Verb.DELETE, row.partition, row.row, etag=row.etag)
+        by_partition.setdefault(row.partition, []).append((deletion,))
+    transactions = [cut for found in by_partition.values() for cut in cut_transactions(found)]
+    parallel.each(lambda deletions: _delete(table, deletions), transactions)
 
 
 def _delete(table: Table, deletions: Sequence[Operation]) -> None:
