@@ -12,6 +12,7 @@ from threading import Barrier
 import pytest
 
 from shared.domain.choices import OwnerKind, Reason, Verdict, Workload
+from shared.domain.configuration import OwnerRef
 from shared.domain.email import ListOf
 from shared.domain.errors import ItemUnreadable, Throttled, Unreachable
 from shared.domain.ids import OwnerId
@@ -252,7 +253,7 @@ def test_the_first_decision_stands_when_the_rules_changed_between_crash_and_repl
     scene.until_idle("anna")
 
     [activity_id] = scene.activity_ids()
-    assert scene.activity(activity_id).record.owner == "user-anna"
+    assert scene.activity(activity_id).record.owner == OwnerRef(OwnerKind.USER, OwnerId("user-anna"))
     [item] = scene.ledger().values()
     assert (item.verdict, item.activity_id) == (Verdict.PROMOTED, activity_id)
 
