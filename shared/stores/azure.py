@@ -88,15 +88,16 @@ def azure_stores(
     hints = Hints(table("Addresses"), parallel)
     owners = TableOwners(table("Owners"), hints)
     book = TableAddressBook(table("Records"), hints, parallel)
+    mailboxes = TableMailboxes(table("Mailboxes"))
     return Stores(
         settings=TableOrganisation(table("Settings")),
         profiles=TableProfiles(table("Profiles")),
         owners=owners,
         addresses=TableAddresses(owners, book, hints, parallel),
-        mailboxes=TableMailboxes(table("Mailboxes")),
+        mailboxes=mailboxes,
         address_book=book,
         bulk_loads=TableBulkLoads(table("Loads"), parallel),
-        tracking_rules=TableTrackingRules(table("TrackingRules")),
+        tracking_rules=TableTrackingRules(table("TrackingRules"), mailboxes),
         folder_trees=TableFolderTrees(table("FolderTrees"), texts),
         shares=TableShares(table("Shares")),
         activities=TableActivities(table("Activities"), texts, parallel),
