@@ -135,7 +135,9 @@ class ChangeItems:
     mailbox_id: MailboxId
     task: ItemTask
     identity: str | None = None
-    """Hash of the identity of the one message that is meant (`ItemKey.identity`); None means all."""
+    """Hash of the identity of the one message that is meant, in all its copies (`ItemKey.identity`); None means all."""
+    server: str | None = None
+    """Of REPLAY and GIVE_UP, with `identity`: the one copy that is meant (`ItemKey.server`)."""
     since: str | None = None
     """RFC 3339; of JUDGE."""
     regarding_type: str | None = None
@@ -143,6 +145,10 @@ class ChangeItems:
     """Of TRACK: the record that the email shall be about."""
     note: str | None = None
     """Of GIVE_UP: why, in the caller's words. At most 500 characters."""
+    tried_by: str | None = None
+    """Of REPLAY: a version of Sidesync; what it gave up itself is not tried again."""
+    after: str | None = None
+    """Where all are meant: the item (`ItemKey`) up to which it is done."""
 
     def to_json(self) -> str:
         return json.dumps({"v": VERSION, "kind": "change_items", **asdict(self)}, separators=(",", ":"))
@@ -150,11 +156,20 @@ class ChangeItems:
 
 @dataclass(frozen=True, slots=True)
 class RelinkFolder:
-    """Give the emails that lie in a folder the regarding that its tracking rule has now."""
+    """Give the emails that lie in a folder the regarding that its tracking rule is given.
+
+    Sent before the rule is written, so that none is forgotten: it names the regarding that it announces, and waits for it.
+    """
 
     id: str
     mailbox_id: MailboxId
     folder_id: str
+    regarding_type: str
+    regarding_id: str
+    until: str
+    """RFC 3339; a rule that does not have this regarding by then was not written, or has another one since."""
+    after: str | None = None
+    """The item (`ItemKey`) up to which it is done."""
 
     def to_json(self) -> str:
         return json.dumps({"v": VERSION, "kind": "relink_folder", **asdict(self)}, separators=(",", ":"))
@@ -201,16 +216,23 @@ def parse(text: str) -> Message:
                     mailbox_id=MailboxId(_text(fields, "mailbox_id")),
                     task=ItemTask(_text(fields, "task")),
                     identity=_optional_text(fields, "identity"),
+                    server=_optional_text(fields, "server"),
                     since=_optional_text(fields, "since"),
                     regarding_type=_optional_text(fields, "regarding_type"),
                     regarding_id=_optional_text(fields, "regarding_id"),
                     note=_optional_text(fields, "note"),
+                    tried_by=_optional_text(fields, "tried_by"),
+                    after=_optional_text(fields, "after"),
                 )
             case "relink_folder":
                 return RelinkFolder(
                     id=_text(fields, "id"),
                     mailbox_id=MailboxId(_text(fields, "mailbox_id")),
                     folder_id=_text(fields, "folder_id"),
+                    regarding_type=_text(fields, "regarding_type"),
+                    regarding_id=_text(fields, "regarding_id"),
+                    until=_text(fields, "until"),
+                    after=_optional_text(fields, "after"),
                 )
             case kind:
                 raise MalformedMessage(f"unknown kind {kind!r}")

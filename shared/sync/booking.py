@@ -11,7 +11,7 @@ from datetime import datetime
 
 from shared.domain.choices import Reason, Verdict
 from shared.domain.email import Folder
-from shared.domain.errors import ItemError
+from shared.domain.errors import ItemError, ItemGone
 from shared.domain.ids import RunId
 from shared.domain.judgement import Judgement
 from shared.domain.ledger import LedgerItem, Mark, Todo
@@ -139,11 +139,14 @@ class Booking:
         self.pending.append(change)
 
     def _resolved(self, candidate: Candidate, result: Result) -> Change:
+        if isinstance(result, ItemGone) and candidate.is_quarantined and (row := self.known.row(candidate.key)):
+            self.room.gone(row)
+            return Change(row, done=candidate.todo, leaves_row=True)
         change = resolved(candidate, result, self.limits, self.aftercare, self._moment())
         if change.item.verdict is Verdict.QUARANTINED and isinstance(result, ItemError):
             self.room.keep(change.item, result, without_raw=self.is_careful)
-        elif candidate.attempts >= self.limits.attempts - 1 and change.item.verdict is not Verdict.FAILING:
-            self.room.release(change.item)  # it may have been given up before
+        elif candidate.is_quarantined or candidate.attempts >= self.limits.attempts - 1:
+            self.room.release(change.item)  # it was given up, or a run died that was giving it up
         return change
 
     def _flush(self) -> None:

@@ -42,6 +42,8 @@ class Candidate:
     """Its envelope does not tell enough, or will not matter: it is judged over the whole message."""
     is_repeated: bool = False
     """Its page was begun by a run that was interrupted: what that run promoted stays promoted."""
+    is_quarantined: bool = False
+    """It was given up before: this is one more attempt."""
     refusal: Judgement | None = None
     """What becomes of it unless it was promoted before; of an item of a repeated page."""
 
@@ -94,7 +96,6 @@ def candidate_of(item: ListedItem) -> Candidate:
 
 
 def candidate_again(todo: Todo, row: LedgerItem) -> Candidate:
-    """A replay of what was given up is one attempt more, not five."""
     has_failed = row.verdict in (Verdict.FAILING, Verdict.QUARANTINED)
     return Candidate(
         key=row.key,
@@ -105,6 +106,7 @@ def candidate_again(todo: Todo, row: LedgerItem) -> Candidate:
         attempts=row.attempts if has_failed else 0,
         judgings=row.attempts if row.verdict is Verdict.SKIPPED else 0,
         todo=todo,
+        is_quarantined=row.verdict is Verdict.QUARANTINED,
     )
 
 
@@ -165,7 +167,7 @@ def _left(candidate: Candidate, refused: Refused, limits: ItemLimits, moment: Mo
 
 def _failed(candidate: Candidate, error: ItemError, limits: ItemLimits, aftercare: Aftercare, moment: Moment) -> Change:
     attempts = candidate.attempts + 1
-    given_up = attempts >= limits.attempts or isinstance(error, StoppedTheProcess)
+    given_up = attempts >= limits.attempts or candidate.is_quarantined or isinstance(error, StoppedTheProcess)
     row = replace(
         _row(candidate, Verdict.QUARANTINED if given_up else Verdict.FAILING, _reason_of(error), moment),
         attempts=attempts,
