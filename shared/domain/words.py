@@ -159,3 +159,17 @@ def told_try(attempt: CorrelationTry) -> str:
 def explain(verdict: Verdict, reason: Reason) -> str:
     """Two sentences: what became of a message, and why."""
     return f"{VERDICTS[verdict]} {REASONS[reason]}"
+
+
+_PREVIEWED: Mapping[Verdict, str] = {
+    Verdict.PROMOTED: "The message would be stored as an email activity.",
+    Verdict.SKIPPED: "The message would be left in the mailbox only.",
+    Verdict.FAILING: "The message could not be stored.",
+    Verdict.QUARANTINED: "The message could not be stored.",
+    Verdict.GONE: "The message is no longer there.",
+}
+
+
+def previewed(verdict: Verdict, reason: Reason | None) -> str:
+    """Two sentences: what would become of a message, and why; `reason` None: its folder is not read."""
+    return f"{_PREVIEWED[verdict]} {'Its folder is not read.' if reason is None else REASONS[reason]}"

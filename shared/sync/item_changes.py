@@ -153,7 +153,7 @@ class ItemChanges:
             yield from () if item is None else (item,)
 
     def _quarantined(self, message: ChangeItems) -> Iterator[LedgerItem]:
-        """By the list of what is quarantined, which is short; where time is spent, it begins anew, since repeating is harmless."""
+        """By the list of what is quarantined, which is short: where the time is spent it begins anew, which does no harm."""
         part = self._stores.quarantine.list(message.mailbox_id)
         while True:
             for kept in part.items:

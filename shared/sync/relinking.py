@@ -6,21 +6,27 @@ nothing more.
 """
 
 import logging
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 from itertools import batched
 
 from shared.domain.choices import RegardingSource, Verdict, Workload
 from shared.domain.email import EmailActivity, StoredActivity
 from shared.domain.errors import Busy, Changed
 from shared.domain.ids import ActivityId, MailboxId, short_hash
+from shared.domain.ledger import LedgerItem
 from shared.domain.listings import regarding_entry
 from shared.domain.records import FolderTrackingRule, RecordRef
 from shared.messages import Queue, RelinkFolder
 from shared.ports import Activities, Clock, Stores, Timeline
 from shared.sync.budgets import RunBudget
+from shared.sync.watching import rules_that_hold
 
 log = logging.getLogger(__name__)
+
+WAITS_FOR_RULE = timedelta(minutes=5)
+"""Between looks at a rule that was announced and is not there."""
 
 _AT_ONCE = 50
 _ATTEMPTS = 5
@@ -95,32 +101,64 @@ def _list(timeline: Timeline, email: EmailActivity, *, instead_of: EmailActivity
 
 
 class Relinking:
+    """Does what `RelinkFolder` messages say."""
+
     def __init__(self, stores: Stores, clock: Clock, budget: RunBudget | None = None) -> None:
         self._stores = stores
         self._clock = clock
         self._budget = budget or RunBudget()
 
     def run(self, message: RelinkFolder) -> int:
-        """How many emails were looked at; when the time is spent, the message is queued again. Raises TransientError."""
+        """How many emails were looked at; what is left when the time is spent is queued again. Raises TransientError."""
         stored = self._stores.tracking_rules.get(message.mailbox_id, message.folder_id)
-        if stored is None or not stored.record.active or stored.record.regarding is None:
+        if stored is None or stored.record.regarding != _announced(message):
+            self._wait(message)
             return 0
+        if not stored.record.active:
+            return 0
+        return self._walk(message, stored.record)
+
+    def _wait(self, message: RelinkFolder) -> None:
+        """The rule is not written yet, or never was, or was changed again."""
+        if self._clock() < _until(message):
+            self._stores.queues.send(Queue.RELINK_FOLDER, message.to_json(), WAITS_FOR_RULE)
+
+    def _walk(self, message: RelinkFolder, rule: FolderTrackingRule) -> int:
         deadline = self._clock() + self._budget.time
         seen = 0
-        for ids in batched(self._emails(message), _AT_ONCE, strict=False):
-            self._relink(ids, stored.record)
-            seen += len(ids)
+        for items in batched(self._items(message, rule), _AT_ONCE, strict=False):
+            self._relink([item.activity_id for item in items if item.activity_id is not None], rule)
+            seen += len(items)
             if self._clock() >= deadline:
-                self._stores.queues.send(Queue.RELINK_FOLDER, message.to_json())
+                self._stores.queues.send(Queue.RELINK_FOLDER, replace(message, after=str(items[-1].key)).to_json())
                 return seen
         log.info("folder_relinked", extra={"mailbox_id": message.mailbox_id, "emails": seen})
         return seen
 
-    def _emails(self, message: RelinkFolder) -> Iterator[ActivityId]:
+    def _items(self, message: RelinkFolder, rule: FolderTrackingRule) -> Iterator[LedgerItem]:
+        folders = self._folders(rule)
         for item in self._stores.ledger.items(message.mailbox_id, Workload.INCOMING):
-            if item.ref.folder == message.folder_id and item.verdict is Verdict.PROMOTED and item.activity_id is not None:
-                yield item.activity_id
+            if item.ref.folder in folders and item.verdict is Verdict.PROMOTED and str(item.key) > (message.after or ""):
+                yield item
+
+    def _folders(self, rule: FolderTrackingRule) -> Collection[str]:
+        """Those that the rule holds in, by the tree as it was read last."""
+        known = self._stores.folder_trees.get(rule.mailbox_id)
+        if known is None or not rule.include_subfolders:
+            return {rule.folder_id}
+        rules = [each.record for each in self._stores.tracking_rules.list(rule.mailbox_id) if each.record.active]
+        holding = rules_that_hold(rules, known.folders)
+        return {rule.folder_id} | {folder for folder, held_by in holding.items() if held_by.folder_id == rule.folder_id}
 
     def _relink(self, ids: Sequence[ActivityId], rule: FolderTrackingRule) -> None:
         for stored in self._stores.activities.find(ids).values():
             set_by_rule(self._stores.activities, self._stores.timeline, stored, rule, moved=False)
+
+
+def _announced(message: RelinkFolder) -> RecordRef:
+    return RecordRef(message.regarding_type, message.regarding_id)
+
+
+def _until(message: RelinkFolder) -> datetime:
+    until = datetime.fromisoformat(message.until)
+    return until if until.tzinfo else until.replace(tzinfo=UTC)
