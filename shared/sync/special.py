@@ -8,6 +8,7 @@ import re
 
 from shared.domain.email import Envelope, IncomingMessage
 from shared.domain.ids import normalised_address
+from shared.sync.subjects import says_automatic_reply
 
 _ADDRESS = re.compile(r"[^\s<>,;:\"()\[\]@]{1,64}@[^\s<>,;:\"()\[\]@]{1,255}")
 _LOOP_ADDRESSES = 10
@@ -21,11 +22,16 @@ def is_automatic(envelope: Envelope) -> bool:
 
 def is_automatic_reply(envelope: Envelope) -> bool:
     """Whether a program answers for somebody: out of office, receipts. What a program writes of itself is none (RFC 3834:
-    auto-generated), nor is a delivery report."""
+    auto-generated), nor is a delivery report.
+
+    Exchange calls its out-of-office messages auto-generated too, though they answer: on other servers only their subject
+    tells them from what a help desk sends, which a person may have written.
+    """
     if is_delivery_report(envelope):
         return False
     return (
-        _auto_submitted(envelope) in ("auto-replied", "auto-notified")
+        _auto_submitted(envelope) == "auto-replied"
+        or _is_out_of_office(envelope)
         or _header(envelope, "x-autoreply") not in ("", "no")
         or _header(envelope, "precedence") == "auto_reply"
         or _is_under(envelope, "ipm.note.rules")
@@ -65,6 +71,11 @@ def loop_addresses(envelope: Envelope) -> frozenset[str]:
 def _auto_submitted(envelope: Envelope) -> str:
     """Its first word; parameters and comments follow (RFC 3834 section 5)."""
     return re.split(r"[;(\s]", _header(envelope, "auto-submitted"), maxsplit=1)[0]
+
+
+def _is_out_of_office(envelope: Envelope) -> bool:
+    is_generated = _auto_submitted(envelope) == "auto-generated"
+    return is_generated and envelope.in_reply_to is not None and says_automatic_reply(envelope.subject)
 
 
 def _is_receipt(envelope: Envelope) -> bool:

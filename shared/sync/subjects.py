@@ -1,4 +1,4 @@
-"""What a subject says beside its words: that it answers, that it forwards. Pure text.
+"""What a subject says beside its words: that it answers, by itself perhaps, that it forwards. Pure text.
 
 Mail programs put a prefix before the subject, in the language of who writes: "RE:", "AW: ", "WG:", "Fwd:", "TR :", "Re[2]:".
 The outermost one says what this message is; those further inside say what earlier ones were. Gateways put tags such as
@@ -62,6 +62,32 @@ ANSWERS = (
 )
 """Prefixes of answers."""
 
+AUTOMATIC_REPLIES = (
+    "Automatic reply",
+    "Automatische Antwort",
+    "Réponse automatique",
+    "Respuesta automática",
+    "Risposta automatica",
+    "Resposta automática",
+    "Automatisch antwoord",
+    "Automatisk svar",
+    "Autosvar",
+    "Automaattinen vastaus",
+    "Automatická odpověď",
+    "Odpowiedź automatyczna",
+    "Automatikus válasz",
+    "Răspuns automat",
+    "Otomatik Yanıt",
+    "Αυτόματη απάντηση",
+    "Автоматический ответ",
+    "自动答复",
+    "自动回复",
+    "自動回覆",
+    "自動応答",
+    "자동 회신",
+)
+"""What Exchange puts before the subject of an out-of-office message, in the language of the mailbox."""
+
 _TAGS = re.compile(r"\s*(?:\[[^\]:]{0,40}\]\s*)*")
 """Tags of gateways and lists; one with a colon is no tag but a prefix in brackets."""
 
@@ -72,6 +98,7 @@ def _prefix(names: tuple[str, ...]) -> re.Pattern[str]:
     return re.compile(rf"\[?(?:{words})\s{{0,3}}(?:[\[(]\d{{1,3}}[\])])?\s{{0,3}}[:：]\s*", re.IGNORECASE)
 
 
+_AUTOMATIC_REPLY = _prefix(AUTOMATIC_REPLIES)
 _FORWARD = _prefix(FORWARDS)
 _ANY = _prefix(FORWARDS + ANSWERS)
 _FORWARD_TRAILER = re.compile(r"\(fwd\)\s*\Z", re.IGNORECASE)
@@ -83,6 +110,11 @@ def is_forward(subject: str) -> bool:
     if _FORWARD.match(subject, start):
         return True
     return _ANY.match(subject, start) is None and _FORWARD_TRAILER.search(subject) is not None
+
+
+def says_automatic_reply(subject: str) -> bool:
+    """Whether it calls itself one, which everybody may write: it proves something only together with headers."""
+    return _AUTOMATIC_REPLY.match(subject, _after_tags(subject, 0)) is not None
 
 
 def without_prefixes(subject: str) -> str:

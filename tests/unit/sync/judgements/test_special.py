@@ -10,7 +10,12 @@ from shared.sync.special import (
     is_encrypted,
     loop_addresses,
 )
-from shared.sync.subjects import ANSWERS, FORWARDS, is_forward, without_prefixes
+from shared.sync.subjects import (
+    ANSWERS,
+    FORWARDS,
+    is_forward,
+    without_prefixes,
+)
 from tests.builders import a_message
 
 
@@ -26,7 +31,10 @@ def having(item_class: str = "IPM.Note", **headers: str) -> Envelope:
         (having(auto_submitted="auto-generated"), False, True),
         (having(auto_submitted="auto-replied"), True, True),
         (having(auto_submitted=" Auto-Replied; owner-email=x"), True, True),
-        (having(auto_submitted="auto-notified"), True, True),
+        (having(auto_submitted="auto-notified"), False, True),
+        (a_message("Automatic reply: x", headers={"auto-submitted": "auto-generated"}), False, True),
+        (a_message("Automatic reply: x", headers={"auto-submitted": "auto-generated"}, in_reply_to="x"), True, True),
+        (a_message("Offer", headers={"auto-submitted": "auto-generated"}, in_reply_to="x"), False, True),
         (having(x_autoreply="yes"), True, True),
         (having(x_autoreply="no"), False, False),
         (having(precedence="auto_reply"), True, True),
@@ -115,6 +123,14 @@ def test_answers_in_every_language(prefix: str) -> None:
     for subject in (f"{prefix}: Offer", f"{prefix} (3): Offer", f"[list] {prefix}: FW: Offer"):
         assert not is_forward(subject)
         assert without_prefixes(subject) == "Offer"
+
+
+@pytest.mark.parametrize("prefix", AUTOMATIC_REPLIES)
+def test_automatic_replies_in_every_language(prefix: str) -> None:
+    for subject in (f"{prefix}: Offer", f"[EXT] {prefix.upper()} : Offer", f"{prefix}：Offer"):
+        assert says_automatic_reply(subject)
+    assert not says_automatic_reply(f"RE: {prefix}: Offer")
+    assert not says_automatic_reply(f"{prefix} wanted")
 
 
 @pytest.mark.parametrize(
