@@ -1,24 +1,44 @@
-"""Removes rows: those that are too old, a page at a time, and those that are named."""
+"""Removes rows: those that are named, and what is too old, a page at a time. A row that is written while it is being removed
+for its age stays as it is: it is not that old any more.
 
+A table with partitions for each mailbox is walked in ranges of mailboxes, several at once. Each day begins with another range,
+so that none is always the last when the time is never enough for all.
+"""
+
+from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import suppress
+from dataclasses import dataclass, replace
+from datetime import datetime
 
 from shared.domain.errors import Changed
 from shared.stores.limits import is_key
-from shared.stores.parallel import Parallel
+from shared.stores.parallel import THREADS, Parallel
 from shared.stores.tables.gateway import Entity, Operation, Query, Verb, operation, transactions_of
 from shared.stores.tables.table import Table
 
+_RANGES = 64
+_STRIDE = 39
+"""Ranges from one day's first to the next one's: by the golden section, so that the days before have begun far from it."""
 
-def removed(table: Table, parallel: Parallel, query: Query, is_old: Callable[[Entity], bool] | None = None) -> Iterator[int]:
-    """How many rows of each page were old, once they are gone; 0 too, so that whoever reads can stop at any page. A row that
-    is written meanwhile stays: it is not that old any more."""
+
+def removal(row: Entity) -> Operation:
+    return operation(Verb.DELETE, row.partition, row.row, etag=row.etag)
+
+
+def removed(table: Table, parallel: Parallel, query: Query) -> Iterator[int]:
+    """How many rows each page had, once they are gone; 0 too, so that whoever reads can stop at any page."""
+    for page in each_page(table, query):
+        write_unchanged(table, parallel, [removal(row) for row in page])
+        yield len(page)
+
+
+def each_page(table: Table, query: Query) -> Iterator[Sequence[Entity]]:
+    """Empty ones too."""
     after: tuple[str, str] | None = None
     while True:
         page, after = table.gateway.page(table.name, query, after=after)
-        old = [row for row in page if is_old is None or is_old(row)]
-        _remove(table, parallel, old)
-        yield len(old)
+        yield page
         if after is None:
             return
 
@@ -26,21 +46,64 @@ def removed(table: Table, parallel: Parallel, query: Query, is_old: Callable[[En
 def delete_rows(table: Table, parallel: Parallel, keys: Iterable[tuple[str, str]]) -> None:
     """Deletes rows by partition and row key, whatever they hold. Those that are gone already count as deleted."""
     known = (key for key in keys if all(map(is_key, key)))
-    _delete_all(table, parallel, [operation(Verb.DELETE, *key) for key in known])
+    write_unchanged(table, parallel, [operation(Verb.DELETE, *key) for key in known])
 
 
-def _remove(table: Table, parallel: Parallel, rows: Sequence[Entity]) -> None:
-    _delete_all(table, parallel, [operation(Verb.DELETE, row.partition, row.row, etag=row.etag) for row in rows])
+def write_unchanged(table: Table, parallel: Parallel, writes: Sequence[Operation]) -> Sequence[Operation]:
+    """Those of the writes (each with an ETag) whose row nobody has written since; the others are left out."""
+    found = parallel.each(lambda cut: _written(table, cut), transactions_of(writes))
+    return [write for cut in found for write in cut]
 
 
-def _delete_all(table: Table, parallel: Parallel, deletions: Sequence[Operation]) -> None:
-    parallel.each(lambda cut: _delete(table, cut), transactions_of(deletions))
+@dataclass(frozen=True, slots=True)
+class _Place:
+    """How far a range has been read."""
+
+    query: Query
+    after: tuple[str, str] | None = None
 
 
-def _delete(table: Table, deletions: Sequence[Operation]) -> None:
+def swept(
+    table: Table, parallel: Parallel, query: Query, day: datetime, change: Callable[[Entity], Operation | None]
+) -> Iterator[int]:
+    """How many rows were changed each time that a page of some ranges was. `query` bounds no partitions; `change` says what is
+    to be done to a row, with its ETag, or None."""
+
+    def sweep(place: _Place) -> tuple[int, _Place | None]:
+        page, after = table.gateway.page(table.name, place.query, after=place.after)
+        writes = [write for row in page if (write := change(row)) is not None]
+        count = sum(len(_written(table, cut)) for cut in transactions_of(writes))
+        return count, None if after is None else _Place(place.query, after)
+
+    waiting = deque(_Place(each) for each in _ranges(query, day))
+    while waiting:
+        taken = [waiting.popleft() for _ in range(min(THREADS, len(waiting)))]
+        results = parallel.each(sweep, taken)
+        waiting.extendleft(place for _, place in results if place is not None)
+        yield sum(count for count, _ in results)
+
+
+def _ranges(query: Query, day: datetime) -> Sequence[Query]:
+    """What mailboxes' ids begin with divides them evenly: nearly all are UUIDs."""
+    bounds = [f"{number * 256 // _RANGES:02x}" for number in range(1, _RANGES)]
+    ranges = [
+        replace(query, first_partition=first, last_partition=last)
+        for first, last in zip([None, *bounds], [*bounds, None], strict=True)
+    ]
+    first = day.toordinal() * _STRIDE % _RANGES
+    return [*ranges[first:], *ranges[:first]]
+
+
+def _written(table: Table, writes: Sequence[Operation]) -> Sequence[Operation]:
     try:
-        table.transact(deletions)
+        table.transact(writes)
     except Changed:
-        for deletion in deletions:
-            with suppress(Changed):
-                table.write(deletion)
+        return [write for write in writes if _is_written(table, write)]
+    return writes
+
+
+def _is_written(table: Table, write: Operation) -> bool:
+    with suppress(Changed):
+        table.write(write)
+        return True
+    return False

@@ -60,6 +60,7 @@ def test_a_page_of_98_emails_is_one_call_of_each_kind() -> None:
         "mail.changes",
         "settings.get",  # once in half a minute, for all mailboxes of the process
         "ledger.commit",  # takes the lease
+        "mailboxes.get",  # was it changed before that?
         "mail.fetch",
         "addresses.find",
         "activities.create",
