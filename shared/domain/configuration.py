@@ -244,6 +244,8 @@ class StoredMailbox:
     etag: str
     schedule: Schedule = field(default_factory=dict)
     discovered: Discovered | None = None
+    has_rules: bool = False
+    """It has or had folder-level tracking rules: a run has to look for them."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -46,6 +46,7 @@ class LedgerItem:
     run_id: RunId
     activity_id: ActivityId | None = None
     attempts: int = 0
+    """How often reading it failed; of a skipped one, how often it was judged again because its conversation was unknown."""
     error: str | None = None
     """Code of the error that an item failed with."""
     detail: str = ""
@@ -91,6 +92,8 @@ class Todo:
     """The item row as it was when the todo was written: enough to act without reading it again."""
     regarding: RecordRef | None = None
     """Of TRACK: what the email shall be about."""
+    attempts: int = 0
+    """Of STAMP, MOVE and DISCARD: how often it failed."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -127,7 +127,6 @@ _ERRORS: Mapping[str, str] = {
     "stopped_the_process": "Reading the message stopped the process that read it.",
     "watermark_expired": "The mail server forgot how far the folder was read; it is listed again.",
     "folder_not_found": "The folder does not exist on the mail server.",
-    "folder_not_watched": "A folder that has a tracking rule does not lie below the Inbox any more.",
     "suspicious_change": "Too much would have been lost at once, so nothing was changed.",
     "lease_lost": "Another worker has the mailbox now.",
     "malformed_message": "A queue message was not one of Sidesync's.",

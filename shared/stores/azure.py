@@ -21,10 +21,11 @@ from shared.stores.tables.hints import Hints
 from shared.stores.tables.ledger import TableLedger
 from shared.stores.tables.loads import TableBulkLoads
 from shared.stores.tables.mailboxes import TableMailboxes
-from shared.stores.tables.operations import TableAlerts, TableQuarantine, TableRuns
+from shared.stores.tables.operations import TableAlerts, TableRuns
 from shared.stores.tables.organisation import TableOrganisation
 from shared.stores.tables.owners import TableOwners
 from shared.stores.tables.profiles import TableProfiles
+from shared.stores.tables.quarantine import TableQuarantine
 from shared.stores.tables.rules import TableTrackingRules
 from shared.stores.tables.sdk import SdkGateway
 from shared.stores.tables.shares import TableShares
@@ -87,15 +88,16 @@ def azure_stores(
     hints = Hints(table("Addresses"), parallel)
     owners = TableOwners(table("Owners"), hints)
     book = TableAddressBook(table("Records"), hints, parallel)
+    mailboxes = TableMailboxes(table("Mailboxes"))
     return Stores(
         settings=TableOrganisation(table("Settings")),
         profiles=TableProfiles(table("Profiles")),
         owners=owners,
         addresses=TableAddresses(owners, book, hints, parallel),
-        mailboxes=TableMailboxes(table("Mailboxes")),
+        mailboxes=mailboxes,
         address_book=book,
         bulk_loads=TableBulkLoads(table("Loads"), parallel),
-        tracking_rules=TableTrackingRules(table("TrackingRules")),
+        tracking_rules=TableTrackingRules(table("TrackingRules"), mailboxes),
         folder_trees=TableFolderTrees(table("FolderTrees"), texts),
         shares=TableShares(table("Shares")),
         activities=TableActivities(table("Activities"), texts, parallel),

@@ -208,6 +208,10 @@ def correlation_row(prefix: str, time: datetime, activity_id: ActivityId) -> str
     return f"{prefix}{inverted_time(time)}:{activity_id}"
 
 
+OPT_OUTS = ("opted-out:0", "opted-out:f")
+"""The first and the last partition of opted-out conversations; nothing else lies between them."""
+
+
 def opt_out_key(conversation: ActivityId) -> tuple[str, str]:
     return f"opted-out:{bucket(conversation)}", conversation
 

@@ -8,7 +8,15 @@ voter). One vote is enough. Refuses to know where the facts come from. The order
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 
-from shared.domain.choices import Direction, IncomingFilteringMethod, OwnerKind, Reason, SenderOrigin, Verdict
+from shared.domain.choices import (
+    CorrelationMethod,
+    Direction,
+    IncomingFilteringMethod,
+    OwnerKind,
+    Reason,
+    SenderOrigin,
+    Verdict,
+)
 from shared.domain.configuration import AddressMatch, Mailbox, Matches, OwnerRef
 from shared.domain.email import Address, Envelope
 from shared.domain.filtering import effective
@@ -126,11 +134,12 @@ def direction_stored(envelope: Envelope, facts: Facts) -> Direction:
 
 def awaits_original(envelope: Envelope, judgement: Judgement) -> bool:
     """Whether it was skipped only because what it answers is not known yet: the original may arrive later."""
+    if judgement.verdict is not Verdict.SKIPPED or not (envelope.in_reply_to or envelope.references):
+        return False
     correlation = judgement.correlation
-    answers = envelope.in_reply_to is not None or bool(envelope.references)
-    responses_count = any(not vote.accepts and vote.method is not IncomingFilteringMethod.NONE for vote in judgement.votes)
-    was_sought = bool(correlation.tried) and not correlation.is_match and correlation.conversation is None
-    return judgement.verdict is Verdict.SKIPPED and answers and responses_count and was_sought
+    was_sought = any(each.method is CorrelationMethod.IN_REPLY_TO for each in correlation.tried)
+    would_count = any(not vote.accepts and vote.method is not IncomingFilteringMethod.NONE for vote in judgement.votes)
+    return was_sought and correlation.method is CorrelationMethod.NONE and would_count
 
 
 # ---- the rules in their order

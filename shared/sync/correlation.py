@@ -17,6 +17,7 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from functools import lru_cache
 
 from shared.domain.choices import CorrelationMethod, Direction
 from shared.domain.email import (
@@ -179,7 +180,9 @@ def _references(envelope: Envelope) -> tuple[Clue, ...]:
     return tuple(others if len(others) <= _REFERENCES else [*others[: _REFERENCES - 1], others[-1]])
 
 
+@lru_cache(maxsize=4096)
 def _message_clue(message_id: str) -> Clue:
+    """Derived again and again while a batch is looked up step by step, and each time by several hashes."""
     emails = (email_id(message_id, Direction.OUTGOING), email_id(message_id, Direction.INCOMING))
     return Clue(CorrelationMethod.IN_REPLY_TO, CorrelationKind.MESSAGE, short_hash(message_id), emails)
 
@@ -258,7 +261,7 @@ def _is_itself(envelope: Envelope, email: FoundEmail) -> bool:
     """The message may be stored already, from another mailbox or before a crash; it does not continue itself."""
     if envelope.message_id is None:
         return email.time == envelope.received
-    own = {email_id(envelope.message_id, direction) for direction in Direction}
+    own = _message_clue(envelope.message_id).emails
     return email.activity_id in own or email.variant_of in own
 
 

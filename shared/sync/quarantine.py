@@ -1,6 +1,9 @@
 """Keeps what failed for good: its raw form, its place in the list of quarantined items, and an alert. Idempotent by item."""
 
+from dataclasses import replace
+
 from shared.domain.choices import AlertLevel
+from shared.domain.email import ItemRef
 from shared.domain.errors import ItemError, TransientError
 from shared.domain.ids import MailboxId
 from shared.domain.ledger import LedgerItem
@@ -45,6 +48,17 @@ class QuarantineRoom:
             )
         )
         self._stores.alerts.put(self._alert(item, error))
+
+    def release(self, item: LedgerItem) -> None:
+        """The item is not given up any more; before the ledger says so. Raises TransientError."""
+        self._stores.quarantine.remove(self._mailbox_id, item.key)
+        self._stores.blobs.delete(raw_blob_name(self._mailbox_id, item))
+
+    def moved(self, item: LedgerItem, ref: ItemRef) -> None:
+        """The item lies somewhere else now. Raises TransientError."""
+        kept = self._stores.quarantine.get(self._mailbox_id, item.key)
+        if kept is not None:
+            self._stores.quarantine.put(replace(kept, ref=ref))
 
     def _raw(self, item: LedgerItem, error: ItemError, *, without_raw: bool) -> tuple[str | None, str]:
         """Name of the blob with the raw form, or None and why there is none."""

@@ -6,16 +6,16 @@ nothing more.
 """
 
 import logging
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from itertools import batched
 
 from shared.domain.choices import RegardingSource, Verdict, Workload
 from shared.domain.email import EmailActivity, StoredActivity
-from shared.domain.errors import Changed
+from shared.domain.errors import Busy, Changed
 from shared.domain.ids import ActivityId, MailboxId, short_hash
 from shared.domain.listings import regarding_entry
-from shared.domain.records import FolderTrackingRule
+from shared.domain.records import FolderTrackingRule, RecordRef
 from shared.messages import Queue, RelinkFolder
 from shared.ports import Activities, Clock, Stores, Timeline
 from shared.sync.budgets import RunBudget
@@ -37,6 +37,8 @@ def by_rule(email: EmailActivity, rule: FolderTrackingRule, *, moved: bool) -> E
     if rule.regarding is None or email.deleted_on is not None:
         return email
     name = rule_name(rule.mailbox_id, rule.folder_id)
+    if rule.from_now_on and email.regarding_rule == name:
+        return email
     of_this_mailbox = email.regarding_rule is not None and email.regarding_rule.startswith(f"{rule.mailbox_id}:")
     if email.regarding_rule not in (None, name) and not (moved and of_this_mailbox):
         return email
@@ -46,24 +48,50 @@ def by_rule(email: EmailActivity, rule: FolderTrackingRule, *, moved: bool) -> E
 def set_by_rule(
     activities: Activities, timeline: Timeline, stored: StoredActivity, rule: FolderTrackingRule, *, moved: bool
 ) -> StoredActivity:
-    """Writes `by_rule`: the row of the new list first, that of the old one removed last. Raises TransientError."""
+    """Writes `by_rule`. Raises TransientError."""
+    return _rewrite(activities, timeline, stored, lambda email: by_rule(email, rule, moved=moved))
+
+
+def by_hand(email: EmailActivity, regarding: RecordRef) -> EmailActivity:
+    """The email as a person wants it; what a rule set stays."""
+    if email.regarding_rule is not None or email.deleted_on is not None:
+        return email
+    return replace(email, regarding=regarding, regarding_set_by=RegardingSource.HAND)
+
+
+def set_by_hand(activities: Activities, timeline: Timeline, stored: StoredActivity, regarding: RecordRef) -> StoredActivity:
+    """Writes `by_hand`. Raises TransientError."""
+    return _rewrite(activities, timeline, stored, lambda email: by_hand(email, regarding))
+
+
+def _rewrite(
+    activities: Activities, timeline: Timeline, stored: StoredActivity, change: Callable[[EmailActivity], EmailActivity]
+) -> StoredActivity:
+    """Writes the changed email, after the lists that show it: whoever repeats this after a crash finds the email as it was, and
+    so knows which rows have to go."""
     for _ in range(_ATTEMPTS):
-        email = by_rule(stored.record, rule, moved=moved)
+        email = change(stored.record)
         if email == stored.record:
             return stored
-        timeline.put([each for each in [regarding_entry(email)] if each])
+        _list(timeline, email, instead_of=stored.record)
         try:
-            changed = activities.replace(email, stored.etag)
+            return activities.replace(email, stored.etag)
         except Changed:
             present = activities.get(stored.record.id)
             if present is None:
                 return stored
+            _list(timeline, present.record, instead_of=email)
             stored = present
-            continue
-        if email.regarding != stored.record.regarding:
-            timeline.remove([each for each in [regarding_entry(stored.record)] if each])
-        return changed
-    raise Changed("the email is being changed all the time")
+    raise Busy("the email is being changed all the time")
+
+
+def _list(timeline: Timeline, email: EmailActivity, *, instead_of: EmailActivity) -> None:
+    """Its row in the list of what it is about, and no other."""
+    listed, former = regarding_entry(email), regarding_entry(instead_of)
+    if listed is not None:
+        timeline.put([listed])
+    if former is not None and former != listed:
+        timeline.remove([former])
 
 
 class Relinking:

@@ -23,7 +23,8 @@ FORWARDS = (
     "PŘ",  # Czech
     "TOVÁBBÍTÁS",  # Hungarian
     "ΠΡΘ",  # Greek
-    "İLT",  # Turkish
+    "İLT",  # Turkish, which lowers it to "ilt"
+    "ILT",
     "TRS",  # Indonesian
     "转发",  # Chinese, simplified
     "轉寄",  # Chinese, traditional

@@ -129,6 +129,11 @@ def test_a_row_written_before_a_field_existed_reads_its_default() -> None:
     assert record_of(After, row) == After("old")
 
 
+def test_a_composite_field_that_a_merge_emptied_reads_its_default() -> None:
+    row = Entity("p", "r", "e", {**columns_of(After("new", tags=("a",))), "tags": ""})
+    assert record_of(After, row) == After("new")
+
+
 def test_a_row_with_a_field_that_is_not_known_any_more_is_read() -> None:
     row = Entity("p", "r", "e", columns_of(After("new")))
     assert record_of(Before, row) == Before("new")

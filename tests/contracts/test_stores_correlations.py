@@ -1,5 +1,6 @@
 """The contract of correlations: what emails are found by, the latest first, and conversations that were opted out."""
 
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 
 import pytest
@@ -12,6 +13,7 @@ from shared.stores.account import StorageConnection, account_of
 from shared.stores.azure import fast_gateway
 from shared.stores.limits import CORRELATED_ADDRESSES
 from shared.stores.tables.gateway import Query, pages
+from tests.contracts.gateways import WatchedGateway
 from tests.contracts.records import MINUTE, NOW, a_correlation, an_id
 
 CONVERSATION = CorrelationKind.CONVERSATION
@@ -112,6 +114,26 @@ def test_a_conversation_can_be_opted_in_and_out_again(stores: Stores) -> None:
     again = replace(OPT_OUT, by="x" * 5_000)
     stores.correlations.opt_out(again)
     assert stores.correlations.opted_out([OPT_OUT.conversation]) == {OPT_OUT.conversation: replace(again, by="x" * 1_000)}
+
+
+@pytest.mark.parametrize("count", [5, 1_005])
+def test_those_that_were_opted_out_are_told_of_many(on_azurite: Stores, count: int) -> None:
+    """Few opt-outs are read at once, more than one answer holds are asked for one by one."""
+    stores = on_azurite
+    ids = [ActivityId(an_id(number)) for number in range(count)]
+    with ThreadPoolExecutor(8) as threads:
+        list(threads.map(stores.correlations.opt_out, [replace(OPT_OUT, conversation=each) for each in ids]))
+    asked = [*ids[:3], *ids[-3:], *(ActivityId(an_id(f"other {number}")) for number in range(20))]
+    assert set(stores.correlations.opted_out(asked)) == {*ids[:3], *ids[-3:]}
+
+
+def test_many_conversations_cost_one_request_where_few_were_opted_out(on_watched: Stores, watched: WatchedGateway) -> None:
+    on_watched.correlations.opt_out(OPT_OUT)
+    on_watched.correlations.put([a_correlation(number, key=str(number)) for number in range(20)])
+    before = watched.requests
+    many = [ActivityId(an_id(number)) for number in range(200)]
+    assert on_watched.correlations.opted_out([*many, OPT_OUT.conversation]) == {OPT_OUT.conversation: OPT_OUT}
+    assert watched.requests - before == 1
 
 
 def test_a_message_id_stands_in_no_row(on_azurite: Stores, connection: StorageConnection, prefix: str) -> None:

@@ -69,9 +69,13 @@ class Call:
 
     @contextmanager
     def held_item(self, item_id: str) -> Iterator[Item]:
-        """An item that nobody else changes meanwhile. Raises ResponseError."""
+        """An item that the request changes, and nobody else meanwhile. Raises ResponseError."""
         with self._mailbox_of(item_id).lock:
-            yield self.item(item_id)
+            item = self.item(item_id)
+            unwritable = self.faults.hit(FaultKind.UNWRITABLE_ITEM, item.folder.mailbox.address, self.operation, item_id)
+            if unwritable is not None:
+                raise ResponseError(unwritable.code or "ErrorItemSave")
+            yield item
 
     def readable_item(self, item_id: str) -> Item:
         """An item whose content is wanted. Raises ResponseError."""

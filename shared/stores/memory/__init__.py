@@ -24,16 +24,16 @@ class _HasContent(Protocol):
 
 
 def memory_stores() -> Stores:
-    owners, book = MemoryOwners(), MemoryAddressBook()
+    owners, book, mailboxes = MemoryOwners(), MemoryAddressBook(), MemoryMailboxes()
     return Stores(
         settings=MemoryOrganisation(),
         profiles=MemoryProfiles(),
         owners=owners,
         addresses=MemoryAddresses(owners, book),
-        mailboxes=MemoryMailboxes(),
+        mailboxes=mailboxes,
         address_book=book,
         bulk_loads=MemoryBulkLoads(),
-        tracking_rules=MemoryTrackingRules(),
+        tracking_rules=MemoryTrackingRules(mailboxes),
         folder_trees=MemoryFolderTrees(),
         shares=MemoryShares(),
         activities=MemoryActivities(),

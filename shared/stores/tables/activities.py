@@ -2,7 +2,7 @@
 
 An activity is created optimistically, in one transaction with content and sighting. When a transaction fails because some of
 its activities exist already, every activity of it is read once and the rest is sent again. One that is erased leaves its row:
-first that says so, then the rest goes, so that whoever finds the rest knows that it is to go.
+first that says so, then the rest goes, the content last, so that whoever finds something knows that it is to go.
 """
 
 from collections.abc import Collection, Mapping, Sequence
@@ -34,8 +34,8 @@ from shared.stores.limits import (
     units,
 )
 from shared.stores.parallel import Parallel
+from shared.stores.tables.deleting import delete_rows
 from shared.stores.tables.gateway import Entity, Operation, Verb, cut_transactions, operation, rows_of, transactions_of
-from shared.stores.tables.removing import delete_rows
 from shared.stores.tables.table import Table, columns_of, record_of
 from shared.stores.text_blobs import TextBlobs
 
@@ -112,10 +112,13 @@ class TableActivities:
 
     def erase(self, activity: EmailActivity, etag: str) -> None:
         self.replace(activity, etag)
-        prefix = rows_beside(activity.id)
-        beside = list(self._table.rows(rows_of(activity_partition(activity.id), prefix, after(prefix))))
-        self._parallel.each(self._texts.delete, [blob for row in beside for blob in _blobs_of(row).values()])
-        delete_rows(self._table, self._parallel, [(row.partition, row.row) for row in beside])
+        partition, prefix = activity_partition(activity.id), rows_beside(activity.id)
+        beside = {row.row: row for row in self._table.rows(rows_of(partition, prefix, after(prefix)))}
+        content = beside.pop(content_row(activity.id), None)
+        delete_rows(self._table, self._parallel, [(partition, row) for row in beside])
+        if content is not None:
+            self._parallel.each(self._texts.delete, _blobs_of(content).values())
+            delete_rows(self._table, self._parallel, [(partition, content.row)])
 
     def unsight(self, activity_id: ActivityId, mailbox_id: MailboxId) -> None:
         delete_rows(self._table, self._parallel, [(activity_partition(activity_id), sighting_row(activity_id, mailbox_id))])

@@ -10,12 +10,15 @@ from dataclasses import replace
 from shared.domain.email import CorrelationEntry, CorrelationKind, OptOut
 from shared.domain.errors import AlreadyExists
 from shared.domain.ids import ActivityId
-from shared.stores.entities import after, correlation_key, correlation_row, opt_out_key
+from shared.stores.entities import OPT_OUTS, after, correlation_key, correlation_row, opt_out_key
 from shared.stores.limits import checked_id, checked_limit, storable_correlation, storable_opt_out
 from shared.stores.parallel import Parallel
-from shared.stores.tables.gateway import Operation, Verb, operation, rows_of, transactions_of
-from shared.stores.tables.removing import delete_rows
+from shared.stores.tables.deleting import delete_rows
+from shared.stores.tables.gateway import Operation, Query, Verb, operation, rows_of, transactions_of
 from shared.stores.tables.table import Table, columns_of, record_of
+
+_FEW = 2
+"""So many conversations are asked for one by one. For more, all that were opted out are read at once: they are rare."""
 
 
 class TableCorrelations:
@@ -44,6 +47,8 @@ class TableCorrelations:
 
     def opted_out(self, conversations: Collection[ActivityId]) -> Mapping[ActivityId, OptOut]:
         asked = sorted(set(conversations))
+        if len(asked) > _FEW and (every := self._every_opt_out()) is not None:
+            return {conversation: every[conversation] for conversation in asked if conversation in every}
         found = zip(asked, self._parallel.each(self._opted_out, asked), strict=True)
         return {conversation: each for conversation, each in found if each is not None}
 
@@ -51,6 +56,11 @@ class TableCorrelations:
         partition, prefix = correlation_key(kind, key)
         rows = self._table.slice(rows_of(partition, prefix, after(prefix)), None, limit).items
         return [replace(record_of(CorrelationEntry, row), key=key) for row in rows]
+
+    def _every_opt_out(self) -> Mapping[ActivityId, OptOut] | None:
+        """In one request; None where they are more than that gives."""
+        page, following = self._table.gateway.page(self._table.name, Query(*OPT_OUTS))
+        return {ActivityId(row.row): record_of(OptOut, row) for row in page} if following is None else None
 
     def _opted_out(self, conversation: ActivityId) -> OptOut | None:
         found = self._table.get(*opt_out_key(conversation))

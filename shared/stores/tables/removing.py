@@ -1,20 +1,18 @@
-"""Removes rows: those that are named, and what is too old, a page at a time. A row that is written while it is being removed
-for its age stays as it is: it is not that old any more.
+"""Removes what is too old, a page at a time. A row that is written meanwhile stays as it is: it is not that old any more.
 
 A table with partitions for each mailbox is walked in ranges of mailboxes, several at once. Each day begins with another range,
 so that none is always the last when the time is never enough for all.
 """
 
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import datetime
 
 from shared.domain.errors import Changed
-from shared.stores.limits import is_key
 from shared.stores.parallel import THREADS, Parallel
-from shared.stores.tables.gateway import Entity, Operation, Query, Verb, operation, transactions_of
+from shared.stores.tables.gateway import Entity, Operation, Query, Verb, cut_transactions, operation
 from shared.stores.tables.table import Table
 
 _RANGES = 64
@@ -43,15 +41,9 @@ def each_page(table: Table, query: Query) -> Iterator[Sequence[Entity]]:
             return
 
 
-def delete_rows(table: Table, parallel: Parallel, keys: Iterable[tuple[str, str]]) -> None:
-    """Deletes rows by partition and row key, whatever they hold. Those that are gone already count as deleted."""
-    known = (key for key in keys if all(map(is_key, key)))
-    write_unchanged(table, parallel, [operation(Verb.DELETE, *key) for key in known])
-
-
 def write_unchanged(table: Table, parallel: Parallel, writes: Sequence[Operation]) -> Sequence[Operation]:
     """Those of the writes (each with an ETag) whose row nobody has written since; the others are left out."""
-    found = parallel.each(lambda cut: _written(table, cut), transactions_of(writes))
+    found = parallel.each(lambda cut: _written(table, cut), _transactions(writes))
     return [write for cut in found for write in cut]
 
 
@@ -72,7 +64,7 @@ def swept(
     def sweep(place: _Place) -> tuple[int, _Place | None]:
         page, after = table.gateway.page(table.name, place.query, after=place.after)
         writes = [write for row in page if (write := change(row)) is not None]
-        count = sum(len(_written(table, cut)) for cut in transactions_of(writes))
+        count = sum(len(_written(table, cut)) for cut in _transactions(writes))
         return count, None if after is None else _Place(place.query, after)
 
     waiting = deque(_Place(each) for each in _ranges(query, day))
@@ -92,6 +84,13 @@ def _ranges(query: Query, day: datetime) -> Sequence[Query]:
     ]
     first = day.toordinal() * _STRIDE % _RANGES
     return [*ranges[first:], *ranges[:first]]
+
+
+def _transactions(writes: Sequence[Operation]) -> Sequence[Sequence[Operation]]:
+    by_partition: dict[str, list[Sequence[Operation]]] = {}
+    for write in writes:
+        by_partition.setdefault(write.partition, []).append((write,))
+    return [cut for found in by_partition.values() for cut in cut_transactions(found)]
 
 
 def _written(table: Table, writes: Sequence[Operation]) -> Sequence[Operation]:

@@ -7,8 +7,8 @@ from shared.ports import Slice
 from shared.stores.entities import after, timeline_key, timeline_row
 from shared.stores.limits import checked_id, storable_entry
 from shared.stores.parallel import Parallel
+from shared.stores.tables.deleting import delete_rows
 from shared.stores.tables.gateway import Operation, Verb, operation, rows_of, transactions_of
-from shared.stores.tables.removing import delete_rows
 from shared.stores.tables.table import Table, columns_of, record_of, slice_as
 
 

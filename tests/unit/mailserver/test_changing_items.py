@@ -185,6 +185,16 @@ def test_errors_on_request_change_nothing(server: MailServer, anna: SoapClient, 
     assert anna.ask(asked).codes == ["NoError"]
 
 
+def test_an_item_that_cannot_be_changed_leaves_the_others_alone(server: MailServer, anna: SoapClient, item: str) -> None:
+    (other,) = server.deliver(a_message(), [ANNA])
+    server.faults.add(FaultKind.UNWRITABLE_ITEM, ANNA, item=item, code="ErrorItemCorrupt", count=2)
+    asked = update_item(item, None, categories_field("Tracked"), resolution="AlwaysOverwrite")
+    assert anna.ask(asked).codes == ["ErrorItemCorrupt"]
+    assert anna.ask(move_items(other, item)).codes == ["NoError", "ErrorItemCorrupt"]
+    assert (server.items(ANNA), server.categories(ANNA, item)) == ([item], [])
+    assert anna.ask(asked).codes == ["NoError"]
+
+
 def test_lists_have_no_recipients_and_getting_an_item_has(anna: SoapClient, item: str) -> None:
     fields = field_uri(
         "message:ToRecipients", "message:CcRecipients", "message:BccRecipients", "message:ReplyTo", "item:Subject"

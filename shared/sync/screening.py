@@ -1,0 +1,157 @@
+"""Decides which items of a page are read: by what the ledger says, by what the listing says, and by their envelopes.
+
+What is refused is booked without being downloaded. Whether a message is accepted in the end is judged over the whole message.
+"""
+
+from collections.abc import Sequence
+from dataclasses import replace
+from datetime import datetime
+from itertools import batched
+
+from shared.domain.choices import Direction, Reason, Verdict
+from shared.domain.email import ChangeKind, Envelope, ListedItem
+from shared.domain.errors import ItemError
+from shared.domain.ids import email_id
+from shared.domain.judgement import Judgement
+from shared.domain.ledger import ItemKey
+from shared.ports import Activities, IncomingEmail
+from shared.sync.booking import Booking
+from shared.sync.emails import Emails
+from shared.sync.items import Candidate, Refused, candidate_of
+from shared.sync.judged import Judged
+from shared.sync.judging import Judging
+from shared.sync.known import KnownItem
+from shared.sync.listing import oldest_first
+from shared.sync.relevance import CONFIGURED, reason_to_skip
+
+ENVELOPES_AT_ONCE = 100
+
+
+class Screening:
+    """Screens the items of one mailbox."""
+
+    def __init__(
+        self,
+        mail: IncomingEmail,
+        judging: Judging,
+        emails: Emails,
+        activities: Activities,
+        booking: Booking,
+        start: datetime | None,
+        largest_message: int,
+    ) -> None:
+        """`start`: mail received before is not read, but for what a rule or a category tracks."""
+        self._mail = mail
+        self._judging = judging
+        self._emails = emails
+        self._activities = activities
+        self._booking = booking
+        self._start = start
+        self._largest_message = largest_message
+
+    def wanted(self, items: Sequence[ListedItem], *, is_repeated: bool) -> list[Candidate]:
+        """Books what is refused, and returns what is to be read, oldest first. `is_repeated`: an interrupted run began it."""
+        new = [(key, item) for key, item in oldest_first(items) if not self._is_decided(key, item)]
+        self._booking.tally.seen += len(new)
+        candidates = []
+        for _, item in new:
+            candidate = replace(candidate_of(item), is_repeated=is_repeated, is_fetched_first=self._is_fetched_first(item))
+            reason = reason_to_skip(item, self._start_for(item), self._largest_message)
+            if reason is None:
+                candidates.append(candidate)
+            elif left := self._refused(candidate, Refused(Judgement(Verdict.SKIPPED, reason))):
+                candidates.append(left)
+        return self.by_envelope(candidates)
+
+    def by_envelope(self, candidates: Sequence[Candidate]) -> list[Candidate]:
+        """Books the candidates whose envelopes are refused, and returns the others. In a run that is careful all are read."""
+        accepted: list[Candidate] = []
+        for some in batched(candidates, ENVELOPES_AT_ONCE, strict=False):
+            asked = [] if self._booking.is_careful else [each for each in some if _is_judged_first(each)]
+            refused = self._judged(asked) if asked else {}
+            for candidate in some:
+                result = refused.get(candidate.key)
+                if result is None:
+                    accepted.append(candidate)
+                elif isinstance(result, ItemError):
+                    self._booking.fail(candidate, result)
+                elif left := self._refused(candidate, result):
+                    accepted.append(left)
+        return accepted
+
+    # ---- by the ledger
+
+    def _is_decided(self, key: ItemKey, item: ListedItem) -> bool:
+        """Whether the verdict in the ledger stands. A change of an item that was not promoted is judged like a new one."""
+        known = self._booking.known.item(key, item)
+        if known is None or known.verdict is Verdict.GONE:
+            return False
+        if item.kind is ChangeKind.CREATED:
+            return True
+        if known.verdict is Verdict.PROMOTED:
+            self._untrack_where_asked(key, item, known)
+            return True
+        is_categorized = self._judging.is_categorized(item.categories)
+        if known.verdict is Verdict.SKIPPED:
+            return known.reason in _BY_HAND and not is_categorized
+        return known.verdict is Verdict.FAILING or not is_categorized  # a person asks for what was given up
+
+    def _untrack_where_asked(self, key: ItemKey, item: ListedItem, known: KnownItem) -> None:
+        """The tracking category was there and is not any more: a person took it away."""
+        if not known.is_stamped or not self._judging.tracks_by_category or self._judging.is_categorized(item.categories):
+            return
+        row = self._booking.known.row(key)
+        if row is not None and row.activity_id is not None:
+            self._emails.untrack(row.activity_id, self._judging.mailbox_id)
+            self._booking.untrack(row)
+
+    # ---- by the listing
+
+    def _start_for(self, item: ListedItem) -> datetime | None:
+        """People who file or categorize old mail want it tracked."""
+        return None if self._judging.is_promoted_anyhow(item.ref.folder, item.categories) else self._start
+
+    def _is_fetched_first(self, item: ListedItem) -> bool:
+        return self._judging.needs_content(item.ref.folder, item.item_class, item.categories)
+
+    def _refused(self, candidate: Candidate, refused: Refused) -> Candidate | None:
+        """Books the refusal; where the item may have been promoted before its page was interrupted, it is read first."""
+        reason = refused.judgement.reason
+        if candidate.is_repeated and reason in CONFIGURED and self._may_be_promoted(candidate):
+            return replace(candidate, refusal=refused.judgement)
+        self._booking.leave(candidate, refused)
+        return None
+
+    def _may_be_promoted(self, candidate: Candidate) -> bool:
+        """Its Message-ID leads to an email; only its content tells whether that is this one."""
+        if candidate.message_id is None:
+            return True
+        ids = (email_id(candidate.message_id, direction) for direction in Direction)
+        return any(self._activities.sightings(activity_id) for activity_id in ids)
+
+    # ---- by the envelope
+
+    def _judged(self, candidates: Sequence[Candidate]) -> dict[ItemKey, Refused | ItemError]:
+        """What the envelopes alone decide: refusals, and items that cannot be read."""
+        by_ref = {candidate.ref: candidate for candidate in candidates}
+        answers = [(by_ref[ref], answer) for ref, answer in self._mail.envelopes(list(by_ref)) if ref in by_ref]
+        read = [(candidate, answer) for candidate, answer in answers if isinstance(answer, Envelope)]
+        judged = self._judging.judge_each([envelope for _, envelope in read])
+        decided: dict[ItemKey, Refused | ItemError] = {
+            candidate.key: answer for candidate, answer in answers if isinstance(answer, ItemError)
+        }
+        leftovers = []
+        for (candidate, _), judgement in zip(read, judged, strict=True):
+            if isinstance(judgement, Judged) and not judgement.is_accepted:
+                decided[candidate.key] = Refused(judgement.judgement, judgement.awaits_original)
+                leftovers += [judgement.leftover] if judgement.leftover else []
+        self._emails.leave_behind(leftovers)
+        return decided
+
+
+_BY_HAND = frozenset({Reason.UNTRACKED, Reason.DELETED, Reason.DISCARDED})
+"""Reasons to skip that a person gave: only a person changes that."""
+
+
+def _is_judged_first(candidate: Candidate) -> bool:
+    return not candidate.is_fetched_first and candidate.refusal is None
