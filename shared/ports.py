@@ -268,6 +268,11 @@ class Mailboxes(Protocol):
         """Stands beside the record, in the row of the schedule: never changes its ETag, and `get` reads it with the rest."""
         ...
 
+    def note_rules(self, mailbox_id: MailboxId) -> None:
+        """It has folder-level tracking rules from now on (`StoredMailbox.has_rules`): stands beside the record, as `discovered`
+        does, so that a poll of a mailbox without rules asks for none. `TrackingRules.put` sees to it."""
+        ...
+
     def reschedule(self, mailbox_id: MailboxId, workload: Workload, schedule: WorkloadSchedule) -> None:
         """One write; leaves the record's ETag and the other workloads alone."""
         ...
@@ -328,7 +333,7 @@ class BulkLoads(Protocol):
 
 
 class TrackingRules(Protocol):
-    """Folder-level tracking rules, by mailbox."""
+    """Folder-level tracking rules, by mailbox. A mailbox that has one says so before it is there."""
 
     def list(self, mailbox_id: MailboxId) -> Sequence[StoredRule]: ...
 

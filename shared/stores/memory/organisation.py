@@ -57,8 +57,9 @@ class MemoryTrackingRules:
 
     def put(self, rule: FolderTrackingRule, etag: str | None) -> StoredRule:
         what = f"the rule of mailbox {rule.mailbox_id} for folder {rule.folder_name}"
-        with suppress(Changed):  # of a mailbox that is not there nothing is read
-            self._mailboxes.note_rules(checked_id(rule.mailbox_id, "mailbox_id"))
+        if etag is None:
+            with suppress(Changed):  # of a mailbox that is not there nothing is read
+                self._mailboxes.note_rules(checked_id(rule.mailbox_id, "mailbox_id"))
         with self._lock:
             rules = self._rows.setdefault(checked_id(rule.mailbox_id, "mailbox_id"), {})
             key = rule_row(rule.folder_id)

@@ -30,8 +30,9 @@ class TableTrackingRules:
         partition = checked_id(rule.mailbox_id, "mailbox_id")
         write = operation(verb, partition, rule_row(rule.folder_id), columns_of(rule), etag)
         what = f"the rule of mailbox {rule.mailbox_id} for folder {rule.folder_name}"
-        with suppress(Changed):  # of a mailbox that is not there nothing is read
-            self._mailboxes.note_rules(rule.mailbox_id)
+        if etag is None:
+            with suppress(Changed):  # of a mailbox that is not there nothing is read
+                self._mailboxes.note_rules(rule.mailbox_id)
         try:
             return StoredRule(rule, self._table.write(write))
         except AlreadyExists as error:
