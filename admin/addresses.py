@@ -1,13 +1,10 @@
 """Finds a mailbox by its id or by its email address."""
 
-import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from functools import cached_property
 
-from admin.connection import Api
-from admin.failures import Gone
-
-_ID = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}\Z")
+from admin.connection import Api, Fields, path_part
+from admin.failures import Gone, Refused
 
 
 class MailboxFinder:
@@ -16,26 +13,38 @@ class MailboxFinder:
     def __init__(self, api: Api) -> None:
         self._api = api
 
+    def path_of(self, name: str) -> str:
+        """Path of the mailbox. Raises Gone where no mailbox has the address, Refused where several have it."""
+        return f"/api/mailboxes/{path_part(self.id_of(name))}"
+
     def id_of(self, name: str) -> str:
-        """Raises Gone where no mailbox has the address."""
-        wanted = name.strip().casefold()
-        if _ID.match(wanted):
+        """Whatever is no address is an id. Raises as `path_of`."""
+        wanted = name.strip()
+        if "@" not in wanted:
             return wanted
-        found = self._ids_by_address.get(wanted)
-        if found is None:
+        found = self._by_address.get(wanted.casefold(), ())
+        if not found:
             raise Gone(f"there is no mailbox {name}", "Name a mailbox by its id or its email address; `mailboxes` lists them.")
-        return found
+        chosen = [each for each in found if each["active"]] if len(found) > 1 else found
+        if len(chosen) != 1:
+            ids = ", ".join(str(each["id"]) for each in found)
+            raise Refused(f"{name} is the address of several mailboxes: {ids}", "Name the one that is meant by its id.")
+        return str(chosen[0]["id"])
 
     @cached_property
-    def _ids_by_address(self) -> dict[str, str]:
-        return {each["address"].casefold(): each["id"] for each in self._api.entries("/api/mailboxes")}
+    def _by_address(self) -> Mapping[str, Sequence[Fields]]:
+        """A mailbox stays when its owner goes, and somebody else may have its address by then."""
+        found: dict[str, list[Fields]] = {}
+        for each in self._api.entries("/api/mailboxes"):
+            found.setdefault(each["address"].casefold(), []).append(each)
+        return found
 
 
-def each_id(api: Api, names: Sequence[str]) -> Iterator[tuple[str, str | Gone]]:
+def each_id(api: Api, names: Sequence[str]) -> Iterator[tuple[str, str | Refused]]:
     """The id of each, or why it has none."""
     finder = MailboxFinder(api)
     for name in names:
         try:
             yield name, finder.id_of(name)
-        except Gone as failure:
+        except Refused as failure:
             yield name, failure

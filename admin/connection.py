@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from http import HTTPStatus
 from typing import Any
-from urllib.parse import urlsplit
+from urllib.parse import quote, urlsplit
 
 import httpx
 
@@ -118,6 +118,11 @@ class Api:
                 f"{self._client.base_url} does not answer: {error or type(error).__name__}",
                 "Check --url or SIDESYNC_URL, and that the function app runs.",
             ) from error
+
+
+def path_part(text: str) -> str:
+    """What somebody typed, as one part of a path: it can neither end the path nor lead to another one."""
+    return quote(text, safe="") if text.strip(".") else text.replace(".", "%2E")
 
 
 def _checked(response: httpx.Response) -> httpx.Response:

@@ -20,7 +20,7 @@ def enumerate_mailboxes(timer: func.TimerRequest) -> None:  # noqa: ARG001 - the
 
 @blueprint.timer_trigger(arg_name="timer", schedule="0 30 3 * * *")
 def housekeeping(timer: func.TimerRequest) -> None:  # noqa: ARG001 - the trigger's argument must be there
-    """Each night: removes runs, alerts and audit entries that are kept no longer."""
+    """Each night: removes what the organisation's settings keep no longer."""
     bootstrap.sidesync().administration.housekeeping.run()
 
 

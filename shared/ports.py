@@ -215,8 +215,9 @@ class Profiles(Protocol):
         """Raises Changed. What is not there counts as deleted."""
         ...
 
-    def set_breaker(self, profile_id: ProfileId, breaker: Breaker | None) -> None:
-        """Stands beside the record: never changes its ETag."""
+    def set_breaker(self, profile_id: ProfileId, breaker: Breaker | None, *, replacing: Breaker | None) -> bool:
+        """Stands beside the record: never changes its ETag. False, and nothing is written, where another breaker than
+        `replacing` stands there by now (None: there is none)."""
         ...
 
 
@@ -325,6 +326,10 @@ class BulkLoads(Protocol):
         ...
 
     def rejected(self, load_id: str, continuation: str | None = None, limit: int = 100) -> Slice[RejectedLine]: ...
+
+    def delete(self, load_id: str, etag: str) -> None:
+        """The load, after its rejected lines. Raises Changed. What is not there counts as deleted."""
+        ...
 
 
 class TrackingRules(Protocol):
@@ -461,6 +466,11 @@ class Ledger(Protocol):
         ...
 
     def get(self, mailbox_id: MailboxId, workload: Workload, key: ItemKey) -> LedgerItem | None: ...
+
+    def remove_details_before(self, time: datetime) -> Iterator[int]:
+        """Empties the `ledger.DETAILS` of the items of any mailbox that were decided before `time` and may lose them, as
+        `Alerts.remove_before`. Needs no lease, as it changes no decision: what a run writes meanwhile stands as it is."""
+        ...
 
 
 # ---- operations

@@ -9,8 +9,8 @@ from rich.text import Text
 
 from admin.addresses import each_id
 from admin.commands.reporting import AsJson, end, session_of
-from admin.connection import Api, Fields
-from admin.failures import Failure, Refused
+from admin.connection import Api, Fields, path_part
+from admin.failures import ExitCode, Failure, NotReachable, Refused
 from admin.session import Session
 
 Mailboxes = Annotated[list[str], typer.Argument(metavar="MAILBOX...", help="Ids or email addresses.", show_default=False)]
@@ -74,13 +74,15 @@ def reset(context: typer.Context, mailboxes: Mailboxes, received_after: Since, a
 
 
 def _post(action: str, body: Fields | None = None) -> _Act:
-    return lambda api, mailbox_id: api.post(f"/api/mailboxes/{mailbox_id}/{action}", body)
+    return lambda api, mailbox_id: api.post(f"/api/mailboxes/{path_part(mailbox_id)}/{action}", body)
 
 
 def _each(session: Session, names: Sequence[str], done: str, act: _Act, *, as_json: bool) -> None:
-    """Does it to each; one that is refused does not stop the others."""
+    """Does it to each; one that is refused does not stop the others. Once the server is lost, the rest is not tried."""
     outcomes = []
+    lost = False
     for name, failure in _outcomes(session.api, names, act):
+        lost = lost or isinstance(failure, NotReachable)
         outcomes.append({"mailbox": name, "done": failure is None, "error": failure.detail if failure else None})
         if failure is not None:
             session.screen.note(name, "bold")
@@ -89,20 +91,27 @@ def _each(session: Session, names: Sequence[str], done: str, act: _Act, *, as_js
             session.screen.say(f"{name}: {done}")
     if as_json:
         session.screen.json(outcomes)
+    if lost:
+        raise typer.Exit(ExitCode.UNREACHABLE)
     end(failed=not all(each["done"] for each in outcomes))
 
 
 def _outcomes(api: Api, names: Sequence[str], act: _Act) -> Iterator[tuple[str, Failure | None]]:
+    lost = False
     for name, found in each_id(api, names):
-        if isinstance(found, Failure):
-            yield name, found
-            continue
-        try:
-            act(api, found)
-        except Refused as failure:
-            yield name, failure
-        else:
-            yield name, None
+        failure = NotReachable("not tried", "Repeat the command for it.") if lost else _failure(api, found, act)
+        lost = lost or isinstance(failure, NotReachable)
+        yield name, failure
+
+
+def _failure(api: Api, found: str | Refused, act: _Act) -> Failure | None:
+    if isinstance(found, Refused):
+        return found
+    try:
+        act(api, found)
+    except (Refused, NotReachable) as failure:
+        return failure
+    return None
 
 
 def _rows(found: Sequence[Fields]) -> Iterator[Sequence[object]]:

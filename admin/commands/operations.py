@@ -8,7 +8,7 @@ from rich.text import Text
 
 from admin.addresses import MailboxFinder
 from admin.commands.reporting import AsJson, session_of
-from admin.connection import Fields
+from admin.connection import Fields, path_part
 from admin.screen import plain, shown
 
 MailboxName = Annotated[str, typer.Argument(metavar="MAILBOX", help="Id or email address.", show_default=False)]
@@ -32,7 +32,7 @@ def explain(
 ) -> None:
     """Explain what became of a message in a mailbox, and why."""
     session = session_of(context)
-    path = f"/api/mailboxes/{MailboxFinder(session.api).id_of(mailbox)}/explain"
+    path = f"{MailboxFinder(session.api).path_of(mailbox)}/explain"
     found = session.api.get(path, message_id=message_id)
     if as_json:
         session.screen.json(found)
@@ -49,7 +49,7 @@ def explain(
 def runs(context: typer.Context, mailbox: MailboxName, limit: Limit = 20, as_json: AsJson = False) -> None:
     """List the runs of a mailbox that did something."""
     session = session_of(context)
-    path = f"/api/mailboxes/{MailboxFinder(session.api).id_of(mailbox)}/runs"
+    path = f"{MailboxFinder(session.api).path_of(mailbox)}/runs"
     found = list(session.api.entries(path, limit))
     if as_json:
         session.screen.json(found)
@@ -61,7 +61,7 @@ def runs(context: typer.Context, mailbox: MailboxName, limit: Limit = 20, as_jso
 def quarantine(context: typer.Context, mailbox: MailboxName, limit: Limit = 50, as_json: AsJson = False) -> None:
     """List the quarantined items of a mailbox."""
     session = session_of(context)
-    path = f"/api/mailboxes/{MailboxFinder(session.api).id_of(mailbox)}/quarantine"
+    path = f"{MailboxFinder(session.api).path_of(mailbox)}/quarantine"
     found = list(session.api.entries(path, limit))
     if as_json:
         session.screen.json(found)
@@ -118,7 +118,7 @@ def acknowledge(
 ) -> None:
     """Mark an alert as seen; raised again later, it is open again."""
     session = session_of(context)
-    acknowledged = session.api.post(f"/api/alerts/{alert}/acknowledge")
+    acknowledged = session.api.post(f"/api/alerts/{path_part(alert)}/acknowledge")
     if as_json:
         session.screen.json(acknowledged)
     else:

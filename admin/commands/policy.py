@@ -85,6 +85,8 @@ def apply_policy(
         session.screen.json([_outcome_json(outcome) for outcome in outcomes])
     else:
         _show_sum(session, outcomes)
+    if any(outcome.result is Result.UNKNOWN for outcome in outcomes):
+        raise typer.Exit(ExitCode.UNREACHABLE)
     end(failed=any(outcome.is_failure for outcome in outcomes))
 
 
@@ -140,6 +142,8 @@ def _show_sum(session: Session, outcomes: Sequence[Outcome]) -> None:
     told = ", ".join(f"{count} {result.value}" for result, count in counts.items() if count)
     if told:
         session.screen.say(told)
+    if not_tried := [str(outcome.action.key) for outcome in outcomes if outcome.result is Result.NOT_TRIED]:
+        session.screen.note(f"Not tried: {', '.join(not_tried)}. Apply the policy again.")
 
 
 def _action_json(action: Action) -> Fields:

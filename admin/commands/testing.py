@@ -14,7 +14,7 @@ from rich.text import Text
 
 from admin.addresses import MailboxFinder
 from admin.commands.reporting import AsJson, session_of
-from admin.connection import Fields
+from admin.connection import Fields, path_part
 from admin.failures import ExitCode, WrongUsage
 from admin.session import Session
 
@@ -88,11 +88,11 @@ def _by_subject(alerts: Iterable[Fields]) -> Mapping[str, Sequence[Fields]]:
 
 def _of_mailbox(session: Session, name: str) -> _Target:
     mailbox_id = MailboxFinder(session.api).id_of(name)
-    return _Target(f"/api/mailboxes/{mailbox_id}/test", mailbox_id=mailbox_id)
+    return _Target(f"/api/mailboxes/{path_part(mailbox_id)}/test", mailbox_id=mailbox_id)
 
 
 def _of_profile(profile_id: str) -> _Target:
-    return _Target(f"/api/profiles/{profile_id}/test", profile_id=profile_id)
+    return _Target(f"/api/profiles/{path_part(profile_id)}/test", profile_id=profile_id)
 
 
 def _look(session: Session, target: _Target) -> _Sight:
@@ -102,7 +102,7 @@ def _look(session: Session, target: _Target) -> _Sight:
         mailboxes = [each for each in found if each["active"]]
         alerts = list(session.api.entries("/api/alerts"))
     else:
-        mailboxes = [session.api.get(f"/api/mailboxes/{target.mailbox_id}")]
+        mailboxes = [session.api.get(f"/api/mailboxes/{path_part(target.mailbox_id)}")]
         subjects = [f"mailbox:{target.mailbox_id}"]
         if mailboxes[0]["profile_id"]:
             subjects.append(f"profile:{mailboxes[0]['profile_id']}")

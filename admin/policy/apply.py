@@ -1,4 +1,5 @@
-"""Carries out a plan, record by record. A refused record does not stop the others; what stands on it is left out.
+"""Carries out a plan, record by record. A refused record does not stop the others; what stands on it is left out. Once the
+server no longer answers, the rest is not tried.
 
 Each record is read again just before it is written, and written under the ETag of that reading: nothing that somebody else
 changed in between is lost, and what is right by then is not written.
@@ -10,7 +11,7 @@ from enum import StrEnum
 from pathlib import Path
 
 from admin.connection import Fields, Record
-from admin.failures import Failure, Gone, Refused
+from admin.failures import Failure, Gone, NotReachable, Refused
 from admin.policy.document import Wanted
 from admin.policy.kinds import Key
 from admin.policy.plan import Action, Deed, action_for
@@ -24,6 +25,9 @@ class Result(StrEnum):
     DELETED = "deleted"
     REFUSED = "refused"
     LEFT_OUT = "left out"
+    UNKNOWN = "unknown"
+    """Nobody answered: it was written, or it was not."""
+    NOT_TRIED = "not tried"
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,7 +38,7 @@ class Outcome:
 
     @property
     def is_failure(self) -> bool:
-        return self.result in (Result.REFUSED, Result.LEFT_OUT)
+        return self.result in (Result.REFUSED, Result.LEFT_OUT, Result.UNKNOWN, Result.NOT_TRIED)
 
 
 def resolve_secrets(actions: Iterable[Action], server: Server, folder: Path) -> dict[Key, Fields]:
@@ -47,13 +51,19 @@ def resolve_secrets(actions: Iterable[Action], server: Server, folder: Path) -> 
 
 
 def apply(actions: Iterable[Action], bodies: dict[Key, Fields], server: Server) -> Iterator[Outcome]:
+    """One outcome for each action, also of those that were not tried because the server was lost on the way."""
     refused: set[Key] = set()
+    lost = False
     for action in actions:
+        if lost:
+            yield Outcome(action, Result.NOT_TRIED)
+            continue
         if action.key.of is not None and action.key.owner in refused and action.deed is not Deed.DELETE:
             reason = Refused(f"{action.key.owner} was refused", "Correct it, and apply the policy again.")
             yield Outcome(action, Result.LEFT_OUT, reason)
             continue
         outcome = _done(action, bodies.get(action.key, {}), server)
+        lost = outcome.result is Result.UNKNOWN
         if outcome.is_failure:
             refused.add(action.key)
         yield outcome
@@ -64,6 +74,8 @@ def _done(action: Action, body: Fields, server: Server) -> Outcome:
         return Outcome(action, _do(action, body, server))
     except Refused as failure:
         return Outcome(action, Result.REFUSED, failure)
+    except NotReachable as failure:
+        return Outcome(action, Result.UNKNOWN, failure)
 
 
 def _do(action: Action, body: Fields, server: Server) -> Result:

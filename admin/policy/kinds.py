@@ -3,7 +3,6 @@
 from dataclasses import dataclass
 from enum import Enum
 from typing import NamedTuple
-from urllib.parse import quote
 
 
 class _Place(NamedTuple):
@@ -95,7 +94,3 @@ class Key:
     def owner(self) -> "Key":
         """The record of IDENTIFIED (or the settings) that this one stands under."""
         return self if self.of is None else self.of.owner
-
-
-def path_part(text: str) -> str:
-    return quote(text, safe="")

@@ -3,11 +3,11 @@
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
-from admin.connection import Api, Fields, Record
+from admin.connection import Api, Fields, Record, path_part
 from admin.failures import Refused
 from admin.policy.description import Description, Field
 from admin.policy.document import Policy
-from admin.policy.kinds import IDENTIFIED, Key, Kind, path_part
+from admin.policy.kinds import IDENTIFIED, Key, Kind
 from admin.policy.plan import Present, secrets_in
 from admin.policy.secrets import resolved
 

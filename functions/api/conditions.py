@@ -9,6 +9,7 @@ from typing import Annotated
 
 from fastapi import Depends, Header, Response
 
+from functions.api.identifiers import ANYTHING_PATTERN
 from shared.administration.writing import ANY_STATE, NO_STATE
 from shared.domain.errors import InvalidRecord
 
@@ -21,7 +22,7 @@ IfMatch = Annotated[
 ]
 IfNoneMatch = Annotated[
     str | None,
-    Header(description="`*`: only where there is no such record yet; else 412.", pattern=r"^\s*\*\s*$"),
+    Header(description="`*`: only where there is no such record yet; else 412.", pattern=ANYTHING_PATTERN),
 ]
 
 

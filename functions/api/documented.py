@@ -81,7 +81,7 @@ _CONFLICT: Responses = {
         remedy="Activate the mailbox (and its user).",
     )
 }
-_TOO_LONG: Responses = {
+_UNREADABLE: Responses = {
     400: _problem(
         "The body is not JSON.",
         title="Bad Request",
@@ -98,6 +98,14 @@ _TOO_LONG: Responses = {
         code="content_too_large",
         remedy="Send one record at a time, without what it does not need.",
     ),
+    415: _problem(
+        "The body is not declared to be of the media type that is described.",
+        title="Unsupported Media Type",
+        status=415,
+        detail="Entity body in unsupported format",
+        code="unsupported_media_type",
+        remedy="Send it with the Content-Type that /api/openapi.json names; a record is application/json.",
+    ),
 }
 _CHANGED: Responses = {
     412: _problem(
@@ -110,7 +118,7 @@ _CHANGED: Responses = {
     )
 }
 
-CHANGES: Responses = READS_RECORD | _CONFLICT | _TOO_LONG | _CHANGED
+CHANGES: Responses = READS_RECORD | _CONFLICT | _UNREADABLE | _CHANGED
 """Of a change that answers with the record."""
 ACTS: Responses = READS | _CONFLICT
 """Of an action that has no condition."""

@@ -4,10 +4,19 @@ from typing import Annotated
 
 from fastapi import Path
 
-from shared.administration.rules import ID_PATTERN
+from shared.administration.rules import ID_PATTERN, ID_REMEDY
 
 UUID_PATTERN = r"^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$"
 HASH_PATTERN = r"^[0-9a-f]{32}$"
+SUBJECT_PATTERN = r"^(?:mailbox|profile|queue|load):[A-Za-z0-9._-]{1,64}$"
+ANYTHING_PATTERN = r"^\s*\*\s*$"
+
+FORMS = {
+    ID_PATTERN: ID_REMEDY,
+    SUBJECT_PATTERN: "Write mailbox:, profile:, queue: or load:, and behind it an id or name.",
+    ANYTHING_PATTERN: "Write *, or leave it out.",
+}
+"""What to do about a value that does not match, for patterns that people cannot know from a list."""
 
 ProfilePath = Annotated[
     str, Path(description="Id of the profile, chosen by whoever creates it.", pattern=ID_PATTERN, max_length=64)

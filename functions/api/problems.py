@@ -15,8 +15,8 @@ from pydantic import BaseModel, Field
 from starlette.exceptions import HTTPException
 from starlette.routing import Match
 
+from functions.api.identifiers import FORMS
 from shared.administration.failures import NotPossibleNow, RecordNotFound
-from shared.administration.rules import ID_PATTERN, ID_REMEDY
 from shared.domain.errors import AlreadyExists, Changed, InvalidRecord, SyncError, TransientError
 
 MEDIA_TYPE = "application/problem+json"
@@ -110,7 +110,9 @@ def _seconds(error: TransientError) -> int:
     return _DEFAULT_RETRY if error.retry_after is None else max(1, round(error.retry_after.total_seconds()))
 
 
-async def _on_invalid_request(_: Request, error: RequestValidationError) -> JSONResponse:
+async def _on_invalid_request(request: Request, error: RequestValidationError) -> JSONResponse:
+    if isinstance(error.body, bytes) and error.body:  # which FastAPI reads only where it is declared to be JSON
+        return await _on_http_error(request, HTTPException(HTTPStatus.UNSUPPORTED_MEDIA_TYPE))
     errors = [_invalid(each) for each in error.errors()]
     if any(each["type"] == "json_invalid" for each in error.errors()):
         return problem(HTTPStatus.BAD_REQUEST, "malformed_json", "the body is not JSON", "Send a JSON object in UTF-8.", errors)
@@ -131,8 +133,7 @@ def _invalid(error: dict[str, Any]) -> FieldProblem:
     name = "/".join(str(part).replace("~", "~0").replace("/", "~1") for part in path)
     pointer = f"#/{name}" if where == "body" and name else "#" if where == "body" else f"{where}/{name}"
     detail, remedy = _DETAILS.get(kind, ("has a value that is not possible", None))
-    if error.get("ctx", {}).get("pattern") == ID_PATTERN:
-        remedy = ID_REMEDY
+    remedy = FORMS.get(error.get("ctx", {}).get("pattern", ""), remedy)
     return FieldProblem(pointer=pointer, detail=detail, remedy=remedy or f"{_sentence(error['msg'])}")
 
 
@@ -146,7 +147,7 @@ _DETAILS: dict[str, tuple[str, str | None]] = {
     "json_invalid": ("is not JSON", "Send a JSON object in UTF-8."),
     "timezone_aware": ("has no time zone", "Write it with an offset, such as 2026-01-31T00:00:00Z."),
     "time_delta_parsing": ("is no duration", "Write seconds as a number, or an ISO 8601 duration such as PT1M."),
-    "string_pattern_mismatch": ("has a form that no such id has", "Check the id; lists show the ones that exist."),
+    "string_pattern_mismatch": ("has a form that it cannot have", "Check it; lists show the ids that exist."),
 }
 
 
@@ -155,11 +156,12 @@ def _sentence(message: str) -> str:
     return f"{text[:1].upper()}{text[1:]}."
 
 
+_DECLARE_IT = "Send it with the Content-Type that /api/openapi.json names; a record is application/json."
 _HTTP_REMEDIES = {
     HTTPStatus.NOT_FOUND: "Check the path; /api/openapi.json lists what there is.",
     HTTPStatus.METHOD_NOT_ALLOWED: "Use a method that the Allow header names.",
     HTTPStatus.CONTENT_TOO_LARGE: "Send one record at a time, without what it does not need; divide a file.",
-    HTTPStatus.UNSUPPORTED_MEDIA_TYPE: "Send it with the Content-Type that /api/openapi.json names.",
+    HTTPStatus.UNSUPPORTED_MEDIA_TYPE: _DECLARE_IT,
     HTTPStatus.BAD_REQUEST: "Send a JSON object in UTF-8.",
 }
 

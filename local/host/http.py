@@ -15,7 +15,7 @@ from local.host.calls import HttpReply
 from local.host.errors import HostError
 
 MAX_BODY = 100 * 1024 * 1024
-METHODS = ("GET", "POST", "PUT", "PATCH", "DELETE", "HEAD", "OPTIONS", "QUERY")
+METHODS = ("GET", "POST", "PUT", "PATCH", "DELETE", "HEAD", "OPTIONS", "QUERY", "TRACE")
 type _Accepted = socket.socket | tuple[bytes, socket.socket]
 """What the base class calls a request: for TCP always a socket."""
 

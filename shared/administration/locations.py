@@ -47,13 +47,14 @@ def host_name(field: str, value: str, rules: Rules) -> str:
 
 
 def authority(field: str, value: str, rules: Rules) -> str:
-    """The host that issues tokens: a host name, with a port if it needs one, or its URL."""
-    if "://" in value:
-        return server_location(field, value, rules).rstrip("/")
-    server_location(field, f"https://{value.strip()}", rules)
-    if "/" in value:
-        raise InvalidRecord(field, f"{field} has a path", "Write the host alone, such as login.microsoftonline.us.")
-    return value.strip()
+    """The host that issues tokens: a host name, with a port if it needs one."""
+    trimmed = value.strip()
+    if "/" in trimmed:
+        raise InvalidRecord(
+            field, f"{field} is no host", "Write the host alone, such as login.microsoftonline.us, without https:// and path."
+        )
+    server_location(field, f"https://{trimmed}", rules)
+    return trimmed
 
 
 def host_of(location: str) -> str:

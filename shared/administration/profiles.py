@@ -16,6 +16,7 @@ from shared.administration.sign_in_rules import check_secrets_belong
 from shared.administration.writing import NewSecrets, Put, check_etag, check_secrets, has_secret, persistently, settled
 from shared.domain.audit import Caller, ChangeAction
 from shared.domain.configuration import Credentials, EmailServerProfile, Mailbox, StoredProfile
+from shared.domain.eligibility import connection_of
 from shared.domain.ids import ProfileId, short_hash
 from shared.messages import ProfileTask, Queue, VisitMailboxes
 from shared.ports import Clock, Stores
@@ -150,17 +151,19 @@ class ProfileAdministration:
         if record == stored.record:
             return Put(stored, created=False)
         trail.note(ChangeAction.CHANGED, stored.record, record, stored.etag)
-        if _connection(record) == _connection(stored.record):
+        if connection_of(record) == connection_of(stored.record):
             return Put(self._stores.profiles.replace(record, stored.etag), created=False)
         return Put(self._connect_differently(record, stored), created=False)
 
     def _connect_differently(self, record: EmailServerProfile, stored: StoredProfile) -> StoredProfile:
-        """What follows from the change is under way before the change, so that a crash cannot leave it out."""
+        """What follows from the change is under way before the change, so that a crash cannot leave it out. The breaker of
+        another credential stops nobody; it goes so that nobody reads of it."""
         message = VisitMailboxes(uuid4().hex, record.id, ProfileTask.RELEASE)
         self._stores.queues.send(Queue.VISIT_MAILBOXES, message.to_json(), RELEASE_DELAY)
-        if stored.breaker is not None:
-            self._stores.profiles.set_breaker(record.id, None)
-        return self._stores.profiles.replace(record, stored.etag)
+        written = self._stores.profiles.replace(record, stored.etag)
+        if stored.breaker is not None and self._stores.profiles.set_breaker(record.id, None, replacing=stored.breaker):
+            return replace(written, breaker=None)
+        return written
 
     def _ready(
         self, present: EmailServerProfile | None, profile: EmailServerProfile, secrets: NewSecrets
@@ -169,8 +172,7 @@ class ProfileAdministration:
         valid = valid_profile(profile, allowed_now(self._rules, self._stores))
         before = present or replace(valid, credentials=Credentials(), outgoing_credentials=Credentials())
         check_secrets_stay_home(before, valid, secrets)
-        if present is not None:
-            check_passwords_stay_home(present, valid, self._mailboxes)
+        check_passwords_stay_home(present, valid, self._mailboxes)
         check_secrets_belong(valid, lambda pointer: has_secret(pointer, _credentials_at(pointer, before), secrets))
         _expiries(secrets, self._clock())
         return self._with_secrets(before, valid, secrets)
@@ -205,18 +207,3 @@ def _expiries(secrets: NewSecrets, now: datetime) -> Sequence[datetime]:
 
 def _credentials_at(pointer: str, profile: EmailServerProfile) -> Credentials:
     return profile.outgoing_credentials if pointer.startswith("outgoing_") else profile.credentials
-
-
-def _connection(profile: EmailServerProfile) -> EmailServerProfile:
-    """The profile with all that decides how a server answers, and nothing else."""
-    return replace(
-        profile,
-        name="",
-        process_emails_received_after=None,
-        min_polling_interval=timedelta(),
-        max_connections=1,
-        move_undeliverable=False,
-        send_email_alert=False,
-        owner_address=None,
-        active=True,
-    )

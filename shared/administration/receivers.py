@@ -28,19 +28,19 @@ def check_password_stays_home(present: EmailServerProfile | None, profile: Email
 
 
 def check_passwords_stay_home(
-    present: EmailServerProfile, profile: EmailServerProfile, mailboxes: Callable[[], Iterable[Mailbox]]
+    present: EmailServerProfile | None, profile: EmailServerProfile, mailboxes: Callable[[], Iterable[Mailbox]]
 ) -> None:
-    """Of the mailboxes on a profile that is about to change; they are looked at only where it leads elsewhere.
+    """Of the mailboxes on a profile that is about to change; they are looked at only where it leads elsewhere. One that is
+    about to be created (`present` None) may have the id of one that is gone, which mailboxes still name.
 
     Raises InvalidRecord."""
-    if _of_mailboxes(profile) <= _of_mailboxes(present):
+    before = set[str]() if present is None else _of_mailboxes(present)
+    if _of_mailboxes(profile) <= before:
         return
     kept = next((each for each in mailboxes() if each.profile_id == profile.id and each.credentials.secret is not None), None)
     if kept is not None:
         raise InvalidRecord(
-            "outgoing_location"
-            if _server(profile, profile.incoming_location) in _of_mailboxes(present)
-            else "incoming_location",
+            "outgoing_location" if _server(profile, profile.incoming_location) in before else "incoming_location",
             f"the mailbox {kept.id} ({kept.address}) has a password of its own, given for another host; so may others",
             "Create another profile, and give every mailbox its password again as it moves there; or remove the passwords.",
         )

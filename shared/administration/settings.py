@@ -92,6 +92,7 @@ def valid_settings(settings: OrganisationSettings) -> OrganisationSettings:
     return replace(
         settings,
         keep_runs=rules.duration("keep_runs", settings.keep_runs, *RETENTION),
+        keep_ledger_details=rules.duration("keep_ledger_details", settings.keep_ledger_details, *RETENTION),
         keep_alerts=rules.duration("keep_alerts", settings.keep_alerts, *RETENTION),
         keep_audit=rules.duration("keep_audit", settings.keep_audit, *RETENTION),
         exclude=_distinct("exclude", settings.exclude, EXCLUDED, _address_or_domain),

@@ -5,7 +5,6 @@ from contextlib import AbstractContextManager, contextmanager
 from datetime import datetime
 from threading import Lock
 from typing import TYPE_CHECKING
-from uuid import uuid4
 
 from shared.connectors.deadline import within
 from shared.domain.choices import ServerType
@@ -36,7 +35,6 @@ class Connect:
         connections among the workers; without it this worker takes them for its own."""
         self._secrets = secrets
         self._shares = shares
-        self._worker = uuid4().hex
         self._allow_local_servers = allow_local_servers
         self._lock = Lock()
         self._exchange: dict[bool, Pools] = {}
@@ -72,7 +70,7 @@ class Connect:
         may_be_local = allowed if isinstance(allowed, bool) else allowed()
         with self._lock:
             if may_be_local not in self._exchange:
-                self._exchange[may_be_local] = Pools(self._secrets, may_be_local, shares=self._shares, worker=self._worker)
+                self._exchange[may_be_local] = Pools(self._secrets, may_be_local, shares=self._shares)
             return self._exchange[may_be_local]
 
     def close(self) -> None:

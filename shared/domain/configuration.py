@@ -44,7 +44,8 @@ class Credentials:
     client_id: str | None = None
     """oauthclientid; the application that signs in."""
     authority: str | None = None
-    """Host that issues tokens; None is login.microsoftonline.com. Sovereign clouds and the local server differ."""
+    """Host that issues tokens, without https://; None is login.microsoftonline.com. Sovereign clouds and the local server
+    differ."""
     certificate: SecretRef | None = None
     """Of an application, instead of `secret`: private key and certificate in PEM."""
 
@@ -76,9 +77,10 @@ class EmailServerProfile:
     """incomingusessl; False only where servers without TLS are allowed."""
     use_autodiscover: bool = False
     """useautodiscover, Exchange only: location, version and authentication are found out per mailbox and kept
-    for a day. Credentials of the profile go to the domain of their user name (user@domain) only."""
+    for a day. A password goes to the domain of its user name (user@domain) only, a token to its tenant's, if so named."""
     use_same_settings_for_outgoing: bool = True
-    """usesamesettingsforoutgoingconnections; False takes the following `outgoing_` fields."""
+    """usesamesettingsforoutgoingconnections; False takes the following `outgoing_` fields. All of them take effect with
+    outgoing email."""
     outgoing_location: str | None = None
     """outgoingserverlocation; as `incoming_location`."""
     outgoing_port: int | None = None
@@ -102,11 +104,12 @@ class EmailServerProfile:
     timeout: timedelta = timedelta(seconds=100)
     """timeoutmailboxconnectionafteramount; how long one call may take."""
     move_undeliverable: bool = False
-    """moveundeliveredemails: mail that cannot be processed is moved to a folder of that name. Exchange only."""
+    """moveundeliveredemails: mail that cannot be processed is moved to a folder of that name. Exchange only; without
+    effect in this version."""
     send_email_alert: bool = False
-    """sendemailalert: the profile's owner is told when most of its mailboxes fail."""
+    """sendemailalert: the profile's owner is told when most of its mailboxes fail; takes effect with outgoing email."""
     owner_address: str | None = None
-    """owneremailaddress; where alerts by email go."""
+    """owneremailaddress; where alerts by email go; takes effect with outgoing email."""
     active: bool = True
     """statecode; no mailbox of an inactive profile is run."""
 
@@ -126,7 +129,7 @@ class Owner:
     filtering_method: IncomingFilteringMethod = IncomingFilteringMethod.RESPONSES
     """incomingemailfilteringmethod. The organisation's ceiling limits what it may be."""
     queue_view: QueueView | None = None
-    """queueviewtype; None of a user."""
+    """queueviewtype; None of a user. Kept for whoever shows queues; nothing in Sidesync depends on it."""
     active: bool = True
     """statecode; the mailbox of an inactive owner is deactivated, and its address no longer resolves as active."""
 
@@ -154,9 +157,9 @@ class Mailbox:
     incoming_method: EmailDeliveryMethod = EmailDeliveryMethod.SERVER_SIDE
     """incomingemaildeliverymethod; only server_side is read by Sidesync."""
     outgoing_method: EmailDeliveryMethod = EmailDeliveryMethod.NONE
-    """outgoingemaildeliverymethod; only server_side is sent by Sidesync."""
+    """outgoingemaildeliverymethod; only server_side is sent by Sidesync; takes effect with outgoing email."""
     act_method: ActDeliveryMethod = ActDeliveryMethod.NONE
-    """actdeliverymethod; appointments, contacts and tasks."""
+    """actdeliverymethod; appointments, contacts and tasks. Takes effect with their connectors."""
     approval: Approval = Approval.PENDING
     """emailrouteraccessapproval; decided by approve and reject."""
     process_email_received_after: datetime | None = None
@@ -164,7 +167,8 @@ class Mailbox:
     credentials: Credentials = Credentials()
     """Used where the profile's credential source is the mailbox."""
     process_and_delete: bool = False
-    """processanddeleteemails: what is stored is deleted on the server. Queues and forward mailboxes only."""
+    """processanddeleteemails: what is stored is deleted on the server. Queues and forward mailboxes only; without effect in
+    this version."""
     enabled_on: datetime | None = None
     """When it could first be processed; without a start date, mail received from here on is read."""
     active: bool = True
@@ -182,7 +186,10 @@ class Breaker:
     openings: int = 1
     """Openings in a row: the interval grows with them."""
     credential: str | None = None
-    """Of a profile's breaker: the credential version that failed; another version closes it at once."""
+    """The version of the profile's sign-in (`eligibility.credential_version`) that failed. What failed says nothing about
+    another version: it closes the breaker of a profile at once."""
+    probe: str | None = None
+    """Of a profile's breaker: the queue message that was sent to probe; once it tries, no message may any more."""
 
 
 @dataclass(frozen=True, slots=True)

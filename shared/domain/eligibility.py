@@ -4,10 +4,12 @@ Pure: records and the time come in as arguments. The mailbox's own part is appli
 is due or it is not); the profile's part when mailboxes are enumerated and again when a run begins.
 """
 
-from datetime import datetime
+from collections.abc import Mapping
+from dataclasses import replace
+from datetime import datetime, timedelta
 from enum import StrEnum
 
-from shared.domain.choices import ActDeliveryMethod, Approval, EmailDeliveryMethod, Workload
+from shared.domain.choices import ActDeliveryMethod, Approval, EmailDeliveryMethod, ServerType, Workload
 from shared.domain.configuration import EmailServerProfile, Mailbox, StoredProfile
 from shared.domain.ids import short_hash
 
@@ -17,6 +19,7 @@ class Ineligible(StrEnum):
 
     MAILBOX_INACTIVE = "mailbox_inactive"
     METHOD_NONE = "method_none"
+    NO_CONNECTOR = "no_connector"
     NOT_APPROVED = "not_approved"
     NO_PROFILE = "no_profile"
     UNKNOWN_PROFILE = "unknown_profile"
@@ -25,12 +28,29 @@ class Ineligible(StrEnum):
     BREAKER_OPEN = "breaker_open"
 
 
+_CONNECTORS: Mapping[ServerType, frozenset[Workload]] = {
+    ServerType.EXCHANGE_SERVER: frozenset({Workload.INCOMING}),
+    ServerType.EXCHANGE_ONLINE: frozenset({Workload.INCOMING}),
+    ServerType.POP3_SMTP: frozenset(),
+    ServerType.IMAP_SMTP: frozenset(),
+}
+"""What this version of Sidesync can do with each type of server. The rest may be configured ahead; nothing runs it."""
+
+
+def has_connector(workload: Workload, server_type: ServerType | None = None) -> bool:
+    """Whether this version does the workload with this type of server; None: with any."""
+    types = _CONNECTORS if server_type is None else (server_type,)
+    return any(workload in _CONNECTORS[each] for each in types)
+
+
 def own_ineligibility(mailbox: Mailbox, workload: Workload) -> Ineligible | None:
     """Why the mailbox's own record excludes the workload; None where it does not."""
     if not mailbox.active:
         return Ineligible.MAILBOX_INACTIVE
     if not is_server_side(mailbox, workload):
         return Ineligible.METHOD_NONE
+    if not has_connector(workload):
+        return Ineligible.NO_CONNECTOR
     if mailbox.approval != Approval.APPROVED:
         return Ineligible.NOT_APPROVED
     if mailbox.profile_id is None:
@@ -38,10 +58,14 @@ def own_ineligibility(mailbox: Mailbox, workload: Workload) -> Ineligible | None
     return None
 
 
-def profile_ineligibility(profile: StoredProfile | None, now: datetime, *, probing: bool = False) -> Ineligible | None:
+def profile_ineligibility(
+    profile: StoredProfile | None, workload: Workload, now: datetime, *, probing: bool = False
+) -> Ineligible | None:
     """Why the profile excludes every mailbox on it; None where it does not. `probing`: this run was sent to probe."""
     if profile is None:
         return Ineligible.UNKNOWN_PROFILE
+    if not has_connector(workload, profile.record.server_type):
+        return Ineligible.NO_CONNECTOR
     if not profile.record.active:
         return Ineligible.PROFILE_INACTIVE
     if not probing and breaker_applies(profile) and not at_probe(profile, now):
@@ -60,13 +84,24 @@ def at_probe(profile: StoredProfile, now: datetime) -> bool:
     return breaker_applies(profile) and profile.breaker is not None and now >= profile.breaker.probe_after
 
 
+def connection_of(profile: EmailServerProfile) -> EmailServerProfile:
+    """The profile with all that decides how a server answers, and nothing else."""
+    return replace(
+        profile,
+        name="",
+        process_emails_received_after=None,
+        min_polling_interval=timedelta(),
+        max_connections=1,
+        move_undeliverable=False,
+        send_email_alert=False,
+        owner_address=None,
+        active=True,
+    )
+
+
 def credential_version(profile: EmailServerProfile) -> str:
-    """Changes with anything that another sign-in could depend on; reveals nothing of it."""
-    own = profile.credentials
-    secret = (own.secret.name, own.secret.version) if own.secret else ()
-    parts = (own.username, own.tenant_id, own.client_id, own.authority, secret, profile.credential_source)
-    certificate = (own.certificate.name, own.certificate.version) if own.certificate else None
-    return short_hash(repr(parts if certificate is None else (*parts, certificate)))
+    """Changes with anything that another sign-in could depend on: who signs in, how, and where. Reveals nothing of it."""
+    return short_hash(repr(connection_of(profile)))
 
 
 def start_date(profile: EmailServerProfile, mailbox: Mailbox) -> datetime | None:

@@ -3,6 +3,7 @@
 An item of mail that was not promoted leaves no subject, address or body here: only ids, times and the decision.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
@@ -54,6 +55,16 @@ class LedgerItem:
     """How it was judged. A detail: retention removes it, the verdict stays."""
     is_stamped: bool = False
     """Its item carries the tracking category: where that is taken away, a person untracks it."""
+
+    @property
+    def may_lose_details(self) -> bool:
+        """It has some, and nobody needs them for another attempt."""
+        return self.verdict not in (Verdict.FAILING, Verdict.QUARANTINED) and any(getattr(self, name) for name in DETAILS)
+
+
+DETAILS: Mapping[str, str | None] = {"detail": "", "judgement": None}
+"""Fields that say more about an item than its codes do, kept for `OrganisationSettings.keep_ledger_details`, and what stands
+there afterwards."""
 
 
 class TodoKind(StrEnum):

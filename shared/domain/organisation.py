@@ -84,7 +84,10 @@ class OrganisationSettings:
     """generatealertsforerrors, generatealertsforwarnings, generatealertsforinformation; alerts below it are not raised,
     except for what a test found."""
     keep_runs: timedelta = timedelta(days=30)
-    """How long runs that did something are listed; housekeeping removes them."""
+    """How long runs that did something and finished bulk loads are listed; housekeeping removes them."""
+    keep_ledger_details: timedelta = timedelta(days=30)
+    """How long the ledger says in words what was wrong with an item; after that only verdict, reason and code of the error. An
+    item that is tried again or in quarantine keeps its words."""
     keep_alerts: timedelta = timedelta(days=30)
     """tracelogpersistencetimeindays; how long an alert is kept after it was raised last."""
     keep_audit: timedelta = timedelta(days=365)

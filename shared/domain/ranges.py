@@ -71,6 +71,7 @@ RANGES: Mapping[type, Mapping[str, Range]] = {
         "largest_attachment": MESSAGE_SIZE,
         "blocked_attachments": BLOCKED_ATTACHMENTS,
         "keep_runs": RETENTION,
+        "keep_ledger_details": RETENTION,
         "keep_alerts": RETENTION,
         "keep_audit": RETENTION,
     },

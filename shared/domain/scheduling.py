@@ -10,7 +10,13 @@ from datetime import datetime, timedelta
 
 from shared.domain.alerts import code_of
 from shared.domain.choices import Workload, WorkloadStatus
-from shared.domain.configuration import Breaker, StoredMailbox, StoredProfile, WorkloadSchedule
+from shared.domain.configuration import (
+    Breaker,
+    EmailServerProfile,
+    StoredMailbox,
+    StoredProfile,
+    WorkloadSchedule,
+)
 from shared.domain.eligibility import (
     Ineligible,
     at_probe,
@@ -46,7 +52,7 @@ def ineligibility(
     """Why this workload may not run now, None if it may. `probing`: this run was sent to probe the profile's credential."""
     if own := own_ineligibility(mailbox.record, workload):
         return own
-    if reason := profile_ineligibility(profile, now, probing=probing):
+    if reason := profile_ineligibility(profile, workload, now, probing=probing):
         return reason
     breaker = mailbox.schedule.get(workload, WorkloadSchedule()).breaker
     if breaker is not None and now < breaker.probe_after:
@@ -98,8 +104,15 @@ def after_test(schedule: WorkloadSchedule, now: datetime) -> WorkloadSchedule:
     return replace(_succeeded(schedule, now), due=now, idle_polls=0, last_run_on=schedule.last_run_on)
 
 
-def after_error(schedule: WorkloadSchedule, now: datetime, minimum: timedelta, error: Exception) -> WorkloadSchedule:
-    """What a failure does to the schedule, by what it says to its caller."""
+def after_error(schedule: WorkloadSchedule, now: datetime, profile: EmailServerProfile, error: Exception) -> WorkloadSchedule:
+    """What a failure with this profile does to the schedule, by what it says to its caller."""
+    after = _after_error(schedule, now, profile.min_polling_interval, error)
+    if after.breaker is None:
+        return after
+    return replace(after, breaker=replace(after.breaker, credential=credential_version(profile)))
+
+
+def _after_error(schedule: WorkloadSchedule, now: datetime, minimum: timedelta, error: Exception) -> WorkloadSchedule:
     code = code_of(error)
     match error:
         case AuthenticationFailed(profile_wide=True):

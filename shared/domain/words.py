@@ -1,7 +1,7 @@
 """What verdicts, reasons and error codes mean, in plain words for administrators.
 
-Every `Verdict`, `Reason`, `TryOutcome`, method and filter, and every `Ineligible` has its words; a code that is not known here
-is shown as it is.
+Every `Verdict`, `Reason`, `TryOutcome`, method and filter, every `Ineligible` and code of a `SyncError` has its words; a code
+that is not known is shown as it is.
 """
 
 from collections.abc import Mapping
@@ -86,6 +86,7 @@ FILTERS: Mapping[IncomingFilteringMethod, str] = {
 INELIGIBLE: Mapping[Ineligible, str] = {
     Ineligible.MAILBOX_INACTIVE: "The mailbox is inactive.",
     Ineligible.METHOD_NONE: "The mailbox is not set to server-side synchronization for this.",
+    Ineligible.NO_CONNECTOR: "This version of Sidesync has no connector for this workload with this type of server.",
     Ineligible.NOT_APPROVED: "The email address of the mailbox is not approved.",
     Ineligible.NO_PROFILE: "The mailbox has no email server profile.",
     Ineligible.UNKNOWN_PROFILE: "The email server profile of the mailbox does not exist.",
@@ -132,7 +133,21 @@ _ERRORS: Mapping[str, str] = {
     "poison_message": "A queue message failed repeatedly.",
     "item_quarantined": "A message is in quarantine.",
     "test_succeeded": "The test succeeded.",
-    "no_connector": "There is no connector for this yet.",
+    "test_under_way": "Another test of the mailbox has begun and has not ended yet.",
+    "sync_error": "Something failed.",
+    "invalid_record": "A configuration record breaks a rule.",
+    "already_exists": "There is a record of this id already.",
+    "changed": "The record was changed by somebody else meanwhile.",
+    "record_not_found": "There is no such record.",
+    "not_possible_now": "This is not possible in the present state of the record.",
+    "unauthenticated": "The caller of the API did not say who it is.",
+    "forbidden": "The caller of the API may not do this.",
+    "key_vault_refused": "Key Vault refused to read or write a secret.",
+    "wrong_secrets_key": "A stored secret was encrypted with another key than the settings have now.",
+    "unreadable_row": "A row of the store is not as this version of Sidesync writes it.",
+    "invalid_connection": "The settings do not say which storage account to use.",
+    "storage_refused": "The storage account refused a request.",
+    "missing_setting": "A setting that Sidesync needs is missing or not valid.",
     "unexpected": "Something failed that Sidesync does not know; the log has the details.",
 }
 

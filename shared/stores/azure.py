@@ -103,7 +103,7 @@ def azure_stores(
         activities=TableActivities(table("Activities"), texts, parallel),
         timeline=TableTimeline(table("Timeline"), parallel),
         correlations=TableCorrelations(table("Correlations"), parallel),
-        ledger=TableLedger(table("Ledger"), texts),
+        ledger=TableLedger(table("Ledger"), texts, parallel),
         quarantine=TableQuarantine(table("Quarantine"), parallel),
         alerts=TableAlerts(table("Alerts"), table("AlertIds"), parallel),
         audit=TableAudit(table("Audit"), parallel),

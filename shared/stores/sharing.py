@@ -19,6 +19,9 @@ class Claim:
     until: datetime
 
 
+_MOST_CLAIMS = 250
+"""Of one identity: they stand in one column, of 32 Ki characters."""
+
 type Claims = Mapping[str, Claim]
 """By worker."""
 
@@ -29,7 +32,9 @@ def claimed(
     """The claims from now on, and how many connections `worker` is given. Claims that ran out are left out. A worker keeps
     what it has `in_use`: nobody can close a connection in the middle of a call."""
     others = {name: claim for name, claim in claims.items() if name != worker and claim.until > now}
-    if wanted < 1:
+    if len(others) >= _MOST_CLAIMS:
+        others = {name: claim for name, claim in others.items() if claim.given}
+    if wanted < 1 or len(others) >= _MOST_CLAIMS:
         return others, 0
     free = max(0, limit - sum(claim.given for claim in others.values()))
     wishes = {**{name: claim.wanted for name, claim in others.items()}, worker: wanted}

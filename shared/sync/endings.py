@@ -9,11 +9,12 @@ from dataclasses import replace
 from datetime import datetime
 from uuid import uuid4
 
+from shared import breakers
 from shared.domain import scheduling
 from shared.domain.alerts import UNEXPECTED, alert_of, code_of
 from shared.domain.choices import AlertLevel, Workload
 from shared.domain.configuration import StoredMailbox, StoredProfile, WorkloadSchedule
-from shared.domain.eligibility import Ineligible, credential_version, own_ineligibility
+from shared.domain.eligibility import Ineligible, own_ineligibility
 from shared.domain.errors import (
     AccessDenied,
     AuthenticationFailed,
@@ -91,6 +92,7 @@ class Ending:
             case RunOutcome.FAILED if error is not None:
                 self._fail(error, profile)
             case _:
+                breakers.leave_probe(self._stores.profiles, profile, now)
                 log.info("run_ended", extra={"mailbox_id": self._mailbox.record.id, "outcome": outcome.value})
 
     def _succeed(self, after: WorkloadSchedule, tally: Tally, profile: StoredProfile) -> None:
@@ -119,7 +121,7 @@ class Ending:
             self._reschedule(scheduling.after_busy(self._schedule, now, profile.record.min_polling_interval))
 
     def _fail(self, error: Exception, profile: StoredProfile) -> None:
-        after = scheduling.after_error(self._schedule, self._clock(), profile.record.min_polling_interval, error)
+        after = scheduling.after_error(self._schedule, self._clock(), profile.record, error)
         match error:
             case AuthenticationFailed(profile_wide=True):
                 self._open_profile_breaker(error, profile)
@@ -130,6 +132,7 @@ class Ending:
                 self._alert(self._about_mailbox, error, {})
                 self._reschedule_unless_changed(after)
             case _:
+                breakers.leave_probe(self._stores.profiles, profile, self._clock())
                 self._reschedule_unless_changed(after)
                 if after.breaker is not None and self._schedule.breaker is None:
                     self._alert(self._about_mailbox, error, {})
@@ -151,23 +154,12 @@ class Ending:
     # ---- the profile's credential
 
     def _open_profile_breaker(self, error: AuthenticationFailed, profile: StoredProfile) -> None:
-        """Once per credential: of several mailboxes that fail together, the first one opens it, and one that was replaced
-        meanwhile opens none."""
-        now = self._clock()
-        present = self._profiles.get_now(profile.record.id)
-        if present is None or credential_version(present.record) != credential_version(profile.record):
-            return
-        probing = self._message.reason is SyncReason.PROBE
-        breaker = scheduling.opened_by(present, now, error.code, probing=probing)
-        if breaker is None:
-            return
-        self._alert(f"profile:{profile.record.id}", error, {})
-        self._stores.profiles.set_breaker(profile.record.id, breaker)
+        breakers.open_breaker(self._stores, profile, error, self._clock())
         self._profiles.forget(profile.record.id)
 
     def _close_breaker(self, profile: StoredProfile) -> None:
         if profile.breaker is not None:
-            self._stores.profiles.set_breaker(profile.record.id, None)
+            breakers.close_breaker(self._stores.profiles, profile)
             self._profiles.forget(profile.record.id)
 
     # ---- what is left behind

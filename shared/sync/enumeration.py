@@ -5,14 +5,15 @@ once. What is marked and never sent is due again when the mark expires.
 """
 
 import logging
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import datetime
 from uuid import uuid4
 
+from shared import breakers
 from shared.domain.choices import Workload
 from shared.domain.configuration import DueMailbox, StoredProfile
-from shared.domain.eligibility import at_probe, profile_ineligibility
+from shared.domain.eligibility import at_probe, has_connector, profile_ineligibility
 from shared.domain.ids import ProfileId
 from shared.messages import EnumerateShards, Queue, SyncMailbox, SyncReason
 from shared.ports import Clock, Stores
@@ -81,29 +82,27 @@ class Enumeration:
 
     def _enqueue(self, walk: Walk, due: Sequence[DueMailbox]) -> None:
         now = self._clock()
-        self._send(walk, self._mark(now, _eligible(walk, due, now)), SyncReason.DUE)
+        marked = self._mark(now, _eligible(walk, due, now))
+        self._send(walk, [SyncMailbox(uuid4().hex, mailbox.id, mailbox.workload) for mailbox in marked])
         for profile_id, mailbox in _first_at_probe(walk, due, now).items():
-            self._send(walk, self._claim_probe(walk, profile_id, mailbox, now), SyncReason.PROBE)
+            self._probe(walk, profile_id, mailbox, now)
 
     def _mark(self, now: datetime, due: Sequence[DueMailbox]) -> Sequence[DueMailbox]:
         return self._stores.mailboxes.mark_queued(due, now + self._budget.queued_for) if due else ()
 
-    def _send(self, walk: Walk, marked: Iterable[DueMailbox], reason: SyncReason) -> None:
-        texts = [SyncMailbox(uuid4().hex, mailbox.id, mailbox.workload, reason).to_json() for mailbox in marked]
-        if texts:
-            self._stores.queues.send_many(Queue.SYNC_INCOMING, texts)
-            walk.enqueued += len(texts)
+    def _send(self, walk: Walk, messages: Sequence[SyncMailbox]) -> None:
+        if messages:
+            self._stores.queues.send_many(Queue.SYNC_INCOMING, [message.to_json() for message in messages])
+            walk.enqueued += len(messages)
 
-    def _claim_probe(self, walk: Walk, profile_id: ProfileId, mailbox: DueMailbox, now: datetime) -> Sequence[DueMailbox]:
-        """Marks the mailbox that probes a profile's credential. The breaker's next probe is moved first, so that another
-        enumeration sends none; if this one is lost, the next follows when its mark expires."""
+    def _probe(self, walk: Walk, profile_id: ProfileId, mailbox: DueMailbox, now: datetime) -> None:
+        """Sends a mailbox to probe a profile's credential. The breaker names its message first, so that another enumeration
+        sends none; if this one is lost, the next follows when its mark expires."""
         walk.probed.add(profile_id)
-        profile = self._stores.profiles.get(profile_id)
-        if profile is None or profile.breaker is None or not at_probe(profile, now):
-            return ()
-        later = replace(profile.breaker, probe_after=now + self._budget.queued_for)
-        self._stores.profiles.set_breaker(profile_id, later)
-        return self._mark(now, [mailbox])
+        message = SyncMailbox(uuid4().hex, mailbox.id, mailbox.workload, SyncReason.PROBE)
+        until = now + self._budget.queued_for
+        if breakers.send_probe(self._stores.profiles, profile_id, now, until, message.id) and self._mark(now, [mailbox]):
+            self._send(walk, [message])
 
 
 def _eligible(walk: Walk, due: Sequence[DueMailbox], now: datetime) -> Sequence[DueMailbox]:
@@ -112,7 +111,7 @@ def _eligible(walk: Walk, due: Sequence[DueMailbox], now: datetime) -> Sequence[
 
 
 def _may_run(profile: StoredProfile | None, now: datetime) -> bool:
-    if profile is None or profile_ineligibility(profile, now) is not None:
+    if profile is None or profile_ineligibility(profile, Workload.INCOMING, now) is not None:
         return False
     return not at_probe(profile, now)
 
@@ -122,9 +121,14 @@ def _first_at_probe(walk: Walk, due: Sequence[DueMailbox], now: datetime) -> Map
     first: dict[ProfileId, DueMailbox] = {}
     for mailbox in due:
         profile = _profile_of(walk, mailbox)
-        if profile is not None and profile.record.active and profile.record.id not in walk.probed and at_probe(profile, now):
+        if profile is not None and profile.record.id not in walk.probed and _is_to_probe(profile, now):
             first.setdefault(profile.record.id, mailbox)
     return first
+
+
+def _is_to_probe(profile: StoredProfile, now: datetime) -> bool:
+    is_possible = profile.record.active and has_connector(Workload.INCOMING, profile.record.server_type)
+    return is_possible and at_probe(profile, now)
 
 
 def _profile_of(walk: Walk, mailbox: DueMailbox) -> StoredProfile | None:

@@ -8,11 +8,12 @@ import logging
 from concurrent.futures import Executor
 from datetime import datetime
 
+from shared import breakers
 from shared.domain import scheduling
 from shared.domain.alerts import code_of
 from shared.domain.choices import Workload
 from shared.domain.configuration import StoredMailbox, StoredProfile, WorkloadSchedule
-from shared.domain.eligibility import Ineligible
+from shared.domain.eligibility import Ineligible, breaker_applies
 from shared.domain.errors import LeaseLost
 from shared.domain.ids import RunId
 from shared.domain.operations import RunOutcome
@@ -84,6 +85,11 @@ class IncomingSync:
             return ending.refused(reason or Ineligible.UNKNOWN_PROFILE)
         if _is_overtaken(mailbox, message):
             return RunOutcome.HELD
+        if breaker_applies(profile):
+            taken = breakers.take_probe(self._stores.profiles, profile.record.id, started, message.id)
+            if taken is None:
+                return ending.refused(Ineligible.PROFILE_BREAKER_OPEN)
+            profile = taken
         run = IncomingRun(_assignment(run_id, message, mailbox, profile), self._around)
         try:
             outcome, error = run.go(), None

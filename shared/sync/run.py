@@ -67,6 +67,9 @@ class IncomingRun:
                 self._lease.take(head)
             except LeaseLost:
                 return RunOutcome.HELD
+            if self._was_changed():
+                self.give_back()
+                return RunOutcome.HELD
             pages, todos = self._machinery(mail, head, settings, watch)
             return self._work(pages, todos, head, [page for page in listed if not page.is_idle])
 
@@ -76,6 +79,12 @@ class IncomingRun:
             self._booking.give_back()
         else:
             self._lease.release()
+
+    def _was_changed(self) -> bool:
+        """The mailbox was changed after this run read it, and before it took the lease: a reset that came in between would be
+        undone by a run that judges by the former start date. The change made the mailbox due, so another run follows."""
+        present = self._around.stores.mailboxes.get(self._mailbox.id)
+        return present is None or present.record != self._mailbox
 
     # ---- listing
 

@@ -1,4 +1,5 @@
-"""The stores under contract: in memory, and on Azurite over each of the two gateways to the Table service."""
+"""The stores under contract: in memory, and on Azurite over each of the two gateways to the Table service; and Exchange, as the
+local mail server plays it."""
 
 import base64
 from collections.abc import Iterator
@@ -6,11 +7,15 @@ from itertools import count
 
 import pytest
 
+from local.mailserver import MailServer
+from shared.connectors.connect import Connect
+from shared.connectors.exchange import destination
 from shared.ports import Stores
 from shared.stores.account import StorageConnection, account_of
 from shared.stores.azure import azure_stores, fast_gateway
 from shared.stores.memory import memory_stores
 from shared.stores.tables.sdk import SdkGateway
+from tests.contracts.exchange_mailboxes import PASSWORD, SERVICE, KnownSecrets, ServedByExchange, a_new_mailbox
 from tests.contracts.gateways import WatchedGateway
 
 SECRETS_KEY = base64.urlsafe_b64encode(bytes(range(32))).decode()
@@ -55,3 +60,34 @@ def on_watched(connection: StorageConnection, prefix: str, watched: WatchedGatew
 def on_azurite(connection: StorageConnection, prefix: str) -> Stores:
     """For what only the stores on Azure Storage have."""
     return azure_stores(connection, secrets_key=SECRETS_KEY, prefix=prefix)
+
+
+@pytest.fixture(scope="module")
+def server() -> Iterator[MailServer]:
+    with MailServer(tls=True) as running:
+        yield running
+
+
+@pytest.fixture
+def served(server: MailServer) -> Iterator[ServedByExchange]:
+    """A new mailbox on a server that remembers nothing, and a service account that may act as it."""
+    server.reset()
+    server.add_account(SERVICE, PASSWORD, impersonation=True)
+    yield a_new_mailbox(server)
+    server.reset()
+
+
+@pytest.fixture
+def connect() -> Iterator[Connect]:
+    connecting = Connect(KnownSecrets(), allow_local_servers=True)
+    yield connecting
+    connecting.close()
+
+
+@pytest.fixture
+def trusting(server: MailServer, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """This machine trusts the mail server's certificate."""
+    monkeypatch.setenv("SSL_CERT_FILE", str(server.certificate_file))
+    destination._tls.cache_clear()
+    yield
+    destination._tls.cache_clear()

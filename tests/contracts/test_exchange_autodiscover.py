@@ -1,7 +1,7 @@
 """Autodiscover over real sockets: where a mailbox is gets found out, and credentials never leave the profile's domains."""
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import timedelta
 from threading import Event
 from unittest.mock import patch
@@ -13,8 +13,7 @@ from urllib3.util import connection
 from local.mailserver import MailServer
 from local.mailserver.autodiscover import AutodiscoverEndpoint
 from shared.connectors.connect import Connect
-from shared.connectors.exchange import destination
-from shared.connectors.exchange.autodiscover import NotDiscovered
+from shared.connectors.exchange.autodiscover import NoDomain, NotDiscovered
 from shared.connectors.exchange.destination import LocationRefused
 from shared.connectors.probe import ProbeIncoming
 from shared.domain.choices import AuthenticationProtocol, CredentialSource, ServerType
@@ -32,20 +31,12 @@ from shared.domain.errors import (
 )
 from tests.builders import MONDAY
 from tests.contracts.exchange_mailboxes import (
-    PASSWORD,
     SERVICE,
     KnownSecrets,
     ServedByExchange,
     a_mailbox,
-    a_new_mailbox,
     a_profile,
 )
-
-
-@pytest.fixture(scope="module")
-def server() -> Iterator[MailServer]:
-    with MailServer(tls=True) as running:
-        yield running
 
 
 class Names:
@@ -68,29 +59,16 @@ class Names:
 
 
 @pytest.fixture
-def names(server: MailServer, monkeypatch: pytest.MonkeyPatch) -> Iterator[Names]:
-    monkeypatch.setenv("SSL_CERT_FILE", str(server.certificate_file))
-    destination._tls.cache_clear()
+def names(server: MailServer, monkeypatch: pytest.MonkeyPatch, trusting: None) -> Names:  # noqa: ARG001
     known = Names(server)
     monkeypatch.setattr(connection, "create_connection", known)
-    yield known
-    destination._tls.cache_clear()
+    return known
 
 
 @pytest.fixture
-def served(server: MailServer, names: Names) -> Iterator[ServedByExchange]:  # noqa: ARG001
-    server.reset()
-    server.add_account(SERVICE, PASSWORD, impersonation=True)
-    server.whereabouts.ews_url = "https://mail.contoso.example/EWS/Exchange.asmx"
-    yield a_new_mailbox(server)
-    server.reset()
-
-
-@pytest.fixture
-def connect() -> Iterator[Connect]:
-    connecting = Connect(KnownSecrets(), allow_local_servers=True)
-    yield connecting
-    connecting.close()
+def served(served: ServedByExchange, names: Names) -> ServedByExchange:  # noqa: ARG001
+    served.server.whereabouts.ews_url = "https://mail.contoso.example/EWS/Exchange.asmx"
+    return served
 
 
 def a_roaming_profile(**changes: object) -> EmailServerProfile:
@@ -225,6 +203,38 @@ def test_an_address_of_another_domain_does_not_get_the_password_of_the_profile(c
     failure(connect, a_roaming_profile(), a_mailbox("collector@fabrikam.example"))
     assert "autodiscover.fabrikam.example" not in names.asked
     assert set(names.asked) == {"autodiscover.contoso.example"}, "who signs in knows where the mailboxes of the profile are"
+
+
+def test_the_password_of_a_mailbox_does_not_follow_its_address(
+    connect: Connect, served: ServedByExchange, names: Names
+) -> None:
+    served.server.add_account(served.address, "own password", mailbox=served.address)
+    profile = a_roaming_profile(username=None, credential_source=CredentialSource.MAILBOX)
+    own = Credentials(username=served.address, secret=SecretRef("own password", "1"))
+    found = connect.discover(profile, a_mailbox(served.address, own), MONDAY)
+    names.known.add("autodiscover.fabrikam.example")
+    moved = a_mailbox("anna@fabrikam.example", own)
+    failure(connect, profile, moved)
+    with suppress(SyncError), connect(profile, moved, found) as mail:
+        mail.changes(INBOX, None)
+    assert not [name for name in names.asked if name.endswith("fabrikam.example")]
+
+
+@pytest.mark.parametrize("tenant", ["contoso.example", "0f0d3b2c-5c5c-4b7e-9e0a-2f4d5d3c9a11"])
+def test_a_token_goes_to_the_domain_of_the_tenant_or_nowhere(
+    connect: Connect, served: ServedByExchange, names: Names, tenant: str
+) -> None:
+    authority = urlsplit(served.server.https_url).netloc
+    names.known |= {"autodiscover.fabrikam.example"}
+    served.server.add_application("app", "app secret")
+    profile = a_roaming_profile(
+        authentication=AuthenticationProtocol.OAUTH,
+        credential_source=CredentialSource.APPLICATION,
+        credentials=Credentials(client_id="app", tenant_id=tenant, secret=SecretRef("app secret", "1"), authority=authority),
+    )
+    error = failure(connect, profile, a_mailbox("anna@fabrikam.example"))
+    assert isinstance(error, NoDomain) == (tenant != "contoso.example")
+    assert {name for name in names.asked if name.endswith(".example")} <= {"autodiscover.contoso.example", "contoso.example"}
 
 
 def test_what_was_found_before_is_not_used_where_it_is_outside_now(connect: Connect, served: ServedByExchange) -> None:

@@ -5,7 +5,6 @@ from datetime import timedelta
 
 import pytest
 
-from local.mailserver import MailServer
 from shared.connectors.connect import Connect
 from shared.domain.email import INBOX, Folder, IncomingMessage, ItemRef
 from shared.domain.errors import (
@@ -27,9 +26,6 @@ from shared.domain.errors import (
 )
 from shared.ports import IncomingEmail
 from tests.contracts.exchange_mailboxes import (
-    PASSWORD,
-    SERVICE,
-    KnownSecrets,
     ServedByExchange,
     a_mailbox,
     a_new_mailbox,
@@ -38,25 +34,10 @@ from tests.contracts.exchange_mailboxes import (
 from tests.contracts.incoming_email import a_message, content, everything, fetched
 
 
-@pytest.fixture(scope="module")
-def server() -> Iterator[MailServer]:
-    with MailServer() as running:
-        running.add_account(SERVICE, PASSWORD, impersonation=True)
-        yield running
-
-
 @pytest.fixture
-def served(server: MailServer) -> Iterator[ServedByExchange]:
-    yield a_new_mailbox(server)
-    server.faults.clear()
-
-
-@pytest.fixture
-def incoming(served: ServedByExchange) -> Iterator[IncomingEmail]:
-    connect = Connect(KnownSecrets(), allow_local_servers=True)
+def incoming(connect: Connect, served: ServedByExchange) -> Iterator[IncomingEmail]:
     with connect(a_profile(served.server.ews_url), a_mailbox(served.address)) as opened:
         yield opened
-    connect.close()
 
 
 def refs_of(incoming: IncomingEmail, served: ServedByExchange, count: int) -> dict[str, ItemRef]:
@@ -154,13 +135,13 @@ def test_an_expired_watermark_is_told_in_either_form(
         incoming.changes(INBOX, watermark)
 
 
-def test_a_watermark_of_another_mailbox_has_expired(incoming: IncomingEmail, served: ServedByExchange) -> None:
+def test_a_watermark_of_another_mailbox_has_expired(
+    connect: Connect, incoming: IncomingEmail, served: ServedByExchange
+) -> None:
     other = a_new_mailbox(served.server)
-    connect = Connect(KnownSecrets(), allow_local_servers=True)
     with connect(a_profile(served.server.ews_url), a_mailbox(other.address)) as opened:
         _, watermark = everything(opened)
         assert opened.source != incoming.source
-    connect.close()
     with pytest.raises(WatermarkExpired):
         incoming.changes(INBOX, watermark)
 
@@ -382,13 +363,11 @@ def test_an_attachment_of_a_server_that_is_down_is_no_item_error(incoming: Incom
         content(got.attachments[0])
 
 
-def test_a_slow_server_is_unreachable_after_the_profiles_timeout(served: ServedByExchange) -> None:
-    connect = Connect(KnownSecrets(), allow_local_servers=True)
+def test_a_slow_server_is_unreachable_after_the_profiles_timeout(connect: Connect, served: ServedByExchange) -> None:
     profile = a_profile(served.server.ews_url, timeout=timedelta(seconds=0.3))
     served.server.faults.add("slow_reply", served.address, seconds=2)
     with connect(profile, a_mailbox(served.address)) as incoming, pytest.raises(Unreachable):
         incoming.changes(INBOX, None)
-    connect.close()
 
 
 def test_an_idle_poll_is_one_request(incoming: IncomingEmail, served: ServedByExchange) -> None:

@@ -1,13 +1,11 @@
 """The probe of incoming mail: it reads one id as the identity that will act, and its first failure names what to change."""
 
 import socket
-from collections.abc import Iterator
 from datetime import timedelta
 from time import monotonic
 
 import pytest
 
-from local.mailserver import MailServer
 from local.mailserver.web import Reply
 from shared.connectors.connect import Connect
 from shared.connectors.exchange.destination import LocationRefused
@@ -32,34 +30,16 @@ from shared.domain.errors import (
 from tests.contracts.exchange_mailboxes import (
     PASSWORD,
     SERVICE,
-    KnownSecrets,
     ServedByExchange,
     a_mailbox,
-    a_new_mailbox,
     a_profile,
 )
 from tests.contracts.incoming_email import a_message
 
 
-@pytest.fixture(scope="module")
-def server() -> Iterator[MailServer]:
-    with MailServer(tls=True) as running:
-        yield running
-
-
 @pytest.fixture
-def served(server: MailServer) -> Iterator[ServedByExchange]:
-    server.reset()
-    server.add_account(SERVICE, PASSWORD, impersonation=True)
-    yield a_new_mailbox(server)
-    server.reset()
-
-
-@pytest.fixture
-def probe() -> Iterator[ProbeIncoming]:
-    connect = Connect(KnownSecrets(), allow_local_servers=True)
-    yield ProbeIncoming(connect)
-    connect.close()
+def probe(connect: Connect) -> ProbeIncoming:
+    return ProbeIncoming(connect)
 
 
 def failure(probe: ProbeIncoming, profile: EmailServerProfile, address: str) -> SyncError:
@@ -132,7 +112,7 @@ def test_a_location_that_redirects_is_no_mail_server(
 def test_wrong_credentials_are_tried_once(probe: ProbeIncoming, served: ServedByExchange) -> None:
     for _ in range(3):
         error = failure(probe, a_profile(served.server.ews_url, secret="wrong"), served.address)
-        assert type(error) is AuthenticationFailed
+        assert isinstance(error, AuthenticationFailed)
         assert error.profile_wide
         assert "password" in error.remedy
     assert len(served.server.requests) == 1

@@ -1,7 +1,9 @@
 """The contract of profiles, owners and addresses."""
 
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
+from threading import Barrier
 
 import pytest
 
@@ -58,7 +60,7 @@ def test_a_profile_that_is_not_there_cannot_be_replaced(stores: Stores) -> None:
 def test_a_breaker_stands_beside_its_profile_and_leaves_its_etag_alone(stores: Stores) -> None:
     created = stores.profiles.create(a_profile())
     other = stores.profiles.create(a_profile("other"))
-    stores.profiles.set_breaker(a_profile().id, BREAKER)
+    assert stores.profiles.set_breaker(a_profile().id, BREAKER, replacing=None)
     found = stores.profiles.get(a_profile().id)
     assert found == replace(created, breaker=BREAKER)
     assert {each.record.id: each.breaker for each in stores.profiles.list()} == {
@@ -66,9 +68,41 @@ def test_a_breaker_stands_beside_its_profile_and_leaves_its_etag_alone(stores: S
         other.record.id: None,
     }
     assert stores.profiles.replace(a_profile(), created.etag).breaker == BREAKER
-    stores.profiles.set_breaker(a_profile().id, None)
-    stores.profiles.set_breaker(a_profile().id, None)
+    assert stores.profiles.set_breaker(a_profile().id, None, replacing=BREAKER)
+    assert stores.profiles.set_breaker(a_profile().id, None, replacing=None)
     assert stores.profiles.list()[0].breaker is None
+
+
+@pytest.mark.parametrize("present", [None, BREAKER])
+@pytest.mark.parametrize("following", [None, replace(BREAKER, openings=3)])
+def test_a_breaker_is_replaced_only_by_who_has_seen_it(
+    stores: Stores, present: Breaker | None, following: Breaker | None
+) -> None:
+    profile_id = stores.profiles.create(a_profile()).record.id
+    assert stores.profiles.set_breaker(profile_id, present, replacing=None)
+    for seen in {None, BREAKER, replace(BREAKER, probe="message")} - {present}:
+        assert not stores.profiles.set_breaker(profile_id, following, replacing=seen)
+    assert stores.profiles.list()[0].breaker == present
+    assert stores.profiles.set_breaker(profile_id, following, replacing=present)
+    assert stores.profiles.list()[0].breaker == following
+
+
+@pytest.mark.parametrize("present", [None, BREAKER])
+def test_of_many_that_replace_a_breaker_at_once_one_does(stores: Stores, present: Breaker | None) -> None:
+    profile_id = stores.profiles.create(a_profile()).record.id
+    stores.profiles.set_breaker(profile_id, present, replacing=None)
+    together = Barrier(8)
+
+    def one(number: int) -> int | None:
+        claim = replace(BREAKER, openings=10 + number)
+        together.wait()
+        return claim.openings if stores.profiles.set_breaker(profile_id, claim, replacing=present) else None
+
+    with ThreadPoolExecutor(8) as threads:
+        winners = [number for number in threads.map(one, range(8)) if number is not None]
+    breaker = stores.profiles.list()[0].breaker
+    assert breaker is not None
+    assert winners == [breaker.openings]
 
 
 @pytest.mark.parametrize("name", ["a/b", "a\\b", "a#b", "a?b", "a\nb", "", "x" * 2000])

@@ -29,7 +29,7 @@ FOUND = Discovered("https://ews.contoso.example/EWS/Exchange.asmx", "15.2.2562.1
 
 def test_a_profile_is_deleted_with_its_breaker_as_it_was_read(stores: Stores) -> None:
     first = stores.profiles.create(a_profile())
-    stores.profiles.set_breaker(a_profile().id, Breaker("x", NOW, NOW + MINUTE))
+    stores.profiles.set_breaker(a_profile().id, Breaker("x", NOW, NOW + MINUTE), replacing=None)
     second = stores.profiles.replace(replace(a_profile(), name="second"), first.etag)
     with pytest.raises(Changed):
         stores.profiles.delete(a_profile().id, first.etag)

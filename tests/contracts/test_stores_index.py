@@ -122,6 +122,31 @@ def test_a_write_that_stops_before_the_record_leaves_nothing_that_is_believed(
     assert scene.names("before@x.example") == []
 
 
+@pytest.mark.parametrize("others", [["x@x.example", "y@x.example"], ["y@x.example", "x@x.example", "y@x.example"]])
+def test_a_record_that_others_write_twice_while_it_is_loaded_is_found_at_its_address(scene: Scene, others: list[str]) -> None:
+    """The second one removes the hint at the address that the first one gave it, which is the one that is being loaded."""
+    scene.others.address_book.put(a_contact("bob", "before@x.example"))
+
+    def twice() -> None:
+        for address in others:
+            scene.others.address_book.put(a_contact("bob", address))
+
+    scene.meanwhile(twice)
+    scene.ours.address_book.put_many([a_contact("bob", "x@x.example")])
+    assert scene.names("x@x.example") == ["bob"]
+    assert scene.names("y@x.example") == []
+
+
+def test_what_others_wrote_meanwhile_as_it_is_loaded_is_not_written_again(scene: Scene) -> None:
+    etags: list[str] = []
+    scene.meanwhile(lambda: etags.append(scene.others.address_book.put(a_contact("bob")).etag))
+    scene.ours.address_book.put_many([a_contact("bob")])
+    stored = scene.others.address_book.get("contact", a_contact("bob").id)
+    assert stored is not None
+    assert [stored.etag] == etags
+    assert scene.names("bob@fabrikam.example") == ["bob"]
+
+
 def test_what_is_loaded_again_as_it_is_costs_no_write(scene: Scene) -> None:
     records = [a_contact(f"c{number}") for number in range(50)]
     scene.ours.address_book.put_many(records)

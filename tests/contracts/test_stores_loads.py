@@ -7,6 +7,9 @@ import pytest
 from shared.domain.errors import AlreadyExists, Changed, InvalidRecord
 from shared.domain.records import LoadState, RejectedLine
 from shared.ports import Stores
+from shared.stores.account import StorageConnection, account_of
+from shared.stores.azure import fast_gateway
+from shared.stores.tables.gateway import Query
 from tests.contracts.records import MINUTE, NOW, a_load
 
 
@@ -78,3 +81,35 @@ def test_loads_and_rejected_lines_are_listed_in_slices(stores: Stores) -> None:
     assert [each.line for each in part.items] == [9, 10]
     assert [each.line for each in stores.bulk_loads.rejected(loads[0].record.id, part.continuation).items] == [100]
     assert list(stores.bulk_loads.rejected(loads[1].record.id).items) == []
+
+
+def test_nothing_is_left_of_a_load_that_was_deleted(stores: Stores) -> None:
+    load, other = (stores.bulk_loads.create(a_load(number)) for number in (1, 2))
+    other = stores.bulk_loads.commit(other.record, other.etag, [rejected(1)])
+    for first in (0, 90, 180):
+        load = stores.bulk_loads.commit(load.record, load.etag, [rejected(first + line) for line in range(90)])
+    stores.bulk_loads.delete(load.record.id, load.etag)
+    assert stores.bulk_loads.get(load.record.id) is None
+    assert list(stores.bulk_loads.rejected(load.record.id).items) == []
+    assert list(stores.bulk_loads.list().items) == [other]
+    assert list(stores.bulk_loads.rejected(other.record.id).items) == [rejected(1)]
+    stores.bulk_loads.delete(load.record.id, load.etag)
+    with pytest.raises(Changed):
+        stores.bulk_loads.commit(load.record, load.etag, [rejected(1)])
+
+
+def test_a_load_that_was_changed_is_not_deleted(stores: Stores) -> None:
+    first = stores.bulk_loads.create(a_load())
+    second = stores.bulk_loads.commit(replace(a_load(), lines=1), first.etag, [rejected(1)])
+    with pytest.raises(Changed):
+        stores.bulk_loads.delete(a_load().id, first.etag)
+    assert list(stores.bulk_loads.list().items) == [second]
+    assert list(stores.bulk_loads.rejected(a_load().id).items) == [rejected(1)]
+
+
+def test_the_row_that_lists_a_load_goes_with_it(on_azurite: Stores, connection: StorageConnection, prefix: str) -> None:
+    stored = on_azurite.bulk_loads.create(a_load())
+    stored = on_azurite.bulk_loads.commit(stored.record, stored.etag, [rejected(1)])
+    on_azurite.bulk_loads.delete(a_load().id, stored.etag)
+    rows, _ = fast_gateway(account_of(connection)).page(f"{prefix}Loads", Query())
+    assert list(rows) == []

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from shared.ports import Stores
 from shared.stores.sharing import Claims, claimed
-from tests.contracts.records import MINUTE, NOW
+from tests.contracts.records import MINUTE, NOW, an_id
 
 
 def claim(stores: Stores, worker: str, wanted: int = 10, at: datetime = NOW, limit: int = 10, who: str = "app@tenant") -> int:
@@ -66,6 +66,22 @@ def test_workers_that_start_at_once_share_the_limit_and_never_exceed_it(stores: 
         third = list(pool.map(lambda worker: claim(stores, worker), workers))
     assert sum(third) == 10
     assert min(third) >= 1
+
+
+def test_more_workers_than_a_row_has_room_for_go_without_and_stop_nobody(stores: Stores) -> None:
+    workers = [an_id(number) for number in range(320)]
+    first = [claim(stores, worker, wanted=1, limit=300) for worker in workers]
+    assert (sum(first), first[0], first[-1]) == (250, 1, 0)
+    assert claim(stores, workers[0], wanted=1, limit=300) == 1
+    assert claim(stores, workers[0], wanted=0, limit=300) == 0
+    assert claim(stores, workers[-1], wanted=1, limit=300) == 1
+
+
+def test_those_that_only_wish_make_room_for_the_next(stores: Stores) -> None:
+    assert claim(stores, "holder", wanted=10) == 10
+    for number in range(260):
+        assert claim(stores, f"waiting {number}") == 0
+    assert claim(stores, "holder", at=NOW + MINUTE) < 10
 
 
 @given(st.lists(st.tuples(st.integers(0, 4), st.integers(0, 12), st.integers(0, 9), st.integers(0, 3)), max_size=40))

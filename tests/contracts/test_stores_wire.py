@@ -15,6 +15,7 @@ from shared.stores.account import Account, StorageConnection, account_of
 from shared.stores.azure import azure_stores
 from shared.stores.entities import watermark_blob
 from shared.stores.failures import StorageRefused
+from shared.stores.parallel import Parallel
 from shared.stores.tables.fast import FastGateway
 from shared.stores.tables.gateway import Entity, Gateway, Query
 from shared.stores.tables.ledger import TableLedger
@@ -213,7 +214,8 @@ def test_a_head_that_takes_several_pages_has_the_marks_of_its_state(
     faulty: Stores, wire: Wire, connection: StorageConnection, prefix: str
 ) -> None:
     short = ShortPages(over(account_of(connection), wire))
-    reading = TableLedger(Table(short, f"{prefix}Ledger"), TextBlobs(faulty.blobs))  # type: ignore[arg-type]  # by __getattr__
+    table = Table(short, f"{prefix}Ledger")  # type: ignore[arg-type]  # by __getattr__
+    reading = TableLedger(table, TextBlobs(faulty.blobs), Parallel())
     etag = faulty.ledger.head(a_mailbox().id, INCOMING, NOW).etag
     etag = faulty.ledger.commit(a_mailbox().id, INCOMING, etag, LedgerCommit(a_state("1"), marks=(Mark("inbox", "s", "old"),)))
 

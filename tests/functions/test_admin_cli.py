@@ -133,15 +133,6 @@ def test_a_test_needs_one_target(deployment: Deployment, arguments: tuple[str, .
 # ---- what is done to mailboxes
 
 
-def test_a_mailbox_is_named_by_address_or_id(deployment: Deployment) -> None:
-    mailbox_id = deployment.has_user(approved=False)
-
-    assert deployment.admin("approve", "Anna@Contoso.example").exit_code == 0
-    assert deployment.shown(f"/mailboxes/{mailbox_id}")["approval"] == "approved"
-    assert deployment.admin("reject", mailbox_id).exit_code == 0
-    assert deployment.shown(f"/mailboxes/{mailbox_id}")["approval"] == "rejected"
-
-
 def test_mailboxes_are_switched_off_and_on(deployment: Deployment) -> None:
     mailbox_id = deployment.has_user()
 

@@ -96,7 +96,7 @@ def test_a_chunked_body_comes_in_whole(http: httpx.Client) -> None:
     assert http.post("/api/echo", content=iter([b"one ", b"two"])).content == b"one two"
 
 
-@pytest.mark.parametrize("method", ["GET", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"])
+@pytest.mark.parametrize("method", ["GET", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE"])
 def test_a_route_without_methods_takes_every_method(http: httpx.Client, method: str) -> None:
     assert http.request(method, "/api/echo").headers["x-method"] == method
 

@@ -6,7 +6,7 @@ from fastapi import APIRouter, Query
 
 from functions.api.access import By
 from functions.api.documented import ACTS, READS
-from functions.api.identifiers import AlertPath
+from functions.api.identifiers import SUBJECT_PATTERN, AlertPath
 from functions.api.paging import Continuation, Limit, Part, part_of
 from functions.api.schemas.operations import AlertShown
 from shared.administration import Administration
@@ -15,7 +15,7 @@ About = Annotated[
     str | None,
     Query(
         description="Only alerts about this: `mailbox:`, `profile:`, `queue:` or `load:` and its id or name.",
-        pattern=r"^(?:mailbox|profile|queue|load):[A-Za-z0-9._-]{1,64}$",
+        pattern=SUBJECT_PATTERN,
     ),
 ]
 

@@ -112,9 +112,9 @@ def mailbox_actions(administration: Administration, set_on: SecretDates) -> APIR
         return Accepted(look_at=f"/api/mailboxes/{mailbox_id}")
 
     @router.post("/reset", summary="Read a mailbox again from a date on", responses=CHANGES)
-    def reset_mailbox(mailbox_id: MailboxPath, body: ResetGiven, response: Response, by: By) -> MailboxShown:
+    def reset_mailbox(mailbox_id: MailboxPath, body: ResetGiven, response: Response, state: State, by: By) -> MailboxShown:
         """Sets the start date and forgets how far folders were read. What is stored already is not stored twice."""
-        standing = use.reset(MailboxId(mailbox_id), body.received_after, caller=by)
+        standing = use.reset(MailboxId(mailbox_id), body.received_after, etag=state, caller=by)
         show_etag(response, standing.stored.etag)
         return MailboxShown.of(standing, set_on)
 

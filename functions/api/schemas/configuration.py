@@ -65,7 +65,7 @@ class ProfilePatch(Given):
     model_config = ConfigDict(json_schema_extra={"examples": examples.PROFILE_PATCH})
 
 
-@shows(Breaker, without=("credential",))
+@shows(Breaker, without=("credential", "probe"))
 class BreakerShown(Shown):
     """Why calls are stopped, and until when."""
 

@@ -1,8 +1,8 @@
 """Finds out where a mailbox is: SOAP Autodiscover (GetUserSettings), over the same guarded connections as EWS.
 
 exchangelib builds the request. Its own search is not used: it asks over plain HTTP, believes DNS records and redirects that
-anybody may have written, and cannot be told where not to go. Here credentials go to hosts within the domain of who signs in
-only (of the mailbox, where they are its own or name none), over TLS, and a refused credential is not taken to the next host.
+anybody may have written, and cannot be told where not to go. Here credentials go only to hosts within the domain that belongs
+to them (`locations.domains_of`), over TLS, and a refused credential is not taken to the next host.
 
 https://learn.microsoft.com/exchange/client-developer/exchange-web-services/autodiscover-for-exchange
 """
@@ -11,15 +11,14 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-import requests
-from exchangelib.credentials import DELEGATE
 from exchangelib.services import GetUserSettings
 from exchangelib.util import ANS, SOAPNS
 from lxml.etree import _Element
 
+from shared.connectors.exchange.answers import Redirected
 from shared.connectors.exchange.errors import mapped
 from shared.connectors.exchange.locations import EWS_PATH, domains_of, online_host, trusted_url
-from shared.connectors.exchange.session import Pools, Session
+from shared.connectors.exchange.session import Pools
 from shared.connectors.exchange.xml import NoEws, parsed
 from shared.domain.choices import AuthenticationProtocol, ServerType
 from shared.domain.configuration import Discovered, EmailServerProfile, Mailbox
@@ -49,8 +48,18 @@ class NotDiscovered(MailboxError):
 
     code = "not_discovered"
     remedy = (
-        "Check the mailbox's email address and that https://autodiscover.<its domain> answers with a valid certificate;"
+        "Check the mailbox's email address, and that https://autodiscover.<domain of who signs in> answers with a valid"
+        " certificate;"
         " or switch autodiscover off and give the server location."
+    )
+
+
+class NoDomain(NotDiscovered):
+    """There is no domain that the credentials may be sent to."""
+
+    remedy = (
+        "Write the user name as user@domain, or the tenant of an application as one of its domain names: autodiscover is asked"
+        " there only. Or switch autodiscover off and give the server location."
     )
 
 
@@ -102,29 +111,27 @@ class Discovery:
         return trusted_url(url, profile, mailbox, allow_local_servers=self._pools.allow_local_servers)
 
     def _ask(self, url: str, profile: EmailServerProfile, mailbox: Mailbox) -> Answer:
-        pool = self._pools.pool_at(url, profile, mailbox)
-        service = GetUserSettings(protocol=pool)
+        session = self._pools.session_beside(url, profile, mailbox, LONGEST_QUESTION)
+        service = GetUserSettings(protocol=session.protocol)
         payload = service.get_payload(users=[mailbox.address], settings=list(_SETTINGS))
-        timeout = min(profile.timeout, LONGEST_QUESTION).total_seconds()
-        session = Session(pool, mailbox.address, DELEGATE, timeout, pool.version)
         try:
             return read(session.reply(service.wrap(payload, "Exchange2010"), {}))
-        except requests.TooManyRedirects as error:
-            if error.response is None or not (location := error.response.headers.get("Location")):
-                raise mapped(error, "Autodiscover", profile_wide=pool.profile_wide) from error
-            return Answer(None, "", redirect=location)
+        except Redirected as error:
+            if not error.location:
+                raise
+            return Answer(None, "", redirect=error.location)
         except SyncError:
             raise
         except Exception as error:
-            raise mapped(error, "Autodiscover", profile_wide=pool.profile_wide) from error
+            raise mapped(error, "Autodiscover", profile_wide=session.protocol.profile_wide) from error
 
 
 def places(profile: EmailServerProfile, mailbox: Mailbox) -> Iterator[str]:
-    """Where autodiscover is offered for the mailbox, or for who signs in for it. The web server of the domain itself comes
-    last: it is seldom Exchange."""
+    """Where autodiscover is offered to who signs in for the mailbox. The web server of the domain itself comes
+    last: it is seldom Exchange. Raises NoDomain."""
     domain = next(iter(domains_of(profile, mailbox)), None)
     if domain is None:
-        raise NotDiscovered("The address of the mailbox has no domain that autodiscover could be asked for.")
+        raise NoDomain("Nothing that belongs to the credentials names a domain that autodiscover could be asked in.")
     at = "" if profile.incoming_port is None else f":{profile.incoming_port}"
     yield f"https://autodiscover.{domain}{at}{PATH}"
     yield f"https://{domain}{at}{PATH}"

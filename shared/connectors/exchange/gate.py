@@ -15,6 +15,10 @@ from shared.domain.errors import AuthenticationFailed, Busy
 CLOSED_FOR = timedelta(hours=1)
 
 
+class RefusedBefore(AuthenticationFailed):
+    """Nobody was asked: the server would refuse these credentials again."""
+
+
 class Gate:
     """Thread-safe. `seconds` is a clock that never goes back."""
 
@@ -63,7 +67,7 @@ class Gate:
         if self._refused_at is None:
             return
         if self._seconds() - self._refused_at < CLOSED_FOR.total_seconds():
-            raise AuthenticationFailed(
+            raise RefusedBefore(
                 "These credentials were refused less than an hour ago, and have not changed since.",
                 profile_wide=self._profile_wide,
             )

@@ -6,7 +6,8 @@ https://learn.microsoft.com/power-apps/developer/data-platform/reference/entitie
 from urllib.parse import urlsplit, urlunsplit
 
 from shared.connectors.exchange.destination import LocationRefused, checked_url
-from shared.domain.choices import CredentialSource, ServerType
+from shared.connectors.exchange.sign_in import issuer_of, sign_in_of
+from shared.domain.choices import ServerType
 from shared.domain.configuration import Discovered, EmailServerProfile, Mailbox
 
 EWS_PATH = "/EWS/Exchange.asmx"
@@ -18,13 +19,22 @@ _ONLINE = {"login.microsoftonline.us": "outlook.office365.us", "login.partner.mi
 _THIS_MACHINE = frozenset({"localhost", "127.0.0.1", "::1"})
 
 
+class Outdated(LocationRefused):
+    """What autodiscover found before is not where the credentials go now: they or the rule have changed since."""
+
+    calls_for_discovery = True
+
+
 def endpoint_of(
     profile: EmailServerProfile, mailbox: Mailbox, discovered: Discovered | None, *, allow_local_servers: bool
 ) -> str:
     """The URL of EWS: the one discovered, where the profile uses autodiscover. Else the location is that URL, or a host name;
     `incoming_port` replaces its port. Without TLS it is asked only where that is allowed. Raises LocationRefused."""
     if profile.use_autodiscover and discovered is not None:
-        return trusted_url(discovered.endpoint, profile, mailbox, allow_local_servers=allow_local_servers)
+        try:
+            return trusted_url(discovered.endpoint, profile, mailbox, allow_local_servers=allow_local_servers)
+        except LocationRefused as error:
+            raise Outdated(str(error)) from error
     location = (profile.incoming_location or "").strip()
     if not location:
         raise LocationRefused("The profile names no server location.")
@@ -39,12 +49,13 @@ def endpoint_of(
 
 
 def online_host(profile: EmailServerProfile) -> str:
-    """Exchange Online is at one place in each cloud: nobody needs to look for it."""
-    return _ONLINE.get(profile.credentials.authority or "", PUBLIC_ONLINE)
+    """Exchange Online is at one place in each cloud: nobody needs to look for it. Raises LocationRefused."""
+    issuer, _ = host_and_port(f"https://{issuer_of(profile.credentials)}")
+    return _ONLINE.get(issuer, PUBLIC_ONLINE)
 
 
 def trusted_url(url: str, profile: EmailServerProfile, mailbox: Mailbox, *, allow_local_servers: bool) -> str:
-    """A URL that a server named, if the profile's credentials may be sent there: to one of its domains, and
+    """A URL that a server named, if the credentials may be sent there: to the domain that goes with them, and
     what is below it. Raises LocationRefused, naming the host."""
     checked_url(url, allow_local_servers=allow_local_servers)
     host, _ = host_and_port(url)
@@ -53,19 +64,23 @@ def trusted_url(url: str, profile: EmailServerProfile, mailbox: Mailbox, *, allo
     if allow_local_servers and host in _THIS_MACHINE:
         return url
     raise LocationRefused(
-        f"Autodiscover leads to the host {host}, which is outside the domains of the profile: if that is right, give it as the"
-        " server location instead."
+        f"Autodiscover leads to the host {host}, which is outside the domain of the credentials: if that is right, give it as"
+        " the server location instead."
     )
 
 
 def domains_of(profile: EmailServerProfile, mailbox: Mailbox) -> tuple[str, ...]:
-    """Where credentials may go. Those of the profile go to the domain of their user name alone, where it has one: else whoever
-    gives a mailbox on the profile an address of his own domain had the profile's password there."""
-    own = profile.credential_source is CredentialSource.MAILBOX
-    named = (mailbox.address, mailbox.credentials.username or "") if own else (profile.credentials.username or "",)
-    domains = tuple(domain for each in named if (domain := domain_of(each))) or (domain_of(mailbox.address),)
-    known = tuple(domain for domain in domains if domain)
-    return (*known, online_host(profile)) if profile.server_type is ServerType.EXCHANGE_ONLINE else known
+    """Where credentials may go; nowhere, where nothing that belongs to them names a domain. Raises LocationRefused,
+    AuthenticationFailed where there are none.
+
+    A password goes to the domain of its user name, a token to the tenant's domain, where the profile names the tenant by one.
+    An address of a mailbox is no such name: whoever may write it would have the password sent to a domain of his own."""
+    if profile.server_type is ServerType.EXCHANGE_ONLINE:
+        return (online_host(profile),)
+    sign_in = sign_in_of(profile, mailbox)
+    who = sign_in.credentials
+    domain = domain_of(f"@{who.tenant_id}" if sign_in.is_application else who.username or "")
+    return (domain,) if domain else ()
 
 
 def domain_of(address: str) -> str:

@@ -4,9 +4,11 @@ Knows nothing of EWS. A token is asked for when a request needs one; msal keeps 
 """
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import timedelta
+from functools import partial
 from threading import Lock
 from typing import Any
 from urllib.parse import urlsplit
@@ -14,7 +16,7 @@ from urllib.parse import urlsplit
 import requests
 from requests.auth import AuthBase, HTTPBasicAuth
 
-from shared.connectors.exchange.destination import checked_url, guarded_session
+from shared.connectors.exchange.destination import LocationRefused, checked_url, guarded_session, platform_session
 from shared.domain.choices import AuthenticationProtocol, CredentialSource
 from shared.domain.configuration import Credentials, EmailServerProfile, Mailbox, SecretRef
 from shared.domain.errors import AuthenticationFailed, Busy
@@ -22,7 +24,7 @@ from shared.ports import Secrets
 
 PUBLIC_CLOUD = "login.microsoftonline.com"
 TOKEN_SECONDS = 30
-"""Time allowed for one call to the issuer of tokens."""
+"""Time allowed for one call to the issuer of tokens, and for waiting until another thread's call is through."""
 
 MSAL_REMEMBERS = timedelta(seconds=60)
 """msal answers from its memory of a failed call for so long; asking earlier asks nobody (msal's throttled_http_client)."""
@@ -156,14 +158,14 @@ class Tokens(ABC):
 
     def token(self) -> str:
         """One that is valid now. Raises AuthenticationFailed, TransientError, or what msal's requests raise."""
-        with self._lock:
+        with _held(self._lock):
             if self._client is None:
                 self._client = self._new_client()
             return _access_token(self._ask(), profile_wide=self._profile_wide)
 
     def forget(self) -> None:
         """The server does not accept the token any more."""
-        with self._lock:
+        with _held(self._lock):
             self._client = None
 
     @abstractmethod
@@ -193,7 +195,7 @@ class ApplicationTokens(Tokens):
                 client_credential=self._proof,
                 authority=self._authority,
                 instance_discovery=False,  # it would ask the public cloud about hosts that it does not know
-                http_client=_TokenSession(allow_local_servers=self._allow_local_servers),
+                http_client=_TokenSession(partial(guarded_session, allow_local_servers=self._allow_local_servers)),
             )
         except ValueError as error:  # msal's word for a tenant that the issuer does not know
             raise AuthenticationFailed(
@@ -216,9 +218,9 @@ class PlatformTokens(Tokens):
         import msal
 
         named = msal.UserAssignedManagedIdentity(client_id=self._client_id) if self._client_id else None
-        # The platform answers on this machine, so local destinations are right here, and only here.
+        # The platform answers on this machine or its link, so these destinations are right here, and only here.
         return msal.ManagedIdentityClient(
-            named or msal.SystemAssignedManagedIdentity(), http_client=_TokenSession(allow_local_servers=True)
+            named or msal.SystemAssignedManagedIdentity(), http_client=_TokenSession(platform_session)
         )
 
     def _ask(self) -> Any:  # noqa: ANN401
@@ -251,7 +253,7 @@ class BearerAuth(AuthBase):
             self._accepted = used
             return response
         response.close()  # nobody reads the body of a refusal
-        with self._replacing:
+        with _held(self._replacing):
             if used == self._accepted:
                 self._accepted = None
                 self._tokens.forget()
@@ -282,18 +284,41 @@ def _resource(endpoint: str) -> str:
     return f"https://{urlsplit(endpoint).netloc}"
 
 
+def issuer_of(credentials: Credentials) -> str:
+    """Host that issues tokens, in lower case, and its port where it has one: what the credentials name, with or without
+    https:// before it. Raises LocationRefused."""
+    named = (credentials.authority or PUBLIC_CLOUD).strip()
+    url = checked_url(named if "://" in named else f"https://{named}", allow_local_servers=False)
+    parts = urlsplit(url)
+    if parts.path not in ("", "/") or parts.query:
+        raise LocationRefused("The authority of the credentials is more than a host.")
+    return parts.netloc.lower()
+
+
 def _authority(sign_in: SignIn) -> str:
-    tenant, host = sign_in.credentials.tenant_id, sign_in.credentials.authority or PUBLIC_CLOUD
+    tenant = sign_in.credentials.tenant_id
     if not tenant:
         raise AuthenticationFailed("The credentials lack a tenant id.", profile_wide=sign_in.profile_wide)
-    return f"{checked_url(f'https://{host}', allow_local_servers=False)}/{tenant}"
+    return f"https://{issuer_of(sign_in.credentials)}/{tenant}"
+
+
+@contextmanager
+def _held(lock: Lock) -> Iterator[None]:
+    """Raises Busy where who holds it is not through in time: nobody waits for ever, nor one after the other for an issuer that
+    does not answer."""
+    if not lock.acquire(timeout=TOKEN_SECONDS):
+        raise Busy("Another request is still waiting for the issuer of tokens.")
+    try:
+        yield
+    finally:
+        lock.release()
 
 
 class _TokenSession:
     """What msal sends its requests with: guarded destinations, a time limit, and no connection kept for the next hour."""
 
-    def __init__(self, *, allow_local_servers: bool) -> None:
-        self._allow_local_servers = allow_local_servers
+    def __init__(self, session: Callable[[], requests.Session]) -> None:
+        self._session = session
 
     def get(self, url: str, **arguments: Any) -> requests.Response:  # noqa: ANN401 (msal's contract)
         return self._request("GET", url, arguments)
@@ -306,5 +331,5 @@ class _TokenSession:
 
     def _request(self, method: str, url: str, arguments: dict[str, Any]) -> requests.Response:
         limits = {"timeout": TOKEN_SECONDS, "allow_redirects": False}
-        with guarded_session(allow_local_servers=self._allow_local_servers) as session:
+        with self._session() as session:
             return session.request(method, url, **limits | arguments)

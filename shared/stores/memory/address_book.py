@@ -139,6 +139,13 @@ class MemoryBulkLoads:
             lines = [((key,), line) for key, line in self._rejected.get(load_id, {}).items()]
         return slice_of(lines, continuation, limit)
 
+    def delete(self, load_id: str, etag: str) -> None:
+        with self._lock:
+            if load_id in self._rows:
+                check_etag(self._rows[load_id], etag, f"bulk load {load_id}")
+                self._rejected.pop(load_id, None)
+                del self._rows[load_id]
+
     def _put(self, load: BulkLoad) -> StoredLoad:
         found = self._rows[load.id] = row(load)
         return StoredLoad(found.record, found.etag)

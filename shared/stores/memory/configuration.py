@@ -65,12 +65,15 @@ class MemoryProfiles:
                 del self._rows[profile_id]
                 self._breakers.pop(profile_id, None)
 
-    def set_breaker(self, profile_id: ProfileId, breaker: Breaker | None) -> None:
+    def set_breaker(self, profile_id: ProfileId, breaker: Breaker | None, *, replacing: Breaker | None) -> bool:
         with self._lock:
+            if self._breakers.get(profile_id) != replacing:
+                return False
             if breaker is None:
                 self._breakers.pop(profile_id, None)
             else:
                 self._breakers[profile_id] = breaker
+            return True
 
     def _stored(self, found: Row[EmailServerProfile]) -> StoredProfile:
         return StoredProfile(found.record, found.etag, self._breakers.get(found.record.id))

@@ -4,11 +4,12 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from threading import RLock
+from typing import Any
 
 from shared.domain.choices import Workload
 from shared.domain.errors import LeaseLost
 from shared.domain.ids import MailboxId
-from shared.domain.ledger import ItemKey, LedgerCommit, LedgerHead, LedgerItem, Mark, RunState, Todo
+from shared.domain.ledger import DETAILS, ItemKey, LedgerCommit, LedgerHead, LedgerItem, Mark, RunState, Todo
 from shared.ports import TODOS_AT_ONCE
 from shared.stores.codec import Plain, codec_of
 from shared.stores.entities import sortable_time
@@ -16,6 +17,8 @@ from shared.stores.limits import checked_id, checked_rows, storable_item
 from shared.stores.memory.rows import next_etag
 
 type _TodoKey = tuple[str, ItemKey, str]
+
+_NO_DETAILS: dict[str, Any] = dict(DETAILS)
 
 
 @dataclass(slots=True)
@@ -67,6 +70,18 @@ class MemoryLedger:
     def get(self, mailbox_id: MailboxId, workload: Workload, key: ItemKey) -> LedgerItem | None:
         with self._lock:
             return self._partition(mailbox_id, workload).items.get(key)
+
+    def remove_details_before(self, time: datetime) -> Iterator[int]:
+        with self._lock:
+            found = [
+                (partition, item)
+                for partition in self._partitions.values()
+                for item in partition.items.values()
+                if item.decided_on < time and item.may_lose_details
+            ]
+            for partition, item in found:
+                partition.items[item.key] = replace(item, **_NO_DETAILS)
+        yield len(found)
 
     def _partition(self, mailbox_id: MailboxId, workload: Workload) -> _Partition:
         return self._partitions.get((mailbox_id, workload), _Partition())

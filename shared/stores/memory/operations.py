@@ -10,7 +10,7 @@ from shared.domain.ids import MailboxId
 from shared.domain.ledger import ItemKey
 from shared.domain.operations import Alert, QuarantinedItem, Run
 from shared.ports import Slice
-from shared.stores.alerts import as_it_stands, raised_over
+from shared.stores.alerts import raised
 from shared.stores.codec import Plain, codec_of
 from shared.stores.entities import alert_row, audit_partition, inverted_time
 from shared.stores.limits import (
@@ -74,22 +74,23 @@ class MemoryAlerts:
 
     def put(self, alert: Alert) -> None:
         checked_id(alert.code, "code")
-        raised = storable_alert(alert)
-        key = (checked_id(raised.about, "about"), alert_row(raised))
+        storable = storable_alert(alert)
+        key = (checked_id(storable.about, "about"), alert_row(storable))
         with self._lock:
-            self._rows[key] = raised_over(raised, self._rows.get(key))
+            before = self._rows.get(key)
+            self._rows[key] = raised(storable, None if before is None else before.first_raised_on)
 
     def acknowledge(self, alert_id: str, by: str, at: datetime) -> Alert | None:
         with self._lock:
             for key, alert in self._rows.items():
                 if alert.id == alert_id:
                     self._rows[key] = replace(alert, acknowledged_by=acknowledging(by), acknowledged_on=at)
-                    return as_it_stands(self._rows[key])
+                    return self._rows[key]
         return None
 
     def list(self, about: str | None = None, continuation: str | None = None, limit: int = 50) -> Slice[Alert]:
         with self._lock:
-            ours = [(key, as_it_stands(alert)) for key, alert in self._rows.items() if about is None or key[0] == about]
+            ours = [(key, alert) for key, alert in self._rows.items() if about is None or key[0] == about]
         return slice_of(ours, continuation, limit)
 
     def snapshot(self) -> dict[str, Plain]:

@@ -134,15 +134,20 @@ class TableAddressBook:
             self._retire_many(batch, before)
 
     def _put_over(self, partition: str, records: Mapping[str, AddressBookRecord], mark: str) -> None:
-        """Not all was as it seemed: a look at what is there now, and if that changes again, one by one."""
+        """Not all was as it seemed: a look at what is there now, and if that changes again, one by one. Who wrote meanwhile may
+        have removed hints again, so they are written once more, after that look."""
         before = self._those_of(partition, list(records))
+        fresh = _not_yet(records, before)
+        for address, hint in (pair for row, each in fresh.items() if row in before for pair in _hints_of(each, mark)):
+            self._hints.write(address, hint)
         try:
-            self._records.transact([_write(record, mark, before.get(row)) for row, record in records.items()])
+            for cut in cut_transactions([(_write(record, mark, before.get(row)),) for row, record in fresh.items()]):
+                self._records.transact(cut)
         except (AlreadyExists, Changed):
-            for record in records.values():
+            for record in fresh.values():
                 self.put(record)
             return
-        self._retire_many(records, before)
+        self._retire_many(fresh, before)
 
     def _retire_many(self, records: Mapping[str, AddressBookRecord], before: Mapping[str, _Before]) -> None:
         for row, record in records.items():

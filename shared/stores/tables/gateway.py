@@ -25,6 +25,8 @@ _ROW_BYTES = 1024 * 1024
 _COLUMNS = 252
 _COLUMN_UNITS = 32 * 1024
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,254}")
+NEVER = datetime(9999, 12, 31, tzinfo=UTC)
+"""The last day that the service knows: a merge cannot remove a column, and this time never comes."""
 _EARLIEST = datetime(1601, 1, 1, tzinfo=UTC)
 _INT32 = 2**31
 _INT64 = 2**63

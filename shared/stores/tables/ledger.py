@@ -1,4 +1,8 @@
-"""The ledger: one partition per mailbox and workload, one transaction per commit, fenced by the ETag of its state row."""
+"""The ledger: one partition per mailbox and workload, one transaction per commit, fenced by the ETag of its state row.
+
+A row of an item that may lose its details has a column with the time it was decided, which the service compares: housekeeping
+reads no others.
+"""
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -7,11 +11,13 @@ from datetime import datetime
 from shared.domain.choices import Workload
 from shared.domain.errors import AlreadyExists, Changed, LeaseLost
 from shared.domain.ids import MailboxId
-from shared.domain.ledger import ItemKey, LedgerCommit, LedgerHead, LedgerItem, Mark, RunState, Todo
+from shared.domain.ledger import DETAILS, ItemKey, LedgerCommit, LedgerHead, LedgerItem, Mark, RunState, Todo
 from shared.ports import TODOS_AT_ONCE
 from shared.stores.entities import STATE, after, item_row, ledger_partition, mark_row, todo_row, todos_due, watermark_blob
 from shared.stores.limits import TEXT_UNITS, checked_id, checked_rows, storable_item, units
-from shared.stores.tables.gateway import Entity, Operation, Query, RowMissing, Value, Verb, operation, rows_of
+from shared.stores.parallel import Parallel
+from shared.stores.tables.gateway import NEVER, Entity, Operation, Query, RowMissing, Value, Verb, operation, rows_of
+from shared.stores.tables.removing import swept
 from shared.stores.tables.table import Table, columns_of, record_of
 from shared.stores.text_blobs import TextBlobs
 
@@ -19,6 +25,8 @@ _ITEMS = "item:"
 _MARKS = "mark:"
 _TODOS = "todo:"
 _BLOB = "watermark_blob"
+_DETAILS_SINCE = "details_since"
+_NO_DETAILS: Mapping[str, Value] = {**dict.fromkeys(DETAILS, ""), _DETAILS_SINCE: NEVER}
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,9 +38,10 @@ class _Folder:
 
 
 class TableLedger:
-    def __init__(self, table: Table, texts: TextBlobs) -> None:
+    def __init__(self, table: Table, texts: TextBlobs, parallel: Parallel) -> None:
         self._table = table
         self._texts = texts
+        self._parallel = parallel
         self._named: dict[_Folder, str] = {}
         """Blobs of watermarks as last read or committed, to remove them when they are not named any more. A process that
         does not know leaves a blob too many, never one too few."""
@@ -73,6 +82,12 @@ class TableLedger:
     def get(self, mailbox_id: MailboxId, workload: Workload, key: ItemKey) -> LedgerItem | None:
         found = self._table.get(ledger_partition(mailbox_id, workload), item_row(key))
         return None if found is None else record_of(LedgerItem, found)
+
+    def remove_details_before(self, time: datetime) -> Iterator[int]:
+        """By the ETag of each row: one that a run has written since is left as the run wrote it. Should a run write one after
+        this, it puts the whole row there, so either way nothing of a decision is lost, and no run loses its lease."""
+        query = Query(first_row=_ITEMS, before_row=after(_ITEMS), due=(_DETAILS_SINCE, time))
+        return swept(self._table, self._parallel, query, time, lambda row: _without_details(row, time))
 
     def _rows(self, query: Query) -> Sequence[Entity]:
         """Marks as they are under the state's ETag. A query may take several pages, and somebody may commit between the one
@@ -141,7 +156,7 @@ def _writes(partition: str, etag: str | None, commit: LedgerCommit, blobs: Mappi
     """The state first: when it is not ours any more, that is what the service says."""
     verb = Verb.INSERT if etag is None else Verb.REPLACE
     state = operation(verb, partition, STATE, columns_of(commit.state), etag)
-    upserts: dict[str, Mapping[str, Value]] = {item_row(item.key): columns_of(storable_item(item)) for item in commit.items}
+    upserts: dict[str, Mapping[str, Value]] = {item_row(item.key): _item_columns(storable_item(item)) for item in commit.items}
     upserts |= {mark_row(mark.folder): _mark_columns(mark, blobs[mark.folder]) for mark in commit.marks}
     upserts |= {todo_row(todo): columns_of(replace(todo, item=storable_item(todo.item))) for todo in commit.todos}
     done = sorted({todo_row(todo) for todo in commit.done} - upserts.keys())
@@ -150,6 +165,18 @@ def _writes(partition: str, etag: str | None, commit: LedgerCommit, blobs: Mappi
         *(operation(Verb.UPSERT, partition, row, columns) for row, columns in upserts.items()),
         *(operation(Verb.DELETE, partition, row) for row in done),
     ]
+
+
+def _item_columns(item: LedgerItem) -> Mapping[str, Value]:
+    columns = columns_of(item)
+    return {**columns, _DETAILS_SINCE: item.decided_on} if item.may_lose_details else columns
+
+
+def _without_details(row: Entity, time: datetime) -> Operation | None:
+    """Azurite compares milliseconds only, so the time is looked at once more."""
+    if datetime.fromisoformat(str(row.columns[_DETAILS_SINCE])) >= time:
+        return None
+    return operation(Verb.MERGE, row.partition, row.row, _NO_DETAILS, row.etag)
 
 
 def _mark_columns(mark: Mark, blob: str | None) -> Mapping[str, Value]:

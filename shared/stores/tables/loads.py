@@ -12,7 +12,8 @@ from shared.ports import Slice
 from shared.stores.entities import LOADS, after, load_listed_row, load_row, rejected_prefix, rejected_row
 from shared.stores.limits import checked_id, checked_rejected
 from shared.stores.parallel import Parallel
-from shared.stores.tables.gateway import Entity, Verb, operation, rows_of
+from shared.stores.tables.gateway import Entity, RowMissing, Verb, operation, rows_of
+from shared.stores.tables.removing import removed
 from shared.stores.tables.table import Table, columns_of, record_of, slice_as
 
 
@@ -56,13 +57,42 @@ class TableBulkLoads:
         try:
             fresh = self._table.transact(writes)[0]
         except Changed as error:
-            raise Changed(f"bulk load {load.id} was changed since it was read") from error
+            raise _changed(load.id) from error
         return StoredLoad(load, fresh)
 
     def rejected(self, load_id: str, continuation: str | None = None, limit: int = 100) -> Slice[RejectedLine]:
         prefix = rejected_prefix(load_id)
         found = self._table.slice(rows_of(LOADS, prefix, after(prefix)), continuation, limit)
         return slice_as(found, lambda row: record_of(RejectedLine, row))
+
+    def delete(self, load_id: str, etag: str) -> None:
+        """The load itself goes last, so that a repetition after a crash finds what is left."""
+        found = self.get(load_id)
+        if found is None:
+            return
+        _check_unchanged(found, etag)
+        prefix = rejected_prefix(load_id)
+        for _ in removed(self._table, self._parallel, rows_of(LOADS, prefix, after(prefix))):
+            pass
+        deletions = [
+            operation(Verb.DELETE, LOADS, load_row(load_id), etag=etag),
+            operation(Verb.DELETE, LOADS, load_listed_row(found.record.created_on, load_id)),
+        ]
+        try:
+            self._table.transact(deletions)
+        except RowMissing:
+            return  # somebody else deleted both
+        except Changed as error:
+            raise _changed(load_id) from error
+
+
+def _check_unchanged(found: StoredLoad, etag: str) -> None:
+    if found.etag != etag:
+        raise _changed(found.record.id)
+
+
+def _changed(load_id: str) -> Changed:
+    return Changed(f"bulk load {load_id} was changed since it was read")
 
 
 def _stored(found: Entity) -> StoredLoad:

@@ -9,7 +9,7 @@ the rest.
 import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
-from datetime import UTC, datetime
+from datetime import datetime
 from itertools import batched, groupby
 
 from shared.domain.choices import Workload
@@ -21,6 +21,7 @@ from shared.stores.codec import codec_of, to_json
 from shared.stores.entities import mailbox_partition, schedule_row, shard_name
 from shared.stores.limits import checked_id
 from shared.stores.tables.gateway import (
+    NEVER,
     TRANSACTION_ROWS,
     Entity,
     Operation,
@@ -33,7 +34,6 @@ from shared.stores.tables.gateway import (
 )
 from shared.stores.tables.table import SCHEMA_VERSION, Table, columns_of, read_row, record_of
 
-_NEVER = datetime(9999, 12, 31, tzinfo=UTC)
 _SCHEDULE = ":schedule"
 _DISCOVERED = "discovered"
 _HAS_RULES = "has_rules"
@@ -179,8 +179,8 @@ def _schedule_columns(schedule: Schedule, profile_id: ProfileId | None) -> Mappi
 def _workload_columns(workload: Workload, schedule: WorkloadSchedule) -> Mapping[str, Value]:
     rest = replace(schedule, due=None, queued_until=None)
     return {
-        f"{workload}_due": schedule.due or _NEVER,
-        f"{workload}_queued_until": schedule.queued_until or _NEVER,
+        f"{workload}_due": schedule.due or NEVER,
+        f"{workload}_queued_until": schedule.queued_until or NEVER,
         f"{workload}_state": to_json(codec_of(WorkloadSchedule).plain(rest)),
     }
 
@@ -219,4 +219,4 @@ def _due(row: Entity, workload: Workload) -> DueMailbox:
 
 def _time(value: object) -> datetime | None:
     time = datetime.fromisoformat(str(value))
-    return None if time >= _NEVER else time
+    return None if time >= NEVER else time

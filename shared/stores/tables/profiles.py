@@ -43,15 +43,23 @@ class TableProfiles:
         if not until_unchanged(lambda: self._deleted(profile_id, etag)):
             raise Changed(f"profile {profile_id} was changed since it was read")
 
-    def set_breaker(self, profile_id: ProfileId, breaker: Breaker | None) -> None:
+    def set_breaker(self, profile_id: ProfileId, breaker: Breaker | None, *, replacing: Breaker | None) -> bool:
+        """A write whose reply was lost and that is repeated counts as another's: who is not sure does not try."""
         row = breaker_row(checked_id(profile_id))
-        if breaker is not None:
-            self._table.write(operation(Verb.UPSERT, PROFILES, row, columns_of(breaker)))
-            return
+        found = self._table.get(PROFILES, row)
+        if (None if found is None else record_of(Breaker, found)) != replacing:
+            return False
         try:
-            self._table.write(operation(Verb.DELETE, PROFILES, row))
-        except RowMissing:
-            return
+            if found is None:
+                if breaker is not None:
+                    self._table.write(operation(Verb.INSERT, PROFILES, row, columns_of(breaker)))
+            elif breaker is not None:
+                self._table.write(operation(Verb.REPLACE, PROFILES, row, columns_of(breaker), found.etag))
+            else:
+                self._table.write(operation(Verb.DELETE, PROFILES, row, etag=found.etag))
+        except (AlreadyExists, Changed, RowMissing):
+            return False
+        return True
 
     def _deleted(self, profile_id: ProfileId, etag: str) -> bool:
         """Record and breaker in one transaction; False if the record differs. Raises Changed when others come in between."""

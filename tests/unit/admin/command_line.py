@@ -39,6 +39,8 @@ class Deployment:
     answer: Callable[[], None] = lambda: None
     works: bool = True
     """Queue messages are taken while a command waits."""
+    lost_after: int | None = None
+    """Changes after which the server is no longer reached."""
     requests: list[httpx.Request] = field(default_factory=list)
     waited: float = 0.0
 
@@ -119,5 +121,14 @@ class Deployment:
 
     def _client(self) -> TestClient:
         client = TestClient(self._asgi, base_url=URL, raise_server_exceptions=False)
-        client.event_hooks["request"].append(self.requests.append)
+        client.event_hooks["request"].append(self._arrives)
         return client
+
+    def _arrives(self, request: httpx.Request) -> None:
+        """Raises ReadTimeout where the connection is lost."""
+        self.requests.append(request)
+        if request.method == "GET" or self.lost_after is None:
+            return
+        if self.lost_after == 0:
+            raise httpx.ReadTimeout("timed out", request=request)
+        self.lost_after -= 1

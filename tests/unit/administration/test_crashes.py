@@ -9,6 +9,7 @@ import pytest
 from shared.administration import Administration
 from shared.domain.choices import Approval, OwnerKind, Workload
 from shared.domain.configuration import Breaker
+from shared.domain.eligibility import breaker_applies, credential_version
 from shared.domain.errors import TransientError
 from shared.domain.ids import OwnerId, ProfileId, mailbox_id_of
 from shared.domain.ledger import LedgerCommit, Mark, RunState
@@ -139,15 +140,15 @@ def test_a_reset_that_was_cut_short_is_completed(fault: Fault) -> None:
 
 @every_fault
 def test_a_profile_never_connects_differently_without_releasing_its_mailboxes(fault: Fault) -> None:
-    breaker = Breaker("access_denied", MONDAY, MONDAY + timedelta(hours=1))
-
     def prepare(office: Office) -> None:
         being_read(office)
+        version = credential_version(office.administration.profiles.get(ProfileId("contoso")).record)
+        breaker = Breaker("authentication_failed", MONDAY, MONDAY + timedelta(hours=1), credential=version)
         office.has_schedule(due=breaker.probe_after, breaker=breaker)
-        office.stores.profiles.set_breaker(ProfileId("contoso"), breaker)
+        office.stores.profiles.set_breaker(ProfileId("contoso"), breaker, replacing=None)
 
     for office in completed_after(fault, prepare, move):
-        assert office.administration.profiles.get(ProfileId("contoso")).breaker is None
+        assert not breaker_applies(office.administration.profiles.get(ProfileId("contoso")))
         assert office.sent(Queue.VISIT_MAILBOXES)
         office.does_visits()
         assert (office.incoming_of().due, office.incoming_of().breaker) == (MONDAY, None)

@@ -1,49 +1,133 @@
 """What is removed each night, and when it stops."""
 
+from collections.abc import Iterator
 from dataclasses import replace
-from datetime import timedelta
+from datetime import datetime, timedelta
+
+import pytest
 
 from shared.administration.housekeeping import Housekeeping
+from shared.domain.errors import Busy
+from shared.domain.ids import MailboxId
+from shared.domain.ledger import LedgerCommit
 from shared.domain.organisation import OrganisationSettings
+from shared.domain.records import LoadState
 from shared.ports import Stores
 from shared.stores.memory import memory_stores
 from tests.builders import SettableClock
-from tests.contracts.records import a_run, an_alert, an_audit_entry
+from tests.contracts.records import INCOMING, a_load, a_run, a_state, an_alert, an_audit_entry, an_id, an_item
 
 DAY = timedelta(days=1)
-SETTINGS = OrganisationSettings(keep_runs=2 * DAY, keep_alerts=4 * DAY, keep_audit=6 * DAY)
+SETTINGS = OrganisationSettings(keep_runs=2 * DAY, keep_ledger_details=3 * DAY, keep_alerts=4 * DAY, keep_audit=6 * DAY)
+ANNA = MailboxId(an_id("anna"))
 
 
 def with_records(clock: SettableClock) -> Stores:
-    """A run, an alert and an audit entry of each of the last nine days."""
+    """One of everything of each of the last nine days."""
     stores = memory_stores()
     stores.settings.put(SETTINGS, None)
+    etag = None
     for days in range(9):
         on = clock() - days * DAY
         stores.runs.put(replace(a_run(days), started_on=on))
         stores.alerts.put(an_alert(f"mailbox:{days}", on))
         stores.audit.put(replace(an_audit_entry(days), changed_on=on))
+        load = replace(a_load(days), state=LoadState.COMPLETED, created_on=on - DAY, finished_on=on)
+        stores.bulk_loads.create(load)
+        stores.blobs.put(f"loads/{load.id}", b"left over")
+        item = an_item(days, decided_on=on, detail="words")
+        etag = stores.ledger.commit(ANNA, INCOMING, etag, LedgerCommit(a_state(), items=(item,)))
     return stores
 
 
-def counts(stores: Stores) -> tuple[int, int, int]:
-    runs = stores.runs.list(a_run().mailbox_id).items
-    return len(runs), len(stores.alerts.list().items), len(stores.audit.list().items)
+def counts(stores: Stores) -> dict[str, int]:
+    return {
+        "runs": len(stores.runs.list(ANNA).items),
+        "alerts": len(stores.alerts.list().items),
+        "audit": len(stores.audit.list().items),
+        "loads": len(stores.bulk_loads.list().items),
+        "details": len([item for item in stores.ledger.items(ANNA, INCOMING) if item.detail]),
+    }
+
+
+KEPT = {"runs": 3, "alerts": 5, "audit": 7, "loads": 3, "details": 4}
+
+
+def is_there(stores: Stores, blob: str) -> bool:
+    try:
+        stores.blobs.read(blob)
+    except KeyError:
+        return False
+    return True
 
 
 def test_each_kind_is_kept_as_long_as_the_settings_say() -> None:
     clock = SettableClock()
     stores = with_records(clock)
-    assert Housekeeping(stores, clock).run()
-    assert counts(stores) == (3, 5, 7)
-    assert Housekeeping(stores, clock).run()
-    assert counts(stores) == (3, 5, 7)
+    for _ in range(2):
+        assert Housekeeping(stores, clock).run()
+        assert counts(stores) == KEPT
+    assert len(list(stores.ledger.items(ANNA, INCOMING))) == 9
+
+
+def test_the_file_of_a_load_goes_with_it_even_where_the_load_left_it() -> None:
+    clock = SettableClock()
+    stores = with_records(clock)
+    Housekeeping(stores, clock).run()
+    assert [is_there(stores, f"loads/{a_load(days).id}") for days in range(9)] == [True] * 3 + [False] * 6
+
+
+def test_a_load_that_is_not_finished_stays_however_old_it_is() -> None:
+    clock = SettableClock()
+    stores = memory_stores()
+    stores.bulk_loads.create(replace(a_load(), state=LoadState.RUNNING, created_on=clock() - 1_000 * DAY))
+    stores.blobs.put(f"loads/{a_load().id}", b"needed")
+    Housekeeping(stores, clock).run()
+    assert len(stores.bulk_loads.list().items) == 1
+    assert is_there(stores, f"loads/{a_load().id}")
 
 
 def test_when_its_time_is_spent_it_stops_and_the_next_one_goes_on() -> None:
     clock = SettableClock()
     stores = with_records(clock)
     assert not Housekeeping(stores, clock, longest=timedelta()).run()
-    assert counts(stores) == (9, 9, 7)
+    assert counts(stores) == KEPT | {"loads": 8}, "of each kind one part"
     assert Housekeeping(stores, clock).run()
-    assert counts(stores) == (3, 5, 7)
+    assert counts(stores) == KEPT
+
+
+class Slow:
+    """Alerts of which each part takes a minute."""
+
+    def __init__(self, clock: SettableClock) -> None:
+        self._clock = clock
+        self.parts = 0
+
+    def remove_before(self, _: datetime) -> Iterator[int]:
+        for _ in range(60):
+            self._clock.now += timedelta(minutes=1)
+            self.parts += 1
+            yield 1
+
+
+def test_what_takes_long_leaves_time_for_the_others() -> None:
+    clock = SettableClock()
+    stores = with_records(clock)
+    slow = Slow(clock)
+    assert not Housekeeping(replace(stores, alerts=slow), clock, timedelta(minutes=40)).run()  # type: ignore[arg-type]  # asks no more
+    assert slow.parts == 10, "a quarter of the time, as there are three more"
+    assert counts(stores)["runs"] == 3
+
+
+class Failing:
+    def remove_before(self, _: datetime) -> Iterator[int]:
+        raise Busy("not now")
+        yield 0
+
+
+def test_what_fails_does_not_stop_the_others_and_is_told_in_the_end() -> None:
+    clock = SettableClock()
+    stores = with_records(clock)
+    with pytest.raises(Busy):
+        Housekeeping(replace(stores, audit=Failing()), clock).run()  # type: ignore[arg-type]  # asks no more
+    assert counts(stores) == KEPT | {"audit": 9}

@@ -259,7 +259,8 @@ def test_an_inactive_profile_and_an_open_breaker_of_it_hold_mailboxes_back(offic
     profile = office.has_profile()
     mailbox = office.has_mailbox_being_read()
 
-    office.stores.profiles.set_breaker(profile.id, Breaker("authentication_failed", MONDAY, MONDAY + timedelta(hours=1)))
+    failing = Breaker("authentication_failed", MONDAY, MONDAY + timedelta(hours=1))
+    office.stores.profiles.set_breaker(profile.id, failing, replacing=None)
     assert _held_back(office, mailbox.record.id) is Ineligible.PROFILE_BREAKER_OPEN
     office.has_profile(active=False)
     assert _held_back(office, mailbox.record.id) is Ineligible.PROFILE_INACTIVE
@@ -303,7 +304,7 @@ def test_a_user_has_any_method_of_the_model(office: Office, methods: dict[str, o
     assert {name: getattr(record, name) for name in methods} == methods
 
 
-def test_each_workload_is_due_by_its_own_method(office: Office) -> None:
+def test_a_workload_without_a_connector_is_kept_as_configured_and_never_due(office: Office) -> None:
     office.has_profile()
     mailbox = office.has_mailbox_being_read()
 
@@ -311,7 +312,7 @@ def test_each_workload_is_due_by_its_own_method(office: Office) -> None:
 
     assert {workload: schedule.due for workload, schedule in changed.schedule.items()} == {
         Workload.INCOMING: MONDAY,
-        Workload.OUTGOING: MONDAY,
+        Workload.OUTGOING: None,
         Workload.ACT: None,
     }
 

@@ -182,6 +182,7 @@ INVALID: list[tuple[str, dict[str, object]]] = [
     ("credentials/secret", MANAGED),
     ("credentials/authority", {"credentials": Credentials(username="anna", authority="login.example/path")}),
     ("credentials/authority", {"credentials": Credentials(username="anna", authority="http://login.example")}),
+    ("credentials/authority", {"credentials": Credentials(username="anna", authority="https://login.microsoftonline.us")}),
     ("use_impersonation", APPLICATION | {"use_impersonation": False}),
 ]
 
@@ -285,7 +286,7 @@ def test_a_new_password_closes_the_breaker_and_makes_the_mailboxes_due(office: O
     office.has_mailbox_being_read("anna")
     office.has_user("bruno")
     failing = Breaker("authentication_failed", MONDAY, MONDAY + timedelta(hours=1), credential=credential_version(profile))
-    office.stores.profiles.set_breaker(profile.id, failing)
+    office.stores.profiles.set_breaker(profile.id, failing, replacing=None)
     office.has_schedule(due=MONDAY + timedelta(hours=1), failures=3, breaker=replace(failing, credential=None))
     office.clock.advance(timedelta(minutes=10))
 
@@ -302,7 +303,7 @@ def test_a_new_name_leaves_breaker_and_schedules_alone(office: Office) -> None:
     profile = office.has_profile()
     office.has_mailbox_being_read()
     failing = Breaker("authentication_failed", MONDAY, MONDAY + timedelta(hours=1), credential=credential_version(profile))
-    office.stores.profiles.set_breaker(profile.id, failing)
+    office.stores.profiles.set_breaker(profile.id, failing, replacing=None)
     office.has_schedule(due=MONDAY + timedelta(minutes=5))
 
     stored = office.administration.profiles.put(a_profile(name="Contoso"), ADMIN, {"credentials/secret": PASSWORD}).stored
@@ -377,3 +378,12 @@ def test_a_change_of_the_connection_forgets_what_was_discovered(office: Office) 
     office.does_visits()
 
     assert office.mailbox_of("anna").discovered is None
+
+
+def test_a_token_authority_is_a_host_and_may_have_a_port(office: Office) -> None:
+    for authority in ("login.microsoftonline.us", "login.contoso.example:8443"):
+        stored = office.has_profile(credentials=Credentials(username="contoso\\sync", authority=authority))
+        assert stored.credentials.authority == authority
+    with pytest.raises(InvalidRecord) as refused:
+        office.has_profile(credentials=Credentials(username="contoso\\sync", authority="https://login.microsoftonline.us"))
+    assert "without https://" in refused.value.remedy

@@ -106,3 +106,17 @@ def test_a_searched_server_is_that_of_the_user_name_which_takes_no_password_alon
 
     assert refused.value.field == "credentials/secret"
     office.has_profile(None, credentials=Credentials(username="other@contoso.example"), **searched)
+
+
+def test_a_new_profile_of_a_former_id_gets_no_passwords_of_mailboxes_that_still_name_it(
+    office: Office, anna: MailboxId
+) -> None:
+    former = office.administration.profiles.get(ProfileId("contoso"))
+    office.stores.profiles.delete(former.record.id, former.etag)  # somebody else, while the mailbox came to it
+
+    with pytest.raises(InvalidRecord) as refused:
+        office.has_profile(None, incoming_location=ELSEWHERE, **OWN)
+
+    assert refused.value.field == "incoming_location"
+    assert anna in str(refused.value)
+    assert office.stores.profiles.list() == []

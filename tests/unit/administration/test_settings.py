@@ -60,6 +60,7 @@ def test_settings_are_kept_in_their_normal_form(office: Office) -> None:
         ("correlation_methods/0", {"correlation_methods": (CorrelationMethod.SKIPPED,)}),
         ("keep_runs", {"keep_runs": timedelta()}),
         ("keep_runs", {"keep_runs": timedelta(days=3651)}),
+        ("keep_ledger_details", {"keep_ledger_details": timedelta(hours=23)}),
         ("keep_alerts", {"keep_alerts": timedelta(hours=1)}),
         ("keep_audit", {"keep_audit": timedelta(days=-1)}),
     ],

@@ -1,99 +1,35 @@
 """Test & enable: what works is enabled, what fails names its cause, and a refused credential is tried once."""
 
-from collections.abc import Callable
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from datetime import timedelta
 
 import pytest
 
-from shared.administration.testing import MAILBOXES_AT_ONCE, Testing
+from shared.administration.testing import MAILBOXES_AT_ONCE
 from shared.domain.choices import (
     ActDeliveryMethod,
     AlertLevel,
     Approval,
-    AuthenticationProtocol,
     EmailDeliveryMethod,
+    ServerType,
     Workload,
     WorkloadStatus,
 )
 from shared.domain.configuration import (
     Breaker,
-    Credentials,
-    Discovered,
-    EmailServerProfile,
-    Mailbox,
-    SecretRef,
-    StoredMailbox,
     WorkloadSchedule,
 )
-from shared.domain.errors import AccessDenied, AuthenticationFailed, CertificateRefused, ImpersonationDenied
+from shared.domain.eligibility import credential_version
+from shared.domain.errors import CertificateRefused, ImpersonationDenied
 from shared.domain.ids import ProfileId
-from shared.domain.operations import Alert
 from shared.messages import ProbeMailbox, ProfileTask, Queue, VisitMailboxes, parse
-from shared.ports import Stores
-from shared.stores.memory import memory_stores
-from tests.builders import MONDAY, SettableClock, a_mailbox, a_profile, with_organisation
-
-HOUR = timedelta(hours=1)
-
-
-@dataclass
-class Laboratory:
-    """Tests over stores in memory; `answer` is what the mail server does when it is probed."""
-
-    stores: Stores = field(default_factory=memory_stores)
-    clock: SettableClock = field(default_factory=SettableClock)
-    answer: Callable[[], None] = lambda: None
-    probed: list[tuple[EmailServerProfile, Mailbox, Discovered | None]] = field(default_factory=list)
-
-    def _probe(self, profile: EmailServerProfile, mailbox: Mailbox, discovered: Discovered | None) -> None:
-        self.probed.append((profile, mailbox, discovered))
-        self.answer()
-
-    def _discover(self, profile: EmailServerProfile, mailbox: Mailbox, now: object) -> Discovered:  # noqa: ARG002
-        self.clock.advance(timedelta(seconds=30))
-        return FOUND
-
-    @property
-    def testing(self) -> Testing:
-        return Testing(self.stores, self.clock, {Workload.INCOMING: self._probe}, self._discover)
-
-    def test(self, name: str = "anna") -> WorkloadSchedule:
-        self.testing.probe(ProbeMailbox("p1", a_mailbox(name).id))
-        return self.mailbox(name).schedule[Workload.INCOMING]
-
-    def mailbox(self, name: str = "anna") -> StoredMailbox:
-        found = self.stores.mailboxes.get(a_mailbox(name).id)
-        assert found is not None
-        return found
-
-    def alerts(self, about: str = f"mailbox:{a_mailbox().id}") -> list[Alert]:
-        return list(self.stores.alerts.list(about).items)
-
-    def breaker(self) -> Breaker | None:
-        profile = self.stores.profiles.get(ProfileId("contoso"))
-        assert profile is not None
-        return profile.breaker
-
-
-FOUND = Discovered("https://mail.contoso.example/EWS/Exchange.asmx", "15.2", AuthenticationProtocol.NTLM, MONDAY)
-
-
-def raising(error: Exception) -> Callable[[], None]:
-    def answer() -> None:
-        raise error
-
-    return answer
+from tests.builders import MONDAY, a_mailbox, a_profile, with_organisation
+from tests.unit.administration.laboratory import FOUND, HOUR, WRONG_PASSWORD, Laboratory, a_laboratory, raising
 
 
 @pytest.fixture
 def laboratory() -> Laboratory:
-    lab = Laboratory()
-    with_organisation(lab.stores, a_mailbox("anna"), a_mailbox("ben"))
-    return lab
-
-
-WRONG_PASSWORD = AuthenticationFailed("HTTP 401", profile_wide=True)
+    return a_laboratory()
 
 
 def test_what_works_is_enabled_at_once_and_says_so(laboratory: Laboratory) -> None:
@@ -136,77 +72,6 @@ def test_an_unknown_failure_quotes_nothing(laboratory: Laboratory) -> None:
     assert laboratory.test().last_error == "unexpected"
     (alert,) = laboratory.alerts()
     assert "subject" not in alert.cause
-
-
-# ---- a credential that many share
-
-
-def test_a_wrong_shared_password_is_tried_once_and_alerted_once(laboratory: Laboratory) -> None:
-    laboratory.answer = raising(WRONG_PASSWORD)
-    for name in ("anna", "ben", "anna"):
-        assert laboratory.test(name).status is WorkloadStatus.FAILURE
-    assert len(laboratory.probed) == 1
-    breaker = laboratory.breaker()
-    assert breaker is not None
-    assert (breaker.code, breaker.probe_after) == ("authentication_failed", MONDAY + HOUR)
-    assert [alert.code for alert in laboratory.alerts("profile:contoso")] == ["authentication_failed"]
-    assert laboratory.alerts() == []
-
-
-def test_a_changed_password_is_tried_at_once_and_closes_the_breaker(laboratory: Laboratory) -> None:
-    laboratory.answer = raising(WRONG_PASSWORD)
-    laboratory.test()
-    stored = laboratory.stores.profiles.get(ProfileId("contoso"))
-    assert stored is not None
-    changed = replace(stored.record, credentials=Credentials("contoso\\sync", SecretRef("profile-contoso", "2")))
-    laboratory.stores.profiles.replace(changed, stored.etag)
-    laboratory.answer = lambda: None
-    assert laboratory.test().status is WorkloadStatus.SUCCESS
-    assert laboratory.breaker() is None
-
-
-def test_after_an_hour_one_test_tries_the_password_again(laboratory: Laboratory) -> None:
-    laboratory.answer = raising(WRONG_PASSWORD)
-    laboratory.test()
-    laboratory.clock.advance(HOUR)
-    laboratory.test("ben")
-    laboratory.test("anna")
-    assert len(laboratory.probed) == 2
-    breaker = laboratory.breaker()
-    assert breaker is not None
-    assert (breaker.openings, breaker.probe_after) == (2, MONDAY + HOUR + HOUR)
-
-
-def test_a_password_that_was_replaced_while_it_was_refused_opens_no_breaker(laboratory: Laboratory) -> None:
-    def somebody_replaces_it() -> None:
-        stored = laboratory.stores.profiles.get(ProfileId("contoso"))
-        assert stored is not None
-        changed = replace(stored.record, credentials=Credentials("contoso\\sync", SecretRef("profile-contoso", "2")))
-        laboratory.stores.profiles.replace(changed, stored.etag)
-        raise WRONG_PASSWORD
-
-    laboratory.answer = somebody_replaces_it
-    after = laboratory.test()
-    assert after.status is WorkloadStatus.FAILURE
-    assert after.due is not None
-    assert laboratory.breaker() is None
-    assert laboratory.alerts("profile:contoso") == []
-
-
-def test_who_signs_in_and_is_refused_its_own_mailbox_closes_the_breaker_of_the_profile(laboratory: Laboratory) -> None:
-    laboratory.answer = raising(WRONG_PASSWORD)
-    laboratory.test()
-    laboratory.clock.advance(HOUR)
-    laboratory.answer = raising(AccessDenied("x"))
-    assert laboratory.test().last_error == "access_denied"
-    assert laboratory.breaker() is None
-
-
-def test_a_mailbox_with_a_wrong_password_of_its_own_fails_alone(laboratory: Laboratory) -> None:
-    laboratory.answer = raising(AuthenticationFailed("HTTP 401"))
-    laboratory.test()
-    assert laboratory.breaker() is None
-    assert [alert.code for alert in laboratory.alerts()] == ["authentication_failed"]
 
 
 # ---- what cannot be tried
@@ -254,6 +119,15 @@ def test_a_workload_without_a_connector_says_so_and_keeps_its_status() -> None:
     schedule = laboratory.mailbox().schedule
     for workload in (Workload.OUTGOING, Workload.ACT):
         assert schedule.get(workload, WorkloadSchedule()).status is WorkloadStatus.NOT_RUN
+
+
+@pytest.mark.parametrize("server_type", [ServerType.POP3_SMTP, ServerType.IMAP_SMTP])
+def test_a_type_of_server_without_a_connector_says_so_and_keeps_its_status(server_type: ServerType) -> None:
+    laboratory = Laboratory()
+    with_organisation(laboratory.stores, a_mailbox("anna"), profile=a_profile(server_type=server_type))
+    assert laboratory.test().status is WorkloadStatus.NOT_RUN
+    assert laboratory.probed == []
+    assert [(alert.code, alert.level) for alert in laboratory.alerts()] == [("no_connector", AlertLevel.INFORMATION)]
 
 
 def test_a_workload_that_is_not_ours_is_left_alone() -> None:
@@ -349,16 +223,30 @@ def test_mailboxes_of_a_profile_whose_connection_changed_are_due_with_nothing_he
     laboratory: Laboratory,
 ) -> None:
     off = WorkloadSchedule(due=MONDAY + HOUR, failures=3, breaker=Breaker("access_denied", MONDAY, MONDAY + HOUR))
-    laboratory.stores.profiles.set_breaker(ProfileId("contoso"), Breaker("authentication_failed", MONDAY, MONDAY + HOUR))
     for name in ("anna", "ben"):
         laboratory.stores.mailboxes.reschedule(a_mailbox(name).id, Workload.INCOMING, off)
         laboratory.stores.mailboxes.set_discovered(a_mailbox(name).id, FOUND)
     assert visited(laboratory, ProfileTask.RELEASE) == 1
-    assert laboratory.breaker() is None
     assert laboratory.mailbox().discovered is None
     for name in ("anna", "ben"):
         after = laboratory.mailbox(name).schedule[Workload.INCOMING]
         assert (after.due, after.breaker, after.failures) == (MONDAY, None, 0)
+
+
+def test_a_release_that_comes_late_or_twice_lets_nobody_try_again_what_was_refused_since(laboratory: Laboratory) -> None:
+    laboratory.answer = raising(WRONG_PASSWORD)
+    laboratory.test("anna")
+    opened = laboratory.breaker()
+    stored = laboratory.stores.profiles.get(ProfileId("contoso"))
+    assert stored is not None
+    version = credential_version(stored.record)
+    own = Breaker("authentication_failed", MONDAY, MONDAY + HOUR, credential=version)
+    refused = WorkloadSchedule(due=own.probe_after, breaker=own, last_error="authentication_failed")
+    laboratory.stores.mailboxes.reschedule(a_mailbox("ben").id, Workload.INCOMING, refused)
+    visited(laboratory, ProfileTask.RELEASE)
+    assert opened is not None
+    assert laboratory.breaker() == opened
+    assert laboratory.mailbox("ben").schedule[Workload.INCOMING] == refused
 
 
 def test_a_mailbox_that_may_not_run_is_not_released() -> None:

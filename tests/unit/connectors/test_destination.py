@@ -13,12 +13,31 @@ from shared.connectors.exchange.destination import LocationRefused, checked_url,
     ],
 )  # fmt: skip
 def test_this_machine_its_link_and_its_platform_are_refused(address: str) -> None:
-    assert is_refused(address)
+    assert is_refused(address, allow_local_servers=False)
+
+
+METADATA = [
+    "169.254.169.254", "169.254.170.2", "169.254.129.2", "168.63.129.16", "100.100.100.200", "192.0.0.192", "fd00:ec2::254",
+    "fd00:ec2::23", "fd20:ce::254", "fe80::a9fe:a9fe", "::ffff:169.254.169.254", "64:ff9b::a9fe:a9fe", "64:ff9b:1::a9fe:a9fe",
+    "::169.254.169.254", "2002:a9fe:a9fe::1", "0.0.0.0", "::",  # noqa: S104
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("address", METADATA)
+def test_what_the_platform_keeps_for_itself_is_refused_whatever_is_allowed(address: str) -> None:
+    assert is_refused(address, allow_local_servers=True)
+    assert is_refused(address, allow_local_servers=False)
+
+
+@pytest.mark.parametrize("address", ["127.0.0.1", "::1", "::ffff:127.0.0.1"])
+def test_this_machine_is_for_local_set_ups_only(address: str) -> None:
+    assert not is_refused(address, allow_local_servers=True)
+    assert is_refused(address, allow_local_servers=False)
 
 
 @pytest.mark.parametrize("address", ["52.96.0.1", "2603:1026::1", "10.1.2.3", "192.168.1.5", "fd12:3456::1", "64:ff9b::3460:1"])
 def test_mail_servers_on_public_and_private_networks_are_not(address: str) -> None:
-    assert not is_refused(address)
+    assert not is_refused(address, allow_local_servers=False)
 
 
 @pytest.mark.parametrize(

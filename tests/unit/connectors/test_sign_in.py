@@ -1,4 +1,4 @@
-"""A token that the server stops accepting, while several requests carry it."""
+"""Tokens: who issues them, and one that the server stops accepting while several requests carry it."""
 
 from io import BytesIO
 from typing import Any
@@ -6,7 +6,12 @@ from typing import Any
 import pytest
 from requests import PreparedRequest, Request, Response
 
-from shared.connectors.exchange.sign_in import BearerAuth, Tokens
+from shared.connectors.exchange import sign_in
+from shared.connectors.exchange.destination import LocationRefused
+from shared.connectors.exchange.sign_in import BearerAuth, SignIn, Tokens, _authority, issuer_of
+from shared.domain.choices import AuthenticationProtocol
+from shared.domain.configuration import Credentials
+from shared.domain.errors import Busy
 
 
 class NumberedTokens(Tokens):
@@ -89,3 +94,49 @@ def test_a_token_that_was_never_accepted_is_refused_once(auth: BearerAuth, serve
     server.accepts = "another"
     assert status(auth, server, sent(auth)) == 401
     assert tokens.issued == 1
+
+
+def test_who_waits_for_another_threads_token_does_not_wait_for_ever(
+    tokens: NumberedTokens, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sign_in, "TOKEN_SECONDS", 0.05)
+    with tokens._lock, pytest.raises(Busy):
+        tokens.token()
+    assert tokens.token() == "T1"
+
+
+# ---- who issues them
+
+
+@pytest.mark.parametrize(
+    ("authority", "issuer"),
+    [
+        (None, "login.microsoftonline.com"),
+        ("login.microsoftonline.us", "login.microsoftonline.us"),
+        ("Login.MicrosoftOnline.US", "login.microsoftonline.us"),
+        ("127.0.0.1:8443", "127.0.0.1:8443"),
+        ("[::1]:8443", "[::1]:8443"),
+        ("https://login.microsoftonline.us", "login.microsoftonline.us"),
+        (" https://login.partner.microsoftonline.cn:443/ ", "login.partner.microsoftonline.cn:443"),
+    ],
+)
+def test_the_authority_is_a_host_however_it_is_written(authority: str | None, issuer: str) -> None:
+    credentials = Credentials(client_id="app", tenant_id="contoso.example", authority=authority)
+    assert issuer_of(credentials) == issuer
+    signs_in = SignIn(AuthenticationProtocol.OAUTH, credentials, profile_wide=True)
+    assert _authority(signs_in) == f"https://{issuer}/contoso.example"
+
+
+@pytest.mark.parametrize(
+    "authority",
+    [
+        "http://login.microsoftonline.us",
+        "https://login.microsoftonline.us/tenant",
+        "user@login.microsoftonline.us",
+        "ftp://x",
+        "a:b",
+    ],
+)
+def test_what_is_no_host_issues_no_tokens(authority: str) -> None:
+    with pytest.raises(LocationRefused):
+        issuer_of(Credentials(authority=authority))

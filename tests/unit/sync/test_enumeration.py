@@ -1,20 +1,24 @@
 """Which mailboxes an enumeration enqueues: every due one that may run, once, however many enumerate at the same time."""
 
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from datetime import timedelta
+from threading import Barrier
 
 import pytest
 
-from shared.domain.choices import Approval, EmailDeliveryMethod, Workload
+from shared.domain.choices import Approval, EmailDeliveryMethod, ServerType, Workload
 from shared.domain.configuration import Breaker, EmailServerProfile, Mailbox, WorkloadSchedule
 from shared.domain.eligibility import Ineligible, credential_version
-from shared.domain.errors import AccessDenied
+from shared.domain.errors import AccessDenied, AuthenticationFailed
 from shared.domain.ids import ProfileId
+from shared.domain.operations import RunOutcome
 from shared.domain.scheduling import ineligibility
 from shared.messages import EnumerateShards, Queue, SyncMailbox, SyncReason
 from shared.sync.budgets import EnumerationBudget
 from shared.sync.enumeration import Enumeration
-from tests.builders import MONDAY, a_mailbox, a_profile
+from shared.sync.incoming import IncomingSync
+from tests.builders import MONDAY, a_mailbox, a_profile, a_sync_of
 from tests.unit.sync.scene import Scene
 
 HOUR = timedelta(hours=1)
@@ -110,8 +114,8 @@ def test_a_slice_is_walked_to_its_end_though_a_slow_store_spends_the_time_before
 # ---- profiles
 
 
-@pytest.mark.parametrize("changes", [{"active": False}, None])
-def test_mailboxes_on_an_inactive_or_unknown_profile_are_not_enqueued(changes: dict[str, object] | None) -> None:
+@pytest.mark.parametrize("changes", [{"active": False}, {"server_type": ServerType.POP3_SMTP}, None])
+def test_mailboxes_on_an_inactive_unknown_or_unsupported_profile_are_not_enqueued(changes: dict[str, object] | None) -> None:
     if changes is None:
         scene = Scene(mailboxes=many(3, profile_id=ProfileId("gone")))
     else:
@@ -122,7 +126,7 @@ def test_mailboxes_on_an_inactive_or_unknown_profile_are_not_enqueued(changes: d
 
 def broken(scene: Scene, profile: EmailServerProfile, probe_after: timedelta) -> None:
     breaker = Breaker("authentication_failed", MONDAY, MONDAY + probe_after, credential=credential_version(profile))
-    scene.stores.profiles.set_breaker(profile.id, breaker)
+    scene.stores.profiles.set_breaker(profile.id, breaker, replacing=None)
 
 
 def test_nothing_is_enqueued_while_the_breaker_of_the_profile_is_open() -> None:
@@ -139,6 +143,51 @@ def test_at_the_probe_of_the_breaker_exactly_one_mailbox_is_enqueued() -> None:
     assert enumeration(scene).enumerate_all().enqueued == 0
     scene.clock.advance(timedelta(minutes=15))
     assert enumeration(scene).enumerate_all().enqueued == 1, "the probe got lost, so another one is sent"
+
+
+def test_nobody_is_sent_to_probe_a_server_without_a_connector() -> None:
+    scene = Scene(mailboxes=many(5), profile=a_profile(server_type=ServerType.IMAP_SMTP))
+    broken(scene, a_profile(server_type=ServerType.IMAP_SMTP), timedelta())
+    assert enumeration(scene).enumerate_all().enqueued == 0
+
+
+def test_a_probe_that_comes_twice_late_or_at_once_tries_the_password_once() -> None:
+    scene = Scene(mailboxes=many(5))
+    broken(scene, a_profile(), timedelta())
+    for mailbox in scene.mailboxes.values():
+        scene.servers.refuses[mailbox.address] = AuthenticationFailed("401", profile_wide=True)
+    enumeration(scene).enumerate_all()
+    [late] = sent(scene)
+    scene.clock.advance(timedelta(minutes=15))
+    enumeration(scene).enumerate_all()
+    [probe] = sent(scene)
+    processes, together = [scene.process() for _ in range(8)], Barrier(8)
+
+    def deliver(number: int) -> RunOutcome:
+        together.wait()
+        return processes[number].run((late, probe)[number % 2])
+
+    with ThreadPoolExecutor(8) as threads:
+        outcomes = sorted(threads.map(deliver, range(8)))
+    assert outcomes == sorted([RunOutcome.FAILED] + [RunOutcome.REFUSED] * 7)
+    assert len(scene.servers.attempts) == 1
+
+
+def test_of_runs_that_come_late_to_a_half_open_breaker_one_tries() -> None:
+    scene = Scene(mailboxes=many(5))
+    broken(scene, a_profile(), timedelta())
+    for mailbox in scene.mailboxes.values():
+        scene.servers.refuses[mailbox.address] = AuthenticationFailed("401", profile_wide=True)
+    processes, together = [scene.process() for _ in range(5)], Barrier(5)
+
+    def deliver(process: IncomingSync, mailbox: Mailbox) -> RunOutcome:
+        together.wait()
+        return process.run(a_sync_of(mailbox))
+
+    with ThreadPoolExecutor(5) as threads:
+        outcomes = list(threads.map(deliver, processes, scene.mailboxes.values()))
+    assert sorted(outcomes) == sorted([RunOutcome.FAILED] + [RunOutcome.REFUSED] * 4)
+    assert len(scene.servers.attempts) == 1
 
 
 def test_slices_that_are_walked_one_after_the_other_send_one_probe() -> None:
@@ -185,6 +234,8 @@ def test_when_the_probe_succeeded_everybody_is_enqueued_again() -> None:
         ({"profile_id": None}, {}, Ineligible.NO_PROFILE),
         ({}, None, Ineligible.UNKNOWN_PROFILE),
         ({}, {"active": False}, Ineligible.PROFILE_INACTIVE),
+        ({}, {"server_type": ServerType.POP3_SMTP}, Ineligible.NO_CONNECTOR),
+        ({}, {"server_type": ServerType.IMAP_SMTP}, Ineligible.NO_CONNECTOR),
     ],
 )
 def test_eligibility_names_the_first_reason(
@@ -209,5 +260,6 @@ def test_the_breaker_of_a_profile_holds_for_its_credential_until_its_probe(
 ) -> None:
     scene = Scene()
     version = credential_version(a_profile()) if credential == "same" else credential
-    scene.stores.profiles.set_breaker(a_profile().id, Breaker("x", MONDAY, MONDAY + HOUR, credential=version))
+    breaker = Breaker("x", MONDAY, MONDAY + HOUR, credential=version)
+    scene.stores.profiles.set_breaker(a_profile().id, breaker, replacing=None)
     assert ineligibility(scene.stored_mailbox(), scene.stores.profiles.list()[0], Workload.INCOMING, now) is expected  # type: ignore[arg-type]

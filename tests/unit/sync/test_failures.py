@@ -237,7 +237,7 @@ def test_after_an_hour_one_run_probes_and_success_closes_the_breaker() -> None:
     breaker = scene.stores.profiles.list()[0].breaker
     assert breaker is not None
     assert (breaker.openings, breaker.probe_after) == (2, scene.clock() + HOUR)
-    assert scene.run("ben", SyncReason.PROBE) is RunOutcome.FAILED, "a run that was sent to probe is let through"
+    assert scene.run("ben", SyncReason.PROBE) is RunOutcome.REFUSED, "a message that was sent to probe before comes late"
     scene.servers.refuses.clear()
     assert scene.run("anna") is RunOutcome.REFUSED
     scene.clock.advance(HOUR)

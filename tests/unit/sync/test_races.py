@@ -11,6 +11,8 @@ from threading import Barrier
 
 import pytest
 
+from shared.administration.schedules import after_change
+from shared.administration.watermarks import forget_watermarks
 from shared.domain.choices import OwnerKind, Reason, Verdict, Workload
 from shared.domain.configuration import OwnerRef
 from shared.domain.email import ListOf
@@ -20,7 +22,7 @@ from shared.domain.ledger import LedgerCommit, Mark
 from shared.domain.operations import RunOutcome
 from shared.messages import Queue, SyncMailbox
 from shared.sync.incoming import IncomingSync
-from tests.builders import MONDAY, a_message, a_sync_of
+from tests.builders import MONDAY, a_mailbox, a_message, a_sync_of
 from tests.unit.sync.faults import Fault, FaultyWorld
 from tests.unit.sync.in_memory_mail import InMemoryMail
 from tests.unit.sync.scene import Scene
@@ -378,3 +380,22 @@ def test_a_takeover_that_fails_before_the_page_does_not_forget_that_the_page_is_
     scene.until_idle("anna")
     assert scene.subjects() == ["Offer"]
     assert scene.verdicts() == sorted([Verdict.FAILING, Verdict.PROMOTED])
+
+
+def test_a_reset_between_the_reading_of_a_mailbox_and_its_lease_is_not_undone() -> None:
+    for at in range(1, CALLS + 1):
+        scene = Scene(mailboxes={"anna": a_mailbox("anna", process_email_received_after=MONDAY)})
+        scene.anna.deliver(a_message("Old", received=MONDAY - timedelta(days=3)))
+
+        def reset(scene: Scene = scene) -> None:
+            stored = scene.stored_mailbox()
+            changed = replace(stored.record, process_email_received_after=MONDAY - timedelta(days=30))
+            scene.stores.mailboxes.replace(changed, stored.etag, after_change(changed, stored.schedule, scene.clock()))
+            forget_watermarks(scene.stores.ledger, changed.id, scene.clock())
+
+        scene.world = interrupting(at, reset)
+        scene.run()
+        if len(scene.world.calls) < at:
+            return
+        scene.until_idle("anna")
+        assert scene.subjects() == ["Old"], f"at call {at}"

@@ -1,0 +1,80 @@
+"""What schemathesis needs to know to make up requests that reach what they are about: the key, and which records exist."""
+
+import re
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import schemathesis
+from hypothesis import HealthCheck, Phase, settings
+from schemathesis import AuthContext, Case, HookContext
+from schemathesis.config import SchemathesisConfig
+from schemathesis.schemas import BaseSchema
+
+from shared.administration.rules import ID_PATTERN
+from tests.functions.api.over_memory import FORWARD_MAILBOX, PROFILE, RULE
+
+DESCRIPTION = "/api/openapi.json"
+CONFIG = SchemathesisConfig.from_path(Path(__file__).parents[3] / "schemathesis.toml")
+KIM = {"name": "Kim", "addresses": ["kim@fabrikam.example"]}
+
+type Known = Mapping[str, Sequence[str]]
+"""Ids of records that exist, by the name of the parameter."""
+
+schemathesis.serializer.alias("application/x-ndjson", "text/plain")
+
+
+def records_beside(mailbox_id: str) -> Mapping[str, Any]:
+    """What is put, by path, beside the user anna, whose mailbox this is, and the profile contoso."""
+    return {
+        "/queues/sales": {"name": "Sales", "address": "sales@contoso.example"},
+        f"/mailboxes/{mailbox_id}/rules/folder": RULE,
+        "/mailboxes/collected": FORWARD_MAILBOX,
+        "/records/contact/kim": KIM,
+        "/profiles/unused": PROFILE,
+    }
+
+
+def known(mailbox_id: str) -> Known:
+    return {
+        "profile_id": ["contoso", "unused"],
+        "owner_id": ["anna", "sales"],
+        "mailbox_id": [mailbox_id, "collected"],
+        "folder_id": ["folder"],
+        "type": ["contact"],
+        "record_id": ["kim"],
+        "address": ["kim@fabrikam.example"],
+    }
+
+
+def prepare(schema: BaseSchema, key: str, ids: Known) -> None:
+    @schema.auth()
+    class FunctionKey:
+        """Gives every request the key, except where a check takes it away."""
+
+        def get(self, case: Case, context: AuthContext) -> str:  # noqa: ARG002 - the form that schemathesis asks for
+            return key
+
+        def set(self, case: Case, data: str, context: AuthContext) -> None:  # noqa: ARG002
+            case.headers = {**(case.headers or {}), "x-functions-key": data}
+
+    @schema.hook
+    def map_path_parameters(_: HookContext, path_parameters: dict[str, Any] | None) -> dict[str, Any] | None:
+        """Half of the ids that are made up become ones of records that exist."""
+        for name, value in (path_parameters or {}).items():
+            length = len(str(value))
+            if name in ids and length % 2 and re.fullmatch(ID_PATTERN, str(value)):
+                path_parameters[name] = ids[name][length // 2 % len(ids[name])]
+        return path_parameters
+
+
+def requests_per_operation(number: int) -> settings:
+    """The same in every run."""
+    return settings(
+        max_examples=number,
+        derandomize=True,
+        database=None,
+        deadline=None,
+        phases=[Phase.explicit, Phase.generate],
+        suppress_health_check=list(HealthCheck),
+    )
