@@ -114,8 +114,13 @@ class Booking:
         self.in_page = False
 
     def take_marks(self) -> list[Todo]:
-        """What is to be done on the server, once; all of it is committed by then."""
+        """What is to be done on the server, once. The verdicts that it follows from are committed first: a category that we set
+        must never look as if a person had."""
         marks, self.marks = self.marks, []
+        if marks and self.pending:
+            self.known.remember(self.pending)
+            self.lease.commit(self.pending, page_open=True if self.in_page else None)
+            self.pending = []
         return marks
 
     def give_back(self, *, done: bool = False) -> None:

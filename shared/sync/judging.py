@@ -13,12 +13,14 @@ from shared.domain.email import SENT_ITEMS, Envelope, ItemRef
 from shared.domain.errors import ItemError, ItemUnreadable, SyncError
 from shared.domain.filtering import effective
 from shared.domain.ids import MailboxId
+from shared.domain.ledger import TodoKind
 from shared.domain.organisation import OrganisationSettings
 from shared.domain.records import FolderTrackingRule
 from shared.ports import Owners, Stores
 from shared.sync.acceptance import Facts, addresses_judged, direction_stored, judge
 from shared.sync.addresses import KnownAddresses
 from shared.sync.conversations import Conversations
+from shared.sync.items import Candidate
 from shared.sync.judged import Judged, Wish
 from shared.sync.outline import outline_of
 from shared.sync.resolution import contact_to_create, resolve, with_contact
@@ -154,6 +156,12 @@ def own_voice(owners: Owners, mailbox: Mailbox) -> AddressMatch | None:
         return None
     owner = stored.record
     return AddressMatch(owner.kind, owner.id, owner.name, owner.active, owner.filtering_method)
+
+
+def wish_of(candidate: Candidate) -> Wish | None:
+    """What a person asked for of an item."""
+    todo = candidate.todo
+    return Wish(todo.regarding) if todo is not None and todo.kind is TodoKind.TRACK else None
 
 
 def _unreadable(error: Exception) -> ItemError:

@@ -13,14 +13,13 @@ from typing import Protocol
 
 from shared.domain.email import CorrelationEntry, IncomingMessage, ItemRef, Sighting
 from shared.domain.errors import ItemError, ItemUnreadable, TransientError
-from shared.domain.ledger import TodoKind
 from shared.ports import Clock, IncomingEmail, Stores
 from shared.sync.attachments import SpooledAttachment, spool
 from shared.sync.budgets import RunBudget
 from shared.sync.emails import Emails
 from shared.sync.items import Candidate, Refused, Result
-from shared.sync.judged import Judged, Wish
-from shared.sync.judging import Judging
+from shared.sync.judged import Judged
+from shared.sync.judging import Judging, wish_of
 from shared.sync.promotion import Proposal, promote
 from shared.sync.relevance import CONFIGURED
 
@@ -133,7 +132,7 @@ class BatchReader:
     def _judge(self, batch: _Batch) -> None:
         """Leaves in the batch what each message would become, or why it becomes nothing."""
         read = [(place, each) for place, each in enumerate(batch.read) if isinstance(each, _Read)]
-        wishes = {each.message.ref: wish for place, each in read if (wish := _wish(batch.candidates[place])) is not None}
+        wishes = {each.message.ref: wish for place, each in read if (wish := wish_of(batch.candidates[place])) is not None}
         judged = self._judging.judge_each([each.message for _, each in read], wishes)
         for (place, each), judgement in zip(read, judged, strict=True):
             if isinstance(judgement, ItemError):
@@ -209,12 +208,6 @@ def _results(batch: _Batch, written: Sequence[Result]) -> Results:
             result = Refused(candidate.refusal)
         results.append((candidate, result))
     return results
-
-
-def _wish(candidate: Candidate) -> Wish | None:
-    """What a person asked for of the item."""
-    todo = candidate.todo
-    return Wish(todo.regarding) if todo is not None and todo.kind is TodoKind.TRACK else None
 
 
 def _abandon(batches: deque[_Batch]) -> None:

@@ -19,10 +19,11 @@ from shared.sync.booking import Booking
 from shared.sync.emails import Emails
 from shared.sync.items import Candidate, Refused, candidate_of
 from shared.sync.judged import Judged
-from shared.sync.judging import Judging
+from shared.sync.judging import Judging, wish_of
 from shared.sync.known import KnownItem
 from shared.sync.listing import oldest_first
 from shared.sync.relevance import CONFIGURED, reason_to_skip
+from shared.sync.special import is_delivery_report
 
 ENVELOPES_AT_ONCE = 100
 
@@ -64,11 +65,15 @@ class Screening:
         return self.by_envelope(candidates)
 
     def by_envelope(self, candidates: Sequence[Candidate]) -> list[Candidate]:
-        """Books the candidates whose envelopes are refused, and returns the others. In a run that is careful all are read."""
+        """Books the candidates whose envelopes are refused, and returns the others.
+
+        In a run that is careful all are read. Those that are read anyway are judged here too, in their place among the others:
+        they may be what others answer.
+        """
         accepted: list[Candidate] = []
         for some in batched(candidates, ENVELOPES_AT_ONCE, strict=False):
-            asked = [] if self._booking.is_careful else [each for each in some if _is_judged_first(each)]
-            refused = self._judged(asked) if asked else {}
+            is_asked = not self._booking.is_careful and not all(_is_read_anyway(each) for each in some)
+            refused = self._judged(some) if is_asked else {}
             for candidate in some:
                 result = refused.get(candidate.key)
                 if result is None:
@@ -136,13 +141,16 @@ class Screening:
         by_ref = {candidate.ref: candidate for candidate in candidates}
         answers = [(by_ref[ref], answer) for ref, answer in self._mail.envelopes(list(by_ref)) if ref in by_ref]
         read = [(candidate, answer) for candidate, answer in answers if isinstance(answer, Envelope)]
-        judged = self._judging.judge_each([envelope for _, envelope in read])
+        wishes = {candidate.ref: wish for candidate, _ in read if (wish := wish_of(candidate)) is not None}
+        judged = self._judging.judge_each([envelope for _, envelope in read], wishes)
         decided: dict[ItemKey, Refused | ItemError] = {
-            candidate.key: answer for candidate, answer in answers if isinstance(answer, ItemError)
+            candidate.key: answer
+            for candidate, answer in answers
+            if isinstance(answer, ItemError) and not _is_read_anyway(candidate)
         }
         leftovers = []
         for (candidate, _), judgement in zip(read, judged, strict=True):
-            if isinstance(judgement, Judged) and not judgement.is_accepted:
+            if isinstance(judgement, Judged) and not judgement.is_accepted and not _is_read_anyway(candidate, judgement):
                 decided[candidate.key] = Refused(judgement.judgement, judgement.awaits_original)
                 leftovers += [judgement.leftover] if judgement.leftover else []
         self._emails.leave_behind(leftovers)
@@ -153,5 +161,7 @@ _BY_HAND = frozenset({Reason.UNTRACKED, Reason.DELETED, Reason.DISCARDED})
 """Reasons to skip that a person gave: only a person changes that."""
 
 
-def _is_judged_first(candidate: Candidate) -> bool:
-    return not candidate.is_fetched_first and candidate.refusal is None
+def _is_read_anyway(candidate: Candidate, judged: Judged | None = None) -> bool:
+    """Whatever its envelope says; a report says only inside of which email it speaks."""
+    is_report = judged is not None and is_delivery_report(judged.envelope)
+    return candidate.is_fetched_first or candidate.refusal is not None or is_report
