@@ -72,11 +72,13 @@ def resolve(
 
 def _sender(found: Sequence[AddressMatch], mailbox: Mailbox, settings: OrganisationSettings) -> AddressMatch | None:
     """One match whatever its state; of several the active one that the mailbox's owner owns, else the first by the order."""
-    if len(found) <= 1:
-        return next(iter(found), None)
     if len(found) >= TOO_MANY or (settings.unresolve_ambiguous_senders and len(_active(found)) > 1):
         return None
-    return min(found, key=lambda match: (not match.active, not _is_owned_by(match, mailbox.owner), *_preference(match)))
+
+    def order(match: AddressMatch) -> tuple[bool, bool, int, str, str]:
+        return (not match.active, not _is_owned_by(match, mailbox.owner), *_preference(match))
+
+    return min(found, key=order, default=None)
 
 
 def _recipient(
@@ -138,10 +140,9 @@ def _owner(
 
 def _preferred(candidates: Sequence[OwnerRef], correlated_owner: OwnerRef | None, sender: AddressMatch | None) -> OwnerRef:
     """The owner of the email that it continues, else the owner of the sender's record, else the first."""
-    if correlated_owner in candidates and correlated_owner is not None:
-        return correlated_owner
     keeper = OwnerRef(OwnerKind.USER, OwnerId(sender.owner_id)) if sender is not None and sender.owner_id else None
-    return keeper if keeper is not None and keeper in candidates else candidates[0]
+    preferred = (each for wanted in (correlated_owner, keeper) for each in candidates if each == wanted)
+    return next(preferred, candidates[0])
 
 
 def _owners(addresses: Sequence[Address], matches: Matches) -> list[OwnerRef]:

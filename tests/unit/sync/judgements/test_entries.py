@@ -5,10 +5,10 @@ from dataclasses import replace
 
 import pytest
 
-from shared.domain.choices import CorrelationMethod, Direction, Verdict
-from shared.domain.configuration import AddressMatch
+from shared.domain.choices import CorrelationMethod, Direction, OwnerKind, Verdict
+from shared.domain.configuration import AddressMatch, OwnerRef
 from shared.domain.email import CorrelationEntry, CorrelationKind
-from shared.domain.ids import ActivityId, email_id, short_hash
+from shared.domain.ids import ActivityId, OwnerId, email_id, short_hash
 from shared.domain.judgement import Correlation, CorrelationTry, TryOutcome
 from shared.domain.organisation import OrganisationSettings
 from shared.domain.records import AddressBookRecord
@@ -79,6 +79,15 @@ def test_a_message_of_an_opted_out_conversation_leaves_what_leads_there() -> Non
     assert entry == CorrelationEntry(CorrelationKind.MESSAGE, short_hash("new"), secret, secret, message.received)
     clue = open_clues(a_message(in_reply_to="new"), {}, SETTINGS)[0]
     assert (clue.kind, clue.key) == (entry.kind, entry.key)
+
+
+def test_it_names_the_email_that_the_message_would_have_continued() -> None:
+    emails = {"whisper": {"from": "anna", "to": ["leo"], "subject": "", "sent": True, "continues": "secret", "opted_out": True}}
+    outcome = a_case({"case": "", "emails": emails, "message": {"from": "leo", "answers": "whisper"}, "expected": {}})
+    entry = opted_out_entry(a_message(message_id="new"), outcome.judgement.correlation)
+    assert entry is not None
+    assert entry.activity_id == email_id("whisper@mail.example", Direction.OUTGOING)
+    assert entry.conversation == email_id("secret@mail.example", Direction.OUTGOING)
 
 
 def test_other_messages_leave_nothing_that_leads_to_an_opted_out_conversation() -> None:
@@ -233,3 +242,11 @@ def test_a_new_contact_is_the_same_whoever_creates_it_and_is_the_sender_at_once(
     message = a_message(sender="New@x.example")
     resolution = resolve(message, Direction.INCOMING, with_contact({}, first), a_mailbox(), SETTINGS)
     assert (resolution.parties[0].record_kind, resolution.parties[0].record_id) == ("contact", first.id)
+
+
+def test_a_new_contact_belongs_to_the_user_whose_mailbox_it_wrote_to_but_to_no_queue() -> None:
+    queue = OwnerRef(OwnerKind.QUEUE, OwnerId("support"))
+    for owner, expected in ((a_mailbox().owner, "user-anna"), (queue, None), (None, None)):
+        contact = contact_to_create(a_message(), {}, a_mailbox(owner=owner, address="x@contoso.example"))
+        assert contact is not None
+        assert contact.owner_id == expected

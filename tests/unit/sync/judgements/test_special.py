@@ -12,8 +12,10 @@ from shared.sync.special import (
 )
 from shared.sync.subjects import (
     ANSWERS,
+    AUTOMATIC_REPLIES,
     FORWARDS,
     is_forward,
+    says_automatic_reply,
     without_prefixes,
 )
 from tests.builders import a_message
@@ -42,6 +44,8 @@ def having(item_class: str = "IPM.Note", **headers: str) -> Envelope:
         (having(x_auto_response_suppress="All"), False, False),
         (having("IPM.Note.Rules.OofTemplate.Microsoft"), True, True),
         (having("REPORT.IPM.Note.IPNRN"), True, True),
+        (having(content_type="multipart/report; report-type=disposition-notification"), True, True),
+        (having(content_type="multipart/mixed; boundary=disposition-notification"), False, False),
         (having("REPORT.IPM.Note.IPNNRN"), True, True),
         (having("REPORT.IPM.Note.NDR", auto_submitted="auto-replied"), False, False),
     ],
