@@ -6,9 +6,10 @@ that is not known is shown as it is.
 
 from collections.abc import Mapping
 
-from shared.domain.choices import CorrelationMethod, IncomingFilteringMethod, Reason, Verdict
+from shared.domain.choices import CorrelationMethod, IncomingFilteringMethod, Reason, RegardingSource, Verdict
 from shared.domain.eligibility import Ineligible
 from shared.domain.judgement import CorrelationTry, TryOutcome, Vote
+from shared.domain.ledger import TodoKind
 
 VERDICTS: Mapping[Verdict, str] = {
     Verdict.PROMOTED: "The message was stored as an email activity.",
@@ -81,6 +82,21 @@ FILTERS: Mapping[IncomingFilteringMethod, str] = {
     IncomingFilteringMethod.LEADS_CONTACTS_ACCOUNTS: "accepts mail of contacts, accounts and leads, and answers",
     IncomingFilteringMethod.EMAIL_ENABLED_RECORDS: "accepts mail of all records of the address book, and answers",
     IncomingFilteringMethod.NONE: "accepts no mail",
+}
+
+TODOS: Mapping[TodoKind, str] = {
+    TodoKind.RETRY: "It is read again",
+    TodoKind.JUDGE: "It is judged again",
+    TodoKind.TRACK: "It is tracked, as somebody asked",
+    TodoKind.STAMP: "Its category in the mailbox is set",
+    TodoKind.MOVE: "It is moved to the folder of undeliverable mail",
+    TodoKind.DISCARD: "It is deleted in the mailbox, since it is stored",
+}
+
+REGARDING: Mapping[RegardingSource, str] = {
+    RegardingSource.CORRELATION: "taken over from the email that it continues",
+    RegardingSource.RULE: "set by the tracking rule of its folder",
+    RegardingSource.HAND: "set by hand",
 }
 
 INELIGIBLE: Mapping[Ineligible, str] = {

@@ -77,10 +77,8 @@ class PreviewedMessage:
     sender: str
     before: PreviewedVerdict
     after: PreviewedVerdict
-
-    @property
-    def differs(self) -> bool:
-        return self.before.verdict is not self.after.verdict
+    differs: bool
+    """It would be tracked and was not, or the other way round."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -276,6 +274,7 @@ def _result(
             sender=envelope.sender.address if envelope.sender else "",
             before=was,
             after=would_be,
+            differs=_is_tracked(was) is not _is_tracked(would_be),
         )
         for envelope, was, would_be in zip(envelopes, before, after, strict=True)
     ]

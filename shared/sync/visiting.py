@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 
-from shared.domain.choices import Approval
+from shared.domain.choices import Approval, Workload
 from shared.domain.configuration import Discovered, Mailbox, StoredMailbox, StoredProfile
 from shared.domain.eligibility import Ineligible, profile_ineligibility
 from shared.domain.errors import AuthenticationFailed, Disabled, MailboxNotFound, NotApproved
@@ -49,7 +49,7 @@ class Visiting:
         if mailbox.profile_id is None:
             raise Disabled(INELIGIBLE[Ineligible.NO_PROFILE])
         profile = self._stores.profiles.get(mailbox.profile_id)
-        reason = profile_ineligibility(profile, self._clock())
+        reason = profile_ineligibility(profile, Workload.INCOMING, self._clock())
         if reason is Ineligible.PROFILE_BREAKER_OPEN:
             raise AuthenticationFailed(INELIGIBLE[reason], profile_wide=True)
         if profile is None or reason is not None:

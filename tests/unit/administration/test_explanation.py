@@ -160,7 +160,7 @@ def test_a_mailbox_that_has_caught_up_is_no_cause(office: Office, mailbox: Store
     causes = _explained(office, mailbox).causes
 
     assert not any("first time" in cause or "not been read yet" in cause for cause in causes)
-    assert "Only the Inbox is read" in causes[-1]
+    assert "Only the Inbox, folders with a tracking rule" in causes[-1]
 
 
 def test_a_mailbox_that_may_not_run_is_the_first_cause_with_its_remedy(office: Office, mailbox: StoredMailbox) -> None:
