@@ -118,14 +118,13 @@ class Emails:
         persistently(attempt, etag)
 
     def _erase(self, stored: StoredActivity) -> None:
-        """The content goes last: everything else is found through it."""
+        """The content goes last: everything else is found through it. Where it is gone, what is left of it goes now."""
         record = stored.record
         content = self._stores.activities.content(record.id)
-        if content is None:
-            return
-        self._stores.timeline.remove(self._rows(record, content))
-        for blob in sorted({attachment.blob for attachment in content.attachments}):
-            self._stores.blobs.delete(blob)
+        if content is not None:
+            self._stores.timeline.remove(self._rows(record, content))
+            for blob in sorted({attachment.blob for attachment in content.attachments}):
+                self._stores.blobs.delete(blob)
         self._stores.activities.erase(tombstone(record), stored.etag)
 
     def _rows(self, record: EmailActivity, content: EmailContent) -> Sequence[TimelineEntry]:

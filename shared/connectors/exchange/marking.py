@@ -56,9 +56,9 @@ class UpdateItem(Operation):
         version = {"ChangeKey": change_key} if change_key else {}
         etree.SubElement(change, f"{T}ItemId", {"Id": writable(ref.id), **version})
         etree.SubElement(change, f"{T}Updates").append(_update(categories))
-        return self.payload(
-            changes, MessageDisposition="SaveOnly", ConflictResolution="AutoResolve", SuppressReadReceipts="true"
-        )
+        # What a person changed since the categories were read is not written over; without a version nobody could tell.
+        resolution = "NeverOverwrite" if change_key else "AlwaysOverwrite"
+        return self.payload(changes, MessageDisposition="SaveOnly", ConflictResolution=resolution, SuppressReadReceipts="true")
 
 
 def _update(categories: Collection[str]) -> _Element:
