@@ -18,7 +18,7 @@ from shared.domain.ledger import LedgerItem, Mark, Todo
 from shared.domain.records import FolderTrackingRule
 from shared.ports import Clock
 from shared.sync.budgets import ItemLimits
-from shared.sync.items import Aftercare, Candidate, Moment, Refused, Result, resolved, untracked
+from shared.sync.items import Aftercare, Candidate, Moment, Refused, Result, found_again, resolved, untracked
 from shared.sync.known import KnownItems
 from shared.sync.lease import Change, Lease, pieces
 from shared.sync.marking import KINDS
@@ -84,6 +84,10 @@ class Booking:
 
     def skip(self, candidate: Candidate, reason: Reason) -> None:
         self.leave(candidate, Refused(Judgement(Verdict.SKIPPED, reason)))
+
+    def find_again(self, candidate: Candidate, row: LedgerItem) -> None:
+        """The item is one that was promoted where it lay before (`row`)."""
+        self._book(found_again(candidate, row, self._moment()))
 
     def untrack(self, row: LedgerItem) -> None:
         self._book(untracked(row, self._moment()))

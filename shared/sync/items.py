@@ -123,6 +123,12 @@ def resolved(candidate: Candidate, result: Result, limits: ItemLimits, aftercare
             return _failed(candidate, result, limits, aftercare, moment)
 
 
+def found_again(candidate: Candidate, row: LedgerItem, moment: Moment) -> Change:
+    """A mail that was moved is what it was before."""
+    moved = replace(row, key=candidate.key, ref=candidate.ref, decided_on=moment.now, run_id=moment.run_id)
+    return Change(moved, done=candidate.todo)
+
+
 def untracked(row: LedgerItem, moment: Moment) -> Change:
     """A person took the tracking category away."""
     row = replace(

@@ -47,6 +47,11 @@ class KnownItems:
         """The whole row, read now."""
         return self._ledger.get(self._mailbox_id, self._workload, key)
 
+    def promoted_elsewhere(self, key: ItemKey) -> LedgerItem | None:
+        """The row of the same message in another place of the mailbox, where it was promoted."""
+        rows = self._ledger.find(self._mailbox_id, self._workload, key.identity)
+        return next((row for row in rows if row.key != key and row.verdict is Verdict.PROMOTED), None)
+
     def remember(self, changes: Iterable[Change]) -> None:
         """What this run commits itself: a folder that is listed again in the same run knows it too."""
         if self._items is not None:

@@ -132,8 +132,8 @@ class IncomingRun:
         room = QuarantineRoom(stores, mail, self._mailbox.id, around.version)
         booking = self._booking = self._new_booking(mail, head, settings, judging, emails, room)
         start = start_date(self._assignment.profile, self._mailbox)
-        limit = settings.largest_message
-        screening = Screening(mail, judging, emails, stores.activities, booking, start, limit)
+        limit, several = settings.largest_message, len(watch.folders) > 1
+        screening = Screening(mail, judging, emails, stores.activities, booking, start, limit, watches_several=several)
         marker = Marker(mail, room, settings, around.clock, self._mailbox.id)
         todos = Todos(booking, screening, judging, marker, around.executor, start, limit)
         return Pages(self._assignment, around, mail, booking, screening, todos, head), todos

@@ -13,7 +13,7 @@ from shared.domain.email import ChangeKind, Envelope, ListedItem
 from shared.domain.errors import ItemError
 from shared.domain.ids import email_id
 from shared.domain.judgement import Judgement
-from shared.domain.ledger import ItemKey
+from shared.domain.ledger import ItemKey, LedgerItem
 from shared.ports import Activities, IncomingEmail
 from shared.sync.booking import Booking
 from shared.sync.emails import Emails
@@ -40,8 +40,11 @@ class Screening:
         booking: Booking,
         start: datetime | None,
         largest_message: int,
+        *,
+        watches_several: bool,
     ) -> None:
-        """`start`: mail received before is not read, but for what a rule or a category tracks."""
+        """`start`: mail received before is not read, but for what a rule or a category tracks. `watches_several`: mail may be
+        moved from one watched folder to another."""
         self._mail = mail
         self._judging = judging
         self._emails = emails
@@ -49,6 +52,7 @@ class Screening:
         self._booking = booking
         self._start = start
         self._largest_message = largest_message
+        self._watches_several = watches_several
 
     def wanted(self, items: Sequence[ListedItem], *, is_repeated: bool) -> list[Candidate]:
         """Books what is refused, and returns what is to be read, oldest first. `is_repeated`: an interrupted run began it."""
@@ -124,8 +128,16 @@ class Screening:
         reason = refused.judgement.reason
         if candidate.is_repeated and reason in CONFIGURED and self._may_be_promoted(candidate):
             return replace(candidate, refusal=refused.judgement)
-        self._booking.leave(candidate, refused)
+        if former := self._promoted_where_it_lay_before(candidate, reason):
+            self._booking.find_again(candidate, former)
+        else:
+            self._booking.leave(candidate, refused)
         return None
+
+    def _promoted_where_it_lay_before(self, candidate: Candidate, reason: Reason) -> LedgerItem | None:
+        if not self._watches_several or candidate.todo is not None or reason not in CONFIGURED or candidate.message_id is None:
+            return None
+        return self._booking.known.promoted_elsewhere(candidate.key)
 
     def _may_be_promoted(self, candidate: Candidate) -> bool:
         """Its Message-ID leads to an email; only its content tells whether that is this one."""
