@@ -75,7 +75,13 @@ def compose(
         folders=Folders(stores, open_mailbox, clock, discover),
         poison=Poison(stores, clock),
         administration=Administration(
-            stores, clock, Rules(allow_local_servers=settings.allow_local_servers), probes(open_mailbox), discover, findings
+            stores,
+            clock,
+            Rules(allow_local_servers=settings.allow_local_servers),
+            probes(open_mailbox),
+            discover,
+            findings,
+            VERSION,
         ),
     )
 

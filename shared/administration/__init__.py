@@ -42,6 +42,7 @@ class Administration:
         probes: Mapping[Workload, Probe] = MappingProxyType({}),
         discover: Discover | None = None,
         findings: Alerts | None = None,
+        version: str = "",
     ) -> None:
         """`findings` takes what tests found: whoever asked for a test is told, whatever level of alerts is raised."""
         auditing = Auditing(stores.audit, clock)
@@ -52,7 +53,7 @@ class Administration:
         self.queues = OwnerAdministration(OwnerKind.QUEUE, stores, records, auditing)
         self.mailboxes = MailboxAdministration(stores, clock, records, self.users, self.queues)
         self.forward_mailboxes = ForwardMailboxes(stores, records)
-        self.tracking_rules = TrackingRuleAdministration(stores, auditing)
+        self.tracking_rules = TrackingRuleAdministration(stores, clock, auditing)
         self.testing = Testing(replace(stores, alerts=findings or stores.alerts), clock, probes, discover)
         self.address_book = AddressBookAdministration(stores, clock)
         self.loads = Loads(stores, clock)
@@ -60,7 +61,7 @@ class Administration:
         self.emails = Emails(stores, clock, auditing)
         self.items = ItemRequests(stores, clock, auditing)
         self.operations = Operations(stores, clock, auditing)
-        self.housekeeping = Housekeeping(stores, clock)
+        self.housekeeping = Housekeeping(stores, clock, version=version)
         self.audit = AuditLog(stores.audit)
         self.explanations = Explanations(stores, clock)
         self.secret_set_on = stores.secrets.set_on

@@ -4,6 +4,7 @@ A request is audited and queued; a queue function writes it into the ledger unde
 """
 
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import datetime
 from itertools import chain
 from uuid import uuid4
@@ -83,17 +84,19 @@ class ItemRequests:
 
     def replay(self, mailbox_id: MailboxId, key: str | None, caller: Caller) -> ChangeItems:
         """Tries a quarantined item again, or all of the mailbox. Raises RecordNotFound."""
-        identity = None if key is None else self.quarantined(mailbox_id, key).key.identity
         self._check_mailbox(mailbox_id)
-        message = ChangeItems(uuid4().hex, mailbox_id, ItemTask.REPLAY, identity)
+        message = ChangeItems(uuid4().hex, mailbox_id, ItemTask.REPLAY)
+        if key is not None:
+            item = self.quarantined(mailbox_id, key).key
+            message = replace(message, identity=item.identity, server=item.server)
         return self._request(message, caller, ChangeAction.REPLAY_REQUESTED)
 
     def give_up(self, mailbox_id: MailboxId, key: str, note: str, caller: Caller) -> ChangeItems:
         """Removes an item from quarantine, with its raw form; `note` says why. Raises RecordNotFound, InvalidRecord."""
         if not note.strip() or len(note) > LONGEST_NOTE:
             raise InvalidRecord("reason", "a reason is missing or too long", f"Say why, in 1 to {LONGEST_NOTE} characters.")
-        identity = self.quarantined(mailbox_id, key).key.identity
-        message = ChangeItems(uuid4().hex, mailbox_id, ItemTask.GIVE_UP, identity, note=note.strip())
+        item = self.quarantined(mailbox_id, key).key
+        message = ChangeItems(uuid4().hex, mailbox_id, ItemTask.GIVE_UP, item.identity, item.server, note=note.strip())
         return self._request(message, caller, ChangeAction.GIVEN_UP)
 
     # ---- asking

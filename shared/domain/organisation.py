@@ -54,7 +54,8 @@ class OrganisationSettings:
     tracking_prefix: str = "SYNC:"
     """trackingprefix; starts the token in the subject of what is sent."""
     former_tracking_prefixes: tuple[str, ...] = ()
-    """Prefixes used before: their tokens are still understood. A changed prefix joins them by itself; the latest 20 stay."""
+    """Prefixes used before, the latest last: their tokens are still understood. A changed prefix joins them by itself. Prefixes
+    can be added, and are not taken away: of more than 20 the oldest give way."""
     tracking_digits: int = 7
     """trackingtokeniddigits; digits of the token's number."""
     create_contacts: bool = False
