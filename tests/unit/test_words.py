@@ -5,18 +5,21 @@ from pkgutil import walk_packages
 
 import functions
 import shared
-from shared.domain.choices import CorrelationMethod, IncomingFilteringMethod, OwnerKind, Reason, Verdict
+from shared.domain.choices import CorrelationMethod, IncomingFilteringMethod, OwnerKind, Reason, RegardingSource, Verdict
 from shared.domain.configuration import OwnerRef
 from shared.domain.eligibility import Ineligible
 from shared.domain.errors import SyncError
 from shared.domain.ids import ActivityId, OwnerId
 from shared.domain.judgement import CorrelationTry, TryOutcome, Vote
+from shared.domain.ledger import TodoKind
 from shared.domain.words import (
     FILTERS,
     INELIGIBLE,
     METHODS,
     OUTCOMES,
     REASONS,
+    REGARDING,
+    TODOS,
     VERDICTS,
     cause_of,
     explain,
@@ -38,8 +41,13 @@ def test_every_vote_and_every_way_to_find_a_conversation_is_explained() -> None:
     assert set(FILTERS) == set(IncomingFilteringMethod)
 
 
+def test_what_remains_to_be_done_and_where_a_regarding_comes_from_is_explained() -> None:
+    assert set(TODOS) == set(TodoKind)
+    assert set(REGARDING) == set(RegardingSource)
+
+
 def test_no_two_codes_have_the_same_words() -> None:
-    for words in (VERDICTS, REASONS, INELIGIBLE, OUTCOMES, METHODS, FILTERS):
+    for words in (VERDICTS, REASONS, INELIGIBLE, OUTCOMES, METHODS, FILTERS, TODOS, REGARDING):
         assert len(set(words.values())) == len(words)
 
 
