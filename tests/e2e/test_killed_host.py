@@ -26,7 +26,7 @@ from local.azurite import Azurite
 from local.demo.api import run_function
 from local.mailserver import MailServer
 from local.processes import Child
-from shared.domain.choices import Verdict, Workload
+from shared.domain.choices import IncomingFilteringMethod, Verdict, Workload
 from shared.domain.configuration import Credentials, Mailbox, WorkloadSchedule
 from shared.domain.email import ListOf
 from shared.domain.ledger import LedgerCommit, LedgerItem
@@ -77,7 +77,7 @@ class _World:
         self.server.add_mailbox(address)
         for number in range(MESSAGES):
             self.server.deliver(_mail(name, number), [address])
-        self.stores.owners.create(an_owner(name))
+        self.stores.owners.create(an_owner(name, filtering_method=IncomingFilteringMethod.ALL))
         mailbox = a_mailbox(name)
         self.stores.mailboxes.create(mailbox, {Workload.INCOMING: WorkloadSchedule(due=datetime.now(UTC))})
         return mailbox
