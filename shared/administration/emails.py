@@ -61,7 +61,7 @@ class Emails:
     def reassign(self, activity_id: ActivityId, owner: OwnerRef, caller: Caller, etag: str | None = None) -> StoredActivity:
         """Raises RecordNotFound, Changed; InvalidRecord where there is no such user or queue."""
         if self._stores.owners.get(owner.kind, owner.id) is None:
-            raise InvalidRecord("owner", f"there is no {owner.kind.value} {owner.id}", "Name a user or queue that exists.")
+            raise InvalidRecord("id", f"there is no {owner.kind.value} {owner.id}", "Name a user or queue that exists.")
         return self._change(activity_id, lambda record: replace(record, owner=owner), caller, etag)
 
     def _change(

@@ -8,25 +8,22 @@ from fastapi import APIRouter, Query, Response
 from functions.api.access import By
 from functions.api.conditions import State, show_etag
 from functions.api.documented import ACTS, CHANGES, DELETES, READS
-from functions.api.identifiers import ActivityPath
+from functions.api.identifiers import RECORD_PATTERN, ActivityPath
 from functions.api.paging import Continuation, Limit, Part, part_of
 from functions.api.routers.activities import shown
 from functions.api.schemas.mail import ActivityListed, ActivityShown, OptOutShown, OwnerRefGiven, RegardingGiven
 from shared.administration import Administration
-from shared.domain.configuration import OwnerRef
+from shared.administration.rules import ID_PATTERN
 from shared.domain.email import StoredActivity
 from shared.domain.errors import InvalidRecord
 from shared.domain.ids import ActivityId, OwnerId
 from shared.domain.records import RecordRef
 
-Queue = Annotated[str | None, Query(description="Id of a queue: its items.", max_length=64)]
-Party = Annotated[str | None, Query(description="Id of a user, queue or record that takes part.", max_length=64)]
+Queue = Annotated[str | None, Query(description="Id of a queue: its items.", pattern=ID_PATTERN)]
+Party = Annotated[str | None, Query(description="Id of a user, queue or record that takes part.", pattern=ID_PATTERN)]
 Regarding = Annotated[
     str | None,
-    Query(
-        description="Type and id of the record that they are about, such as account:contoso.",
-        pattern=r"^[a-z][a-z0-9_]{0,63}:[A-Za-z0-9._-]{1,64}$",
-    ),
+    Query(description="Type and id of the record that they are about, such as account:contoso.", pattern=RECORD_PATTERN),
 ]
 
 
@@ -65,8 +62,7 @@ def emails(administration: Administration) -> APIRouter:
         activity_id: ActivityPath, body: RegardingGiven, response: Response, state: State, by: By
     ) -> ActivityShown:
         """409 while the folder-level tracking rule of a folder that it lies in says so."""
-        record = RecordRef(body.type, body.id)  # type: ignore[attr-defined]  # fields are derived
-        return changed(use.set_regarding(ActivityId(activity_id), record, by, state), response)
+        return changed(use.set_regarding(ActivityId(activity_id), body.record(), by, state), response)
 
     @router.delete("/{activity_id}/regarding", summary="Say that an email is about nothing", responses=CHANGES)
     def delete_regarding(activity_id: ActivityPath, response: Response, state: State, by: By) -> ActivityShown:
@@ -76,7 +72,7 @@ def emails(administration: Administration) -> APIRouter:
     def put_owner_of_email(
         activity_id: ActivityPath, body: OwnerRefGiven, response: Response, state: State, by: By
     ) -> ActivityShown:
-        return changed(use.reassign(ActivityId(activity_id), OwnerRef(body.kind, OwnerId(body.id)), by, state), response)
+        return changed(use.reassign(ActivityId(activity_id), body.owner(), by, state), response)
 
     @router.post("/{activity_id}/complete", summary="Complete an email", responses=CHANGES)
     def complete_email(activity_id: ActivityPath, response: Response, state: State, by: By) -> ActivityShown:

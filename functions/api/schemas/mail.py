@@ -5,13 +5,18 @@ from typing import Annotated
 
 from pydantic import ConfigDict, Field
 
-from functions.api.derived import Given, Instant, Shown, accepts, shows
+from functions.api.derived import Given, Instant, Shown, shows
 from functions.api.schemas import examples
+from shared.administration.address_book import TYPE_PATTERN
 from shared.administration.explanation import Explanation
 from shared.administration.rules import ID_PATTERN
 from shared.domain.choices import OwnerKind
+from shared.domain.configuration import OwnerRef
 from shared.domain.email import Annotation, Attachment, EmailActivity, EmailContent, OptOut, Sighting, TimelineEntry
+from shared.domain.ids import OwnerId
 from shared.domain.records import RecordRef
+
+ChosenId = Annotated[str, Field(description="Chosen by whoever created it.", pattern=ID_PATTERN, max_length=64)]
 
 
 @shows(TimelineEntry, without=("list_of", "whose"))
@@ -60,11 +65,16 @@ class OptOutShown(Shown):
     """A conversation that is not tracked any more."""
 
 
-@accepts(RecordRef)
 class RegardingGiven(Given):
-    """The record that an email is about."""
+    """The record that an email is about: of the address book, or any other."""
 
     model_config = ConfigDict(json_schema_extra={"examples": examples.REGARDING})
+
+    type: str = Field(description="Type of the record: contact, account, lead, or any other.", pattern=TYPE_PATTERN)
+    id: ChosenId
+
+    def record(self) -> RecordRef:
+        return RecordRef(self.type, self.id)
 
 
 class OwnerRefGiven(Given):
@@ -73,7 +83,10 @@ class OwnerRefGiven(Given):
     model_config = ConfigDict(json_schema_extra={"examples": examples.OWNER_REF})
 
     kind: OwnerKind
-    id: str = Field(pattern=ID_PATTERN, max_length=64)
+    id: ChosenId
+
+    def owner(self) -> OwnerRef:
+        return OwnerRef(self.kind, OwnerId(self.id))
 
 
 MessageId = Annotated[
