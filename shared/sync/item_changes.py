@@ -1,8 +1,9 @@
 """Writes into the ledger what people want of items: judged again, tried again, given up, tracked, untracked.
 
 Under the lease of the mailbox, like everything that writes item rows; what follows from it is done by a run, from todos.
-Where a run has the mailbox, the message comes back later; a lease that a run abandoned is left to a run, which knows what to
-make of it. Repeating a message writes the same rows again. Memory holds the items of one commit.
+Where a run has the mailbox, the message comes back later; a lease that was abandoned is taken over, but for one of a run that
+died of a single item: that is left to a run, which knows what to make of it. Repeating a message writes the same rows again.
+Memory holds the items of one commit.
 """
 
 import logging
@@ -33,7 +34,9 @@ log = logging.getLogger(__name__)
 COMES_BACK = timedelta(seconds=30)
 """After which a message is tried again that found the mailbox busy."""
 COMES_BACK_ABANDONED = timedelta(minutes=5)
-"""The same, where a run has to take over first: that may take as long as the mailbox may not be run."""
+"""The same, where a run has to take over first."""
+RUN_COMES_WITHIN = timedelta(hours=2)
+"""After which nobody waits any more for a run that has to take over: the mailbox is not run, or has nothing new."""
 
 _LONGEST_WALK = 500
 """Items that are looked at between two commits at most, so that the lease is kept and the walk can stop."""
@@ -102,7 +105,7 @@ class ItemChanges:
         head = ledger.head(message.mailbox_id, Workload.INCOMING, self._clock())
         if is_held(head.state, self._clock()):
             return message, COMES_BACK
-        if was_abandoned(head.state) and not _is_of(message, head.state):
+        if _is_for_a_run(head.state, self._clock()):
             return message, COMES_BACK_ABANDONED
         lease = Lease(ledger, message.mailbox_id, Workload.INCOMING, holder, term, self._clock)
         try:
@@ -195,13 +198,15 @@ class ItemChanges:
             self._stores.activities.unsight(stored.record.id, mailbox_id)
 
 
-def _is_of(message: ChangeItems, state: RunState | None) -> bool:
-    """The lease was taken for this very message: what it did is repeated by it."""
-    return state is not None and state.holder is not None and state.holder.startswith(f"{message.id}:")
+def _is_for_a_run(state: RunState | None, now: datetime) -> bool:
+    """A run died of the item that it tried alone: the next run sets that item aside."""
+    if state is None or not was_abandoned(state) or state.trying is None or state.expires is None:
+        return False
+    return now < state.expires + RUN_COMES_WITHIN
 
 
 def _give_back(lease: Lease, message: ChangeItems) -> None:
-    """If it cannot be released, it expires by itself, and the message then knows it for its own."""
+    """If it cannot be released, it expires by itself."""
     try:
         lease.release()
     except SyncError as error:

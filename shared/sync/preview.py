@@ -14,7 +14,7 @@ from datetime import datetime, timedelta
 from itertools import batched
 
 from shared.domain.choices import IncomingFilteringMethod, Reason, Verdict
-from shared.domain.configuration import AddressMatch, Mailbox
+from shared.domain.configuration import AddressMatch, Mailbox, Matches
 from shared.domain.email import SENT_ITEMS, ChangeKind, Envelope, Folder, IncomingMessage, ItemRef, ListedItem, TreeFolder
 from shared.domain.errors import FolderNotFound, InvalidRecord, ItemError
 from shared.domain.ids import MailboxId
@@ -22,7 +22,7 @@ from shared.domain.judgement import Judgement
 from shared.domain.organisation import OrganisationSettings
 from shared.domain.records import FolderTrackingRule
 from shared.domain.words import previewed, told, told_try
-from shared.ports import Clock, Discover, FolderTree, IncomingEmail, OpenMailbox, Stores
+from shared.ports import Addresses, Clock, Discover, FolderTree, IncomingEmail, OpenMailbox, Stores
 from shared.sync.inline import InlineExecutor
 from shared.sync.judged import Judged
 from shared.sync.judging import judging_of, own_voice
@@ -150,7 +150,8 @@ class Preview:
         envelopes: Sequence[Envelope],
     ) -> list[PreviewedVerdict]:
         """Oldest first, as a run reads them, so that answers find what they answer."""
-        judging = judging_of(self._stores, mailbox, settings, rules, self._executor, voice)
+        stores = replace(self._stores, addresses=_AsTried(self._stores.addresses, voice))
+        judging = judging_of(stores, mailbox, settings, rules, self._executor, voice)
         watched = {*(folder.id for folder in mail.folders()), *rules, *((SENT_ITEMS.id,) if settings.track_sent_items else ())}
         asked = [each for each in envelopes if _reason_to_skip(each, settings) is None and each.ref.folder in watched]
         judged = dict(zip((each.ref for each in asked), judging.judge_each(asked), strict=True))
@@ -227,6 +228,23 @@ def _folders(mail: IncomingEmail, tree: Sequence[TreeFolder], ruled: Collection[
 
 def _with(voice: AddressMatch | None, method: IncomingFilteringMethod | None) -> AddressMatch | None:
     return voice if voice is None or method is None else replace(voice, filtering_method=method)
+
+
+class _AsTried:
+    """The address book, in which the owner of the mailbox has the filter that is tried: recipients vote by it."""
+
+    def __init__(self, addresses: Addresses, voice: AddressMatch | None) -> None:
+        self._addresses = addresses
+        self._voice = voice
+
+    def find(self, addresses: Collection[str]) -> Matches:
+        found = self._addresses.find(addresses)
+        return {address: [self._as_tried(match) for match in matches] for address, matches in found.items()}
+
+    def _as_tried(self, match: AddressMatch) -> AddressMatch:
+        voice = self._voice
+        is_owner = voice is not None and (match.kind, match.id) == (voice.kind, voice.id)
+        return replace(match, filtering_method=voice.filtering_method) if voice is not None and is_owner else match
 
 
 # ---- what becomes of it
