@@ -135,7 +135,9 @@ class Screening:
         return None
 
     def _promoted_where_it_lay_before(self, candidate: Candidate, reason: Reason) -> LedgerItem | None:
-        if not self._watches_several or candidate.todo is not None or reason not in CONFIGURED or candidate.message_id is None:
+        """One from before the start date is left as it is: it has no row that would say what became of it the first time."""
+        may_be_moved = self._watches_several and candidate.todo is None and candidate.message_id is not None
+        if not may_be_moved or reason not in CONFIGURED or reason is Reason.BEFORE_START_DATE:
             return None
         return self._booking.known.promoted_elsewhere(candidate.key)
 

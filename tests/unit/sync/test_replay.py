@@ -76,8 +76,8 @@ def set_marks(scene: Scene, marks: tuple[Mark, ...]) -> None:
 
 
 def without_state(scene: Scene) -> dict[str, Any]:
-    """A page that is still marked as open costs the next run a look at the ledger, nothing else. Where a watermark stands depends
-    on when its folder was asked last."""
+    """A page that is still marked as open costs the next run a look at the ledger, nothing else; where a watermark stands
+    depends on when its folder was asked last."""
     content = outcome_of(scene.stores)
     for ledger in content["ledger"].values():
         del ledger["state"]
