@@ -32,7 +32,8 @@ from shared.domain.ledger import LedgerCommit, Todo, TodoKind
 from shared.domain.organisation import InternalMail, OrganisationSettings
 from shared.domain.records import RecordRef
 from shared.sync.budgets import ItemLimits, RunBudget
-from tests.builders import MONDAY, a_mailbox, a_message, a_profile, a_queue, a_rule
+from shared.sync.incoming import IncomingSync
+from tests.builders import MONDAY, a_mailbox, a_message, a_profile, a_queue, a_rule, a_sync_of
 from tests.unit.sync.faults import Fault, FaultyWorld
 from tests.unit.sync.in_memory_mail import InMemoryMail
 from tests.unit.sync.scene import Scene
@@ -244,3 +245,34 @@ def test_failing_at_any_call_changes_nothing_in_the_end(fault: Fault) -> None:
     for at in calls_to_fail(fault):
         scene = played(FaultyWorld(at=at, fault=fault))
         assert outcome(scene) == EXPECTED, f"{fault} at call {at}, {UNDISTURBED.world.calls[at - 1]}"
+
+
+# ---- two workers
+
+
+def play_first_act(scene: Scene) -> None:
+    """Until the last answer was judged again."""
+    scene.until_nothing_is_left()
+    scene.clock.advance(timedelta(hours=3))
+    scene.until_idle()
+
+
+def test_a_worker_that_is_overtaken_while_it_judges_or_marks_leaves_what_the_other_one_would() -> None:
+    """At a call of the one its lease expires, and another one does the mailbox from start to end."""
+    undisturbed = a_scene(FaultyWorld())
+    play_first_act(undisturbed)
+    expected = outcome(undisturbed)
+    begun = len(undisturbed.world.calls)
+    for at in range(1, begun // 2, 3):
+        world = FaultyWorld()
+        scene = a_scene(world)
+        second = IncomingSync(scene.stores, scene.servers, scene.clock, scene.budget, scene.limits)
+
+        def overtake(_: str, scene: Scene = scene, second: IncomingSync = second, at: int = at) -> None:
+            if len(scene.world.calls) == at:
+                scene.clock.advance(timedelta(minutes=10))
+                second.run(a_sync_of(scene.mailboxes["anna"], message_id="second"))
+
+        world.watch = overtake
+        play_first_act(scene)
+        assert outcome(scene) == expected, f"overtaken at call {at}, {world.calls[at - 1]}"
