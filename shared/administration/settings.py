@@ -127,7 +127,9 @@ def with_former_prefixes(settings: OrganisationSettings, present: OrganisationSe
     """What was a prefix once is never forgotten by a change, however often the change is repeated: mail that carries its tokens
     is still under way. Cases do not tell prefixes apart."""
     used = [*present.former_tracking_prefixes, *settings.former_tracking_prefixes, present.tracking_prefix]
-    latest = {prefix.casefold(): prefix for prefix in reversed(used)}  # the latest spelling, the latest first
+    latest: dict[str, str] = {}
+    for prefix in reversed(used):
+        latest.setdefault(prefix.casefold(), prefix)
     latest.pop(settings.tracking_prefix.casefold(), None)
     return replace(settings, former_tracking_prefixes=tuple(latest.values())[FORMER_PREFIXES.high - 1 :: -1])
 
