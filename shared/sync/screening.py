@@ -56,11 +56,17 @@ class Screening:
 
     def wanted(self, items: Sequence[ListedItem], *, is_repeated: bool) -> list[Candidate]:
         """Books what is refused, and returns what is to be read, oldest first. `is_repeated`: an interrupted run began it."""
-        new = [(key, item) for key, item in oldest_first(items) if not self._is_decided(key, item)]
+        listed = [(key, item, self._booking.known.item(key, item)) for key, item in oldest_first(items)]
+        new = [(item, known) for key, item, known in listed if not self._is_decided(key, item, known)]
         self._booking.tally.seen += len(new)
         candidates = []
-        for _, item in new:
-            candidate = replace(candidate_of(item), is_repeated=is_repeated, is_fetched_first=self._is_fetched_first(item))
+        for item, known in new:
+            candidate = replace(
+                candidate_of(item),
+                is_repeated=is_repeated,
+                is_fetched_first=self._is_fetched_first(item),
+                is_quarantined=known is not None and known.verdict is Verdict.QUARANTINED,
+            )
             reason = reason_to_skip(item, self._start_for(item), self._largest_message)
             if reason is None:
                 candidates.append(candidate)
@@ -90,9 +96,8 @@ class Screening:
 
     # ---- by the ledger
 
-    def _is_decided(self, key: ItemKey, item: ListedItem) -> bool:
+    def _is_decided(self, key: ItemKey, item: ListedItem, known: KnownItem | None) -> bool:
         """Whether the verdict in the ledger stands. A change of an item that was not promoted is judged like a new one."""
-        known = self._booking.known.item(key, item)
         if known is None or known.verdict is Verdict.GONE:
             return False
         if item.kind is ChangeKind.CREATED:

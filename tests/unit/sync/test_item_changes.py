@@ -187,6 +187,21 @@ def test_what_is_gone_from_the_server_stays_in_quarantine_and_says_so_once() -> 
     assert row_of(scene, "broken").verdict is Verdict.QUARANTINED
 
 
+@pytest.mark.parametrize("is_mended", [True, False])
+def test_who_gives_the_category_to_what_is_in_quarantine_has_it_tried_once_more(is_mended: bool) -> None:
+    scene = a_scene()
+    [item] = kept(scene)
+    if is_mended:
+        scene.anna.unreadable.clear()
+    fetched = len(scene.anna.fetched)
+    scene.anna.change(item.ref, categories=("Tracked",))
+    scene.until_nothing_is_left()
+    assert len(scene.anna.fetched) == fetched + 1
+    assert [each.ref for each in kept(scene)] == ([] if is_mended else [item.ref])
+    assert row_of(scene, "broken").verdict is (Verdict.PROMOTED if is_mended else Verdict.QUARANTINED)
+    assert [alert.acknowledged_by for alert in scene.alerts()] == (["Sidesync"] if is_mended else [None])
+
+
 def test_what_is_given_up_leaves_quarantine_for_good_and_the_ledger_says_why() -> None:
     scene = a_scene()
     [item] = kept(scene)
