@@ -49,6 +49,8 @@ class Deployment:
     waited: float = 0.0
     mail: InMemoryMail = field(default_factory=InMemoryMail)
     """Of Anna."""
+    mailbox_id: str = ""
+    """Of Anna, where a test gave her one."""
 
     def __post_init__(self) -> None:
         probes = {Workload.INCOMING: lambda *_: self.answer()}
