@@ -13,19 +13,25 @@ from itertools import islice
 from shared.domain.email import DeliveryReport, RecipientReport
 from shared.domain.ids import normalised_message_id
 
-LARGEST_REPORT = 2 * 1024 * 1024
-"""Bytes of a report that are read: the parts that matter stand in front of the returned content."""
+LARGEST_REPORT = 256 * 1024
+"""Bytes of a report that are read: the parts that matter stand in front of the returned content. The parser takes longer than
+in proportion for parts and parameters without end, which strangers may write."""
 
 _MOST_RECIPIENTS = 100
 _MOST_PARTS = 50
+_MOST_MULTIPARTS = 20
+"""The parser compares every line with the boundaries of all parts that it stands in."""
 _LONGEST = 500
 _ACTIONS = frozenset({"failed", "delayed", "delivered", "relayed", "expanded"})
 
 
 def delivery_report(mime: Iterable[bytes]) -> DeliveryReport | None:
     """What the report in `mime` says; None where it is none."""
+    head = _head(mime)
+    if head.lower().count(b"multipart/") > _MOST_MULTIPARTS:
+        return None
     try:
-        message = BytesParser(policy=policy.compat32).parsebytes(_head(mime))
+        message = BytesParser(policy=policy.compat32).parsebytes(head)
         recipients, original = _read(message)
     except (MessageError, ValueError, LookupError, RecursionError):
         return None
