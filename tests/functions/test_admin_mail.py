@@ -13,7 +13,7 @@ from shared.domain.ledger import TodoKind
 from shared.domain.operations import QuarantinedItem
 from shared.domain.records import RecordRef
 from tests.builders import MONDAY, a_message
-from tests.functions.api.found_mail import ACTIVITY, NOWHERE, stores_have_email, stores_have_quarantined_item
+from tests.functions.api.found_mail import ACTIVITY, JUDGED, NOWHERE, stores_have_email, stores_have_quarantined_item
 from tests.unit.admin.command_line import Deployment
 from tests.unit.administration.emails import MESSAGE_ID
 
@@ -110,6 +110,15 @@ def test_what_cannot_be_meant_is_wrong_usage_and_nothing_is_changed(deployment: 
     deployment.writes()
     assert deployment.admin(*arguments).exit_code == 2
     assert deployment.writes() == []
+
+
+def test_explain_tells_who_voted_how_and_what_was_tried(deployment: Deployment) -> None:
+    stores_have_email(deployment.stores, deployment.mailbox_id, JUDGED)
+    [item] = deployment.json("explain", ANNA, MESSAGE_ID)["items"]
+    told = deployment.admin("explain", ANNA, MESSAGE_ID).stdout
+
+    assert [sentence for sentence in (*item["votes"], *item["correlation"]) if f"  - {sentence}" not in told] == []
+    assert told.count(item["words"]) == 2, "once as the summary, once with time and folder"
 
 
 # ---- emails

@@ -2,9 +2,19 @@
 
 from typing import Any
 
-from shared.domain.choices import Direction, Reason, Verdict, Workload
+from shared.domain.choices import (
+    CorrelationMethod,
+    Direction,
+    IncomingFilteringMethod,
+    OwnerKind,
+    Reason,
+    Verdict,
+    Workload,
+)
+from shared.domain.configuration import OwnerRef
 from shared.domain.email import Attachment, ItemRef, ListOf, TimelineEntry
-from shared.domain.ids import MailboxId, RunId, email_id
+from shared.domain.ids import ActivityId, MailboxId, OwnerId, RunId, email_id
+from shared.domain.judgement import Correlation, CorrelationTry, Judgement, TryOutcome, Vote
 from shared.domain.ledger import LedgerCommit, LedgerItem, RunState, item_key
 from shared.domain.operations import QuarantinedItem
 from shared.ports import Stores
@@ -14,6 +24,22 @@ from tests.unit.administration.emails import MESSAGE_ID, an_email
 
 ACTIVITY = email_id(MESSAGE_ID, Direction.INCOMING)
 NOWHERE = "00000000-0000-4000-8000-000000000000"
+
+_ANNA, _SALES = OwnerRef(OwnerKind.USER, OwnerId("anna")), OwnerRef(OwnerKind.QUEUE, OwnerId("sales"))
+JUDGED = Judgement(
+    Verdict.PROMOTED,
+    Reason.RELEVANT,
+    votes=(
+        Vote(_ANNA, IncomingFilteringMethod.RESPONSES, accepts=False, reason=Reason.NO_CORRELATION_MATCH),
+        Vote(_SALES, IncomingFilteringMethod.ALL, accepts=True, reason=Reason.RELEVANT),
+    ),
+    correlation=Correlation(
+        tried=(CorrelationTry(CorrelationMethod.TRACKING_TOKEN, TryOutcome.STRANGER, ActivityId(NOWHERE)),)
+    ),
+    accepted_by=_SALES,
+    queues=(_SALES.id,),
+)
+"""Anna's filter did not accept it, that of sales did; its token led to an email that the sender takes no part in."""
 
 
 def has_email(api: Api, mailbox_id: str, attachments: dict[str, tuple[str, bytes]] | None = None, **content: Any) -> None:
@@ -26,7 +52,7 @@ def has_email(api: Api, mailbox_id: str, attachments: dict[str, tuple[str, bytes
     stores_have_email(api.office.stores, mailbox_id, attachments=tuple(stored), **content)
 
 
-def stores_have_email(stores: Stores, mailbox_id: str, **content: Any) -> None:
+def stores_have_email(stores: Stores, mailbox_id: str, judgement: Judgement | None = None, **content: Any) -> None:
     """An email that came through the mailbox, in the list and in the ledger of which it stands."""
     stores.activities.create([an_email(ACTIVITY, MailboxId(mailbox_id), **content)])
     stores.timeline.put([TimelineEntry(ListOf.MAILBOX, mailbox_id, ACTIVITY, MONDAY, "Offer", "carol@fabrikam.example")])
@@ -42,6 +68,7 @@ def stores_have_email(stores: Stores, mailbox_id: str, **content: Any) -> None:
         decided_on=MONDAY,
         run_id=RunId("run-1"),
         activity_id=ACTIVITY,
+        judgement=judgement,
     )
     stores.ledger.commit(MailboxId(mailbox_id), Workload.INCOMING, None, LedgerCommit(RunState("nonce"), items=(item,)))
 

@@ -9,7 +9,7 @@ from shared.domain.email import Party
 from shared.domain.ids import MailboxId, RunId
 from shared.domain.operations import Alert, Run, RunOutcome
 from tests.builders import MONDAY
-from tests.functions.api.found_mail import ACTIVITY, NOWHERE, has_email, has_quarantined_item
+from tests.functions.api.found_mail import ACTIVITY, JUDGED, NOWHERE, has_email, has_quarantined_item
 from tests.functions.api.over_memory import Api
 from tests.unit.administration.emails import MESSAGE_ID
 
@@ -235,6 +235,18 @@ def test_a_message_is_explained(api: Api, mailbox_id: str) -> None:
         "run-1",
     )
     assert [each["id"] for each in told["activities"]] == [ACTIVITY]
+
+
+def test_an_explanation_tells_who_voted_how_and_what_was_tried(api: Api, mailbox_id: str) -> None:
+    has_email(api, mailbox_id, judgement=JUDGED)
+
+    [item] = api.get(f"/mailboxes/{mailbox_id}/explain", params={"activity_id": ACTIVITY}).json()["items"]
+
+    assert (len(item["votes"]), "anna" in item["votes"][0], "sales" in item["votes"][1]) == (2, True, True)
+    assert len(item["correlation"]) == 1
+    assert (item["accepted_by"], item["queues"]) == ({"kind": "queue", "id": "sales"}, ["sales"])
+    assert item["story"][0] == item["words"]
+    assert set(item["story"]) >= {*item["votes"], *item["correlation"]}
 
 
 def test_a_message_without_a_trace_is_explained_by_what_can_be_the_cause(api: Api, mailbox_id: str) -> None:
