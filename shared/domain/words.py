@@ -148,6 +148,7 @@ _ERRORS: Mapping[str, str] = {
     "malformed_message": "A queue message was not one of Sidesync's.",
     "poison_message": "A queue message failed repeatedly.",
     "item_quarantined": "A message is in quarantine.",
+    "marking_failed": "A message cannot be marked, moved or deleted in the mailbox.",
     "test_succeeded": "The test succeeded.",
     "test_under_way": "Another test of the mailbox has begun and has not ended yet.",
     "sync_error": "Something failed.",

@@ -134,7 +134,7 @@ class IncomingRun:
         start = start_date(self._assignment.profile, self._mailbox)
         limit, several = settings.largest_message, len(watch.folders) > 1
         screening = Screening(mail, judging, emails, stores.activities, booking, start, limit, watches_several=several)
-        marker = Marker(mail, room, settings, around.clock, self._mailbox.id)
+        marker = Marker(mail, stores.alerts, room, settings, around.clock, self._mailbox.id)
         todos = Todos(booking, screening, judging, marker, around.executor, start, limit)
         return Pages(self._assignment, around, mail, booking, screening, todos, head), todos
 

@@ -46,7 +46,7 @@ class InMemoryMail:
     fetching_fails: dict[str, list[BaseException]] = field(default_factory=dict)
     """Per item id: raised by the next fetches of it, one each, in the middle of a batch."""
     marking_fails: list[Exception] = field(default_factory=list)
-    """Raised by the next calls that mark or move, one each."""
+    """Raised by the next calls that mark, move or delete, one each."""
     unreadable: dict[str, ItemError] = field(default_factory=dict)
     raw_fails: dict[str, BaseException] = field(default_factory=dict)
     deadly: set[str] = field(default_factory=set)
@@ -165,6 +165,7 @@ class InMemoryMail:
         yield f"raw form of {ref.id}".encode()
 
     def discard(self, ref: ItemRef) -> None:
+        self._may_fail()
         if ref.id in self._messages:
             self.remove(ref)
 
@@ -187,9 +188,12 @@ class InMemoryMail:
             self._log.append((ref.id, moved.folder, ChangeKind.CREATED))
         return moved
 
-    def _expect(self, ref: ItemRef) -> None:
+    def _may_fail(self) -> None:
         if self.marking_fails:
             raise self.marking_fails.pop(0)
+
+    def _expect(self, ref: ItemRef) -> None:
+        self._may_fail()
         if ref.id not in self._messages:
             raise ItemGone("it is not there")
 

@@ -7,7 +7,15 @@ import pytest
 
 from shared.domain.choices import Direction, IncomingFilteringMethod, OwnerKind, Reason, Verdict, Workload
 from shared.domain.email import ItemRef, OptOut
-from shared.domain.errors import ItemError, ItemUnreadable, Throttled, Unreachable
+from shared.domain.errors import (
+    AccessDenied,
+    FolderNotFound,
+    ItemError,
+    ItemUnreadable,
+    MailboxError,
+    Throttled,
+    Unreachable,
+)
 from shared.domain.ids import OwnerId, email_id
 from shared.domain.ledger import LedgerCommit, LedgerItem, Todo, TodoKind
 from shared.domain.operations import RunOutcome
@@ -260,6 +268,34 @@ def test_a_server_that_wants_to_be_left_alone_is_left_alone_and_the_stamp_is_not
     assert scene.wait() == 7 * MINUTE
     scene.until_idle("anna")
     assert scene.anna.categories(ref) == ("Tracked",)
+
+
+@pytest.mark.parametrize("deletes", [False, True])
+@pytest.mark.parametrize("failure", [AccessDenied("ErrorAccessDenied"), FolderNotFound("not there"), MailboxError("full")])
+def test_who_may_read_and_not_write_reads_on_and_one_alert_says_so(failure: Exception, deletes: bool) -> None:
+    boxes = {"anna": a_mailbox("anna", process_and_delete=deletes), "ben": a_mailbox("ben")}
+    scene = a_scene(STAMPING, IncomingFilteringMethod.ALL, mailboxes=boxes)
+    for number in range(3):
+        scene.anna.deliver(a_message(f"Offer {number}"))
+    scene.anna.marking_fails = [failure] * 100
+    for _ in range(6):
+        assert scene.run() in (RunOutcome.COMPLETED, RunOutcome.IDLE)
+        scene.clock.advance(15 * MINUTE)
+    assert len(scene.subjects()) == 3
+    assert scene.head().todos == ()
+    [alert] = scene.alerts()
+    assert (alert.code, alert.parameters["kind"]) == ("marking_failed", "discard" if deletes else "stamp")
+
+
+def test_a_server_that_does_not_permit_a_mark_is_asked_once_in_a_run() -> None:
+    scene = a_scene(STAMPING, IncomingFilteringMethod.ALL)
+    refs = [scene.anna.deliver(a_message(f"Offer {number}")) for number in range(20)]
+    scene.anna.marking_fails = [AccessDenied("ErrorAccessDenied")]
+    assert scene.run() is RunOutcome.COMPLETED
+    assert {scene.anna.categories(ref) for ref in refs} == {()}
+    scene.clock.advance(15 * MINUTE)
+    scene.until_idle("anna")
+    assert {scene.anna.categories(ref) for ref in refs} == {("Tracked",)}, "the right was given meanwhile"
 
 
 def test_mail_that_is_gone_needs_no_stamp() -> None:
