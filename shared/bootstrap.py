@@ -17,6 +17,7 @@ from shared.settings import Settings, read_settings
 from shared.stores.account import StorageConnection
 from shared.stores.azure import azure_stores
 from shared.sync.budgets import RunBudget
+from shared.sync.correlation import entries_of
 from shared.sync.enumeration import Enumeration
 from shared.sync.folders import Folders
 from shared.sync.incoming import IncomingSync
@@ -82,6 +83,7 @@ def compose(
             discover,
             findings,
             VERSION,
+            entries_of,
         ),
     )
 

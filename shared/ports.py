@@ -554,6 +554,10 @@ class Blobs(Protocol):
         """What is not there counts as deleted."""
         ...
 
+    def delete_folder(self, folder: str) -> None:
+        """Deletes all blobs whose names start with `folder`, which ends in a slash."""
+        ...
+
 
 class WorkQueues(Protocol):
     def send(self, queue: str, text: str, delay: timedelta = timedelta()) -> None: ...

@@ -10,7 +10,7 @@ from types import MappingProxyType
 from shared.administration.activities import Activities
 from shared.administration.address_book import AddressBookAdministration
 from shared.administration.auditing import Auditing, AuditLog
-from shared.administration.emails import Emails
+from shared.administration.emails import Emails, FoundBy, found_by_nothing
 from shared.administration.explanation import Explanations
 from shared.administration.forward_mailboxes import ForwardMailboxes
 from shared.administration.housekeeping import Housekeeping
@@ -43,8 +43,10 @@ class Administration:
         discover: Discover | None = None,
         findings: Alerts | None = None,
         version: str = "",
+        found_by: FoundBy = found_by_nothing,
     ) -> None:
-        """`findings` takes what tests found: whoever asked for a test is told, whatever level of alerts is raised."""
+        """`findings` takes what tests found: whoever asked for a test is told, whatever level of alerts is raised. `found_by`
+        says what a deleted email leaves in `Correlations`."""
         auditing = Auditing(stores.audit, clock)
         records = MailboxRecords(stores, clock, auditing)
         self.settings = SettingsAdministration(stores, auditing)
@@ -58,7 +60,7 @@ class Administration:
         self.address_book = AddressBookAdministration(stores, clock)
         self.loads = Loads(stores, clock)
         self.activities = Activities(stores)
-        self.emails = Emails(stores, clock, auditing)
+        self.emails = Emails(stores, clock, auditing, found_by)
         self.items = ItemRequests(stores, clock, auditing)
         self.operations = Operations(stores, clock, auditing)
         self.housekeeping = Housekeeping(stores, clock, version=version)

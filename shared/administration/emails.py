@@ -12,21 +12,41 @@ from shared.administration.auditing import Auditing
 from shared.administration.failures import NotPossibleNow, RecordNotFound
 from shared.administration.writing import check_etag, persistently
 from shared.domain.audit import Caller, ChangeAction
-from shared.domain.choices import ActivityState, EmailStatus, OwnerKind, RegardingSource
+from shared.domain.choices import ActivityState, CorrelationMethod, EmailStatus, OwnerKind, RegardingSource
 from shared.domain.configuration import OwnerRef
-from shared.domain.email import EmailActivity, EmailContent, OptOut, StoredActivity, TimelineEntry
+from shared.domain.email import (
+    CorrelationEntry,
+    CorrelationKind,
+    EmailActivity,
+    EmailContent,
+    OptOut,
+    StoredActivity,
+    TimelineEntry,
+)
 from shared.domain.errors import InvalidRecord
-from shared.domain.ids import ActivityId, MailboxId, OwnerId, short_hash
+from shared.domain.ids import ActivityId, MailboxId, OwnerId, email_folder, short_hash
 from shared.domain.listings import listed, regarding_entry
+from shared.domain.organisation import OrganisationSettings
 from shared.domain.records import RecordRef
 from shared.ports import Clock, Stores
 
+type FoundBy = Callable[[EmailActivity, EmailContent, OrganisationSettings], Sequence[CorrelationEntry]]
+"""By what later messages find a stored email, for the methods that are on."""
+
+
+def found_by_nothing(
+    _email: EmailActivity, _content: EmailContent, _settings: OrganisationSettings
+) -> Sequence[CorrelationEntry]:
+    """Where nothing reads mail, nothing stands in `Correlations`."""
+    return ()
+
 
 class Emails:
-    def __init__(self, stores: Stores, clock: Clock, auditing: Auditing) -> None:
+    def __init__(self, stores: Stores, clock: Clock, auditing: Auditing, found_by: FoundBy = found_by_nothing) -> None:
         self._stores = stores
         self._clock = clock
         self._auditing = auditing
+        self._found_by = found_by
 
     def get(self, activity_id: ActivityId) -> StoredActivity:
         """Raises RecordNotFound, also of one that was deleted."""
@@ -123,13 +143,20 @@ class Emails:
         content = self._stores.activities.content(record.id)
         if content is not None:
             self._stores.timeline.remove(self._rows(record, content))
-            for blob in sorted({attachment.blob for attachment in content.attachments}):
-                self._stores.blobs.delete(blob)
+            self._stores.correlations.remove(self._entries(record, content))
+        self._stores.blobs.delete_folder(email_folder(record.content_id))
         self._stores.activities.erase(tombstone(record), stored.etag)
 
     def _rows(self, record: EmailActivity, content: EmailContent) -> Sequence[TimelineEntry]:
         mailboxes = [sighting.mailbox_id for sighting in self._stores.activities.sightings(record.id)]
         return list(listed(record, content, mailboxes, self._queues_of(mailboxes)))
+
+    def _entries(self, record: EmailActivity, content: EmailContent) -> Sequence[CorrelationEntry]:
+        """Those that come from what people wrote: hashes of words and addresses. Others hold a number that a mail program
+        made up, by which answers are still known to belong to a conversation that was opted out."""
+        settings = replace(self._stores.settings.get().record, correlation_methods=tuple(CorrelationMethod))
+        entries = self._found_by(record, content, settings)
+        return [each for each in entries if each.kind is not CorrelationKind.CONVERSATION]
 
     def _queues_of(self, mailboxes: Sequence[MailboxId]) -> Sequence[OwnerId]:
         """A queue has an email that its own mailbox brought after another one."""

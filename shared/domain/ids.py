@@ -36,6 +36,11 @@ def variant_id(message_id: str, direction: Direction, fingerprint: str) -> Activ
     return ActivityId(str(uuid5(_EMAILS, f"{direction.value}:{message_id}:{fingerprint}")))
 
 
+def email_folder(content_id: ActivityId) -> str:
+    """What the names of all blobs of an email start with: of no other email, for they are named after what it says."""
+    return f"emails/{content_id}/"
+
+
 def contact_id_of(address: str) -> str:
     """The id of the contact that a sender with this normalised address becomes: however often he writes, he becomes one."""
     return str(uuid5(_CONTACTS, address))

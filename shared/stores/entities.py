@@ -11,7 +11,7 @@ from datetime import UTC, datetime, timedelta
 
 from shared.domain.choices import OwnerKind, Workload
 from shared.domain.email import CorrelationKind, ListOf
-from shared.domain.ids import ActivityId, MailboxId, OwnerId, ProfileId, RunId, normalised_address, short_hash
+from shared.domain.ids import ActivityId, MailboxId, OwnerId, ProfileId, RunId, email_folder, normalised_address, short_hash
 from shared.domain.ledger import ItemKey, Todo
 from shared.domain.operations import Alert
 from shared.domain.records import RejectedLine
@@ -247,7 +247,7 @@ def watermark_blob(mailbox_id: MailboxId, workload: Workload, folder: str, water
 
 def content_blob(content_id: ActivityId, column: str, text: str) -> str:
     """Named after its hash: another rendering of the same message must not appear under a row that did not name it."""
-    return f"emails/{content_id}/{_digest(text)}{_SUFFIXES.get(column, '.json')}"
+    return f"{email_folder(content_id)}{_digest(text)}{_SUFFIXES.get(column, '.json')}"
 
 
 _SUFFIXES = {"body_html": ".html", "body_text": ".txt", "subject": ".txt", "authentication_results": ".txt"}

@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from shared.domain.choices import CorrelationMethod, Reason, Verdict
 from shared.domain.email import Annotation, CorrelationEntry, EmailContent, ListOf, NewEmail, Sighting, StoredActivity
 from shared.domain.errors import AlreadyExists, ItemError
-from shared.domain.ids import ActivityId, MailboxId, OwnerId
+from shared.domain.ids import ActivityId, MailboxId, OwnerId, email_folder
 from shared.domain.judgement import Judgement
 from shared.domain.listings import entry, listed
 from shared.domain.organisation import OrganisationSettings
@@ -72,12 +72,18 @@ class Emails:
         emails = [proposal.email for proposal in proposals]
         activities = self._create(emails)
         stored = self._with_contents(proposals, activities)
+        self._remove_blobs([each.activity for each in stored if each.activity.record.deleted_on is not None])
         kept = [self._about_what_is_wanted(each) for each in stored if each.activity.record.deleted_on is None]
         self._sight(kept)
         self._list(kept)
         self._make_findable(kept)
         self._annotate(kept)
         return [_result(each) for each in stored]
+
+    def _remove_blobs(self, deleted: Sequence[StoredActivity]) -> None:
+        """Another copy of a deleted email brought its attachments with it: they go again."""
+        for each in deleted:
+            self._stores.blobs.delete_folder(email_folder(each.record.content_id))
 
     def _create_contacts(self, proposals: Sequence[Proposal]) -> None:
         """Before the emails that name them. One that is there already is as good, whoever made it."""

@@ -11,7 +11,7 @@ from datetime import datetime
 
 from shared.domain.choices import Notifications
 from shared.domain.email import Attachment, IncomingMessage, NewEmail, Sighting
-from shared.domain.ids import ActivityId, normalised_address, variant_id
+from shared.domain.ids import ActivityId, email_folder, normalised_address, variant_id
 from shared.domain.organisation import OrganisationSettings
 from shared.sync.judged import Judged
 from shared.sync.outline import outline_of
@@ -102,7 +102,7 @@ def _time_of(message: IncomingMessage) -> str:
 
 def blob_name(content_id: ActivityId, sha256: str) -> str:
     """Where an attachment stands: derived from content alone, so writing it again writes the same."""
-    return f"emails/{content_id}/{sha256}"
+    return f"{email_folder(content_id)}{sha256}"
 
 
 def _is_kept(attachment: HashedAttachment, settings: OrganisationSettings) -> bool:

@@ -1,18 +1,39 @@
 """What people do to stored emails by hand, repeated and interrupted."""
 
+import base64
+from collections.abc import Sequence
 from dataclasses import replace
 
 import pytest
 
 from shared.administration import Administration
 from shared.administration.failures import NotPossibleNow, RecordNotFound
-from shared.domain.choices import ActivityState, EmailStatus, OwnerKind, ParticipationType, RegardingSource
+from shared.domain.choices import (
+    ActivityState,
+    CorrelationMethod,
+    Direction,
+    EmailStatus,
+    OwnerKind,
+    ParticipationType,
+    RegardingSource,
+)
 from shared.domain.configuration import OwnerRef
-from shared.domain.email import Attachment, ListOf, Party, StoredActivity
+from shared.domain.email import (
+    Attachment,
+    CorrelationEntry,
+    CorrelationKind,
+    EmailActivity,
+    EmailContent,
+    ListOf,
+    Party,
+    StoredActivity,
+)
 from shared.domain.errors import Changed, InvalidRecord
 from shared.domain.ids import ActivityId, MailboxId, OwnerId, short_hash
 from shared.domain.listings import listed
+from shared.domain.organisation import OrganisationSettings
 from shared.domain.records import FolderTrackingRule, RecordRef
+from shared.sync.correlation import entries_of
 from tests.unit.administration.emails import an_email
 from tests.unit.administration.office import ADMIN, Office
 from tests.unit.administration.test_crashes import completed_after, every_fault, outcome, undisturbed
@@ -21,6 +42,7 @@ from tests.unit.sync.faults import Fault
 EMAIL = ActivityId("0a" * 16)
 CONTOSO, FABRIKAM = RecordRef("account", "contoso"), RecordRef("account", "fabrikam")
 CAROL = Party(ParticipationType.SENDER, "carol@fabrikam.example", "Carol", "contact", "carol")
+THREAD = base64.b64encode(bytes([1, *range(21)])).decode()
 TERMS = Attachment("terms.pdf", "application/pdf", 5, "ab" * 32, f"emails/{EMAIL}/{'ab' * 32}")
 
 
@@ -154,6 +176,32 @@ def test_of_a_deleted_email_nothing_is_left_but_a_tombstone(office: Office) -> N
     with pytest.raises(RecordNotFound):
         office.administration.activities.get(EMAIL)
     office.administration.emails.delete(EMAIL, ADMIN)
+
+
+def test_a_deleted_email_leaves_no_blob_that_another_copy_of_it_brought(office: Office) -> None:
+    has_email(office)
+    other = f"emails/{EMAIL}/{'cd' * 32}.html"
+    office.stores.blobs.put(other, b"another rendering of its body")
+    office.administration.emails.delete(EMAIL, ADMIN)
+    with pytest.raises(KeyError):
+        next(iter(office.stores.blobs.read(other)))
+
+
+def test_a_deleted_email_leaves_no_hash_of_its_words_and_addresses(office: Office) -> None:
+    has_email(office, direction=Direction.OUTGOING)
+    email = office.administration.activities.get(EMAIL)
+    content = replace(email.content, subject="Offer for Contoso SYNC:0001234", conversation_index=THREAD)
+    settings = replace(OrganisationSettings(), correlation_methods=tuple(CorrelationMethod))
+    entries = entries_of(email.activity, content, settings)
+    assert {entry.kind for entry in entries} == {CorrelationKind.CONVERSATION, CorrelationKind.TOKEN, CorrelationKind.WORDS}
+    office.stores.correlations.put(entries)
+
+    def found_by(email: EmailActivity, _: EmailContent, settings: OrganisationSettings) -> Sequence[CorrelationEntry]:
+        return entries_of(email, content, settings)
+
+    Administration(office.stores, office.clock, office.rules, found_by=found_by).emails.delete(EMAIL, ADMIN)
+    left = [entry.kind for entry in entries if office.stores.correlations.find(entry.kind, [entry.key])[entry.key]]
+    assert left == [CorrelationKind.CONVERSATION]
 
 
 def test_a_queue_loses_a_deleted_email_that_its_own_mailbox_brought_second(office: Office) -> None:
