@@ -94,7 +94,8 @@ def test_a_folder_of_mail_is_accounted_for_file_by_file_and_ctrl_c_ends_every_ch
 def test_a_folder_that_is_not_there_is_named(tmp_path: Path) -> None:
     with _demo(tmp_path, ONCE="1", MAIL=str(tmp_path / "nowhere")) as demo:
         assert demo.wait(PATIENCE) == 1
-    assert "nowhere" in (tmp_path / "demo.log").read_text("utf-8")
+    text = (tmp_path / "demo.log").read_text("utf-8")
+    assert "nowhere" in text.replace("\n", "")  # lines are folded anywhere
 
 
 def test_azurite_missing_says_what_to_install(tmp_path: Path) -> None:
