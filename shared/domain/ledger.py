@@ -53,8 +53,9 @@ class LedgerItem:
     """What the error said, without content of the message."""
     judgement: Judgement | None = None
     """How it was judged. A detail: retention removes it, the verdict stays."""
-    is_stamped: bool = False
-    """Its item carries the tracking category: where that is taken away, a person untracks it."""
+    category: str | None = None
+    """The tracking category that its item carries, by the name that it had then: where that is taken away, a person untracks
+    it. To call the category something else is none of that."""
 
     @property
     def may_lose_details(self) -> bool:

@@ -190,4 +190,5 @@ def _result(stored: _Stored) -> Result:
         return Refused(Judgement(Verdict.SKIPPED, Reason.DELETED))
     brought_it = email.receiving_mailbox == stored.sighting.mailbox_id
     reason = stored.content.acceptance if brought_it or not judged.is_accepted else judged.judgement.reason
-    return Written(email.id, reason, judged.judgement, carries_category=judged.facts.by_category)
+    category = judged.facts.settings.tracked_category if judged.facts.by_category else None
+    return Written(email.id, reason, judged.judgement, category)

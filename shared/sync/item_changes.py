@@ -253,7 +253,7 @@ def untracked(item: LedgerItem, now: datetime) -> Change | None:
     if item.verdict is not Verdict.PROMOTED:
         return None
     row = replace(item, verdict=Verdict.SKIPPED, reason=Reason.UNTRACKED, decided_on=now)
-    return Change(row, Todo(TodoKind.STAMP, item.decided_on, row) if item.is_stamped else None)
+    return Change(row, Todo(TodoKind.STAMP, item.decided_on, row) if item.category else None)
 
 
 def _since(message: ChangeItems) -> datetime:

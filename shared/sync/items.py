@@ -55,8 +55,8 @@ class Written:
     activity_id: ActivityId
     reason: Reason
     judgement: Judgement | None = None
-    carries_category: bool = False
-    """A person gave the item the tracking category."""
+    category: str | None = None
+    """The tracking category, where a person gave it to the item."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,7 +138,7 @@ def untracked(row: LedgerItem, moment: Moment) -> Change:
         decided_on=moment.now,
         run_id=moment.run_id,
         judgement=None,
-        is_stamped=False,
+        category=None,
     )
     return Change(row)
 
@@ -149,7 +149,7 @@ def _promoted(candidate: Candidate, written: Written, aftercare: Aftercare, mome
         activity_id=written.activity_id,
         judgement=written.judgement,
         attempts=candidate.attempts,
-        is_stamped=written.carries_category,
+        category=written.category,
     )
     return Change(row, _after_storing(row, aftercare, moment), done=candidate.todo)
 
@@ -157,7 +157,7 @@ def _promoted(candidate: Candidate, written: Written, aftercare: Aftercare, mome
 def _after_storing(row: LedgerItem, aftercare: Aftercare, moment: Moment) -> Todo | None:
     if aftercare.discards:
         return Todo(TodoKind.DISCARD, moment.now, row)
-    return Todo(TodoKind.STAMP, moment.now, row) if aftercare.stamps and not row.is_stamped else None
+    return Todo(TodoKind.STAMP, moment.now, row) if aftercare.stamps and not row.category else None
 
 
 def _left(candidate: Candidate, refused: Refused, limits: ItemLimits, moment: Moment) -> Change:

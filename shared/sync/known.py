@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from sys import intern
 
 from shared.domain.choices import Reason, Verdict, Workload
 from shared.domain.email import ChangeKind, ListedItem
@@ -17,7 +18,8 @@ class KnownItem:
 
     verdict: Verdict
     reason: Reason
-    is_stamped: bool
+    category: str | None
+    """`LedgerItem.category`."""
 
 
 class KnownItems:
@@ -59,4 +61,4 @@ class KnownItems:
 
 
 def _known(item: LedgerItem) -> KnownItem:
-    return KnownItem(item.verdict, item.reason, item.is_stamped)
+    return KnownItem(item.verdict, item.reason, intern(item.category) if item.category else None)

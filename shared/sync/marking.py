@@ -96,8 +96,9 @@ class Marker:
         tracked, undeliverable = self._settings.tracked_category, self._settings.undeliverable_category
         by_verdict = {Verdict.PROMOTED: tracked, Verdict.QUARANTINED: undeliverable}
         add = {by_verdict[row.verdict]} if row.verdict in by_verdict else set()
-        mail.categorize(row.ref, sorted(add), sorted({tracked, undeliverable} - add))
-        return replace(row, is_stamped=row.verdict is Verdict.PROMOTED)
+        ours = {tracked, undeliverable, row.category or tracked}
+        mail.categorize(row.ref, sorted(add), sorted(ours - add))
+        return replace(row, category=tracked if row.verdict is Verdict.PROMOTED else None)
 
     def _move(self, mail: Marking, row: LedgerItem) -> LedgerItem:
         if self._settings.stamp_categories:

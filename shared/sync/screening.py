@@ -112,12 +112,17 @@ class Screening:
 
     def _untrack_where_asked(self, key: ItemKey, item: ListedItem, known: KnownItem) -> None:
         """The tracking category was there and is not any more: a person took it away."""
-        if not known.is_stamped or not self._judging.tracks_by_category or self._judging.is_categorized(item.categories):
+        if known.category is None or not self._judging.tracks_by_category or self._is_categorized_still(item, known.category):
             return
         row = self._booking.known.row(key)
         if row is not None and row.activity_id is not None:
             self._emails.untrack(row.activity_id, self._judging.mailbox_id)
             self._booking.untrack(row)
+
+    def _is_categorized_still(self, item: ListedItem, category: str) -> bool:
+        """By the name that the tracking category has now, or had when the item was given it."""
+        had = category.casefold()
+        return self._judging.is_categorized(item.categories) or any(each.casefold() == had for each in item.categories)
 
     # ---- by the listing
 

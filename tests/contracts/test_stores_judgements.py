@@ -41,7 +41,7 @@ def a_crowd(size: int, reason: Reason = Reason.NO_CORRELATION_MATCH) -> list[Vot
 
 def test_a_judgement_is_read_back_whole(stores: Stores) -> None:
     judgement = a_judgement(a_vote("anna"), a_vote("bert", Reason.RESPONSE), a_vote("carl", Reason.FILTER_NONE))
-    item = an_item(judgement=judgement, is_stamped=True)
+    item = an_item(judgement=judgement, category="Tracked")
     commit(stores, None, items=(item,), todos=(Todo(TodoKind.JUDGE, NOW, item),))
     assert stores.ledger.get(ANNA, INCOMING, item.key) == item
     assert list(stores.ledger.items(ANNA, INCOMING)) == [item]

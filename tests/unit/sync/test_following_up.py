@@ -124,7 +124,7 @@ def test_a_category_tracks_whatever_the_filter_says_and_taking_it_away_untracks(
     scene.anna.change(ref, categories=("tracked", "Blue"))
     scene.until_idle("anna")
     assert scene.subjects() == ["Offer"]
-    assert (the_row(scene).reason, the_row(scene).is_stamped) == (Reason.CATEGORY, True)
+    assert (the_row(scene).reason, the_row(scene).category) == (Reason.CATEGORY, "Tracked")
 
     [activity_id] = scene.activity_ids()
     scene.anna.change(ref, categories=("Blue",))
@@ -231,7 +231,7 @@ def test_what_is_tracked_gets_the_category_and_what_is_not_gets_none() -> None:
     scene.run()
     assert scene.anna.categories(tracked) == ("Blue", "Tracked")
     assert scene.anna.categories(skipped) == ()
-    assert {row.is_stamped for row in scene.ledger().values()} == {True, False}
+    assert {row.category for row in scene.ledger().values()} == {"Tracked", None}
     scene.until_idle("anna")
     assert scene.head().todos == ()
 
@@ -246,6 +246,39 @@ def test_taking_a_stamp_away_untracks() -> None:
     assert scene.anna.categories(ref) == ()
 
 
+def rename_the_category(scene: Scene, **changes: object) -> None:
+    stored = scene.stores.settings.get()
+    scene.stores.settings.put(replace(stored.record, **changes), stored.etag)  # type: ignore[arg-type]
+    scene.clock.advance(timedelta(hours=1))  # processes remember settings for a while
+
+
+def test_calling_the_category_something_else_untracks_nothing_and_taking_the_former_away_still_does() -> None:
+    scene = a_scene(STAMPING, IncomingFilteringMethod.ALL)
+    stamped = scene.anna.deliver(a_message("Offer"))
+    given = scene.anna.deliver(a_message("Order", categories=("tracked",)))
+    scene.until_idle("anna")
+    rename_the_category(scene, tracked_category="In CRM")
+    scene.anna.change(stamped, categories=("Tracked", "Blue"))
+    scene.anna.change(given, size=2500)
+    scene.until_idle("anna")
+    assert scene.subjects() == ["Offer", "Order"]
+    scene.anna.change(stamped, categories=("Blue",))
+    scene.until_idle("anna")
+    assert scene.subjects() == ["Order"]
+
+
+def test_what_is_untracked_by_hand_loses_the_category_that_it_was_given_by_its_former_name() -> None:
+    scene = a_scene(STAMPING, IncomingFilteringMethod.ALL)
+    ref = scene.anna.deliver(a_message("Offer"))
+    scene.until_idle("anna")
+    rename_the_category(scene, tracked_category="In CRM")
+    untracked = replace(the_row(scene), verdict=Verdict.SKIPPED, reason=Reason.UNTRACKED)
+    write_todo(scene, TodoKind.STAMP, untracked)
+    scene.until_idle("anna")
+    assert scene.anna.categories(ref) == ()
+    assert the_row(scene).category is None
+
+
 @pytest.mark.parametrize("failure", [ItemError("not now"), Unreachable("cut short")])
 def test_a_stamp_that_fails_is_tried_five_times_and_the_item_stays_tracked(failure: Exception) -> None:
     scene = a_scene(STAMPING, IncomingFilteringMethod.ALL)
@@ -255,7 +288,7 @@ def test_a_stamp_that_fails_is_tried_five_times_and_the_item_stays_tracked(failu
         assert scene.run() in (RunOutcome.COMPLETED, RunOutcome.IDLE)
         scene.clock.advance(15 * MINUTE)
     assert scene.anna.marking_fails == []
-    assert (the_row(scene).verdict, the_row(scene).is_stamped) == (Verdict.PROMOTED, False)
+    assert (the_row(scene).verdict, the_row(scene).category) == (Verdict.PROMOTED, None)
     assert scene.anna.categories(ref) == ()
     assert scene.head().todos == ()
 
