@@ -27,7 +27,9 @@ def list_emails(
     context: typer.Context,
     mailbox: Annotated[str | None, typer.Option(help="Those of a mailbox: its id or email address.")] = None,
     queue: Annotated[str | None, typer.Option(help="Those of a queue: its id.")] = None,
-    party: Annotated[str | None, typer.Option(help="Those in which somebody takes part: the id of a record.")] = None,
+    party: Annotated[
+        str | None, typer.Option(metavar="TYPE:ID", help="Those in which a user, queue or record takes part.")
+    ] = None,
     regarding: Annotated[str | None, typer.Option(metavar="TYPE:ID", help="Those about a record.")] = None,
     limit: Limit = 50,
     as_json: AsJson = False,

@@ -41,6 +41,8 @@ def explain(
         for sentence in item["story"]:
             if sentence != item["words"]:
                 session.screen.say(f"  - {sentence}")
+        if item["quarantine"]:
+            session.screen.say(f"  - in quarantine as {item['quarantine']}")
     for activity in found["activities"]:
         session.screen.say(f"- {_told(activity)}")
     for cause in found["causes"]:
