@@ -44,10 +44,14 @@ class Conversations:
 
     def look_up(self, envelopes: Sequence[Envelope]) -> None:
         """Looks up, step by step, what the clues of all `envelopes` lead to, and the emails found. Raises TransientError."""
-        while asked := self._open(envelopes):
-            self._follow(asked)
-            self._looked_up |= asked
-        self._find({found for envelope in envelopes if (found := self.correlate(envelope).activity_id) is not None})
+        while True:
+            while asked := self._open(envelopes):
+                self._follow(asked)
+                self._looked_up |= asked
+            found = {found for envelope in envelopes if (found := self.correlate(envelope).activity_id) is not None}
+            if found <= self._emails.keys():
+                return
+            self._find(found)  # one that was deleted leads nowhere: then the next clue counts
 
     def correlate(self, envelope: Envelope) -> Correlation:
         """What a message continues, by what was looked up and by what this run accepted."""

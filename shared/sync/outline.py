@@ -14,7 +14,11 @@ _ANSWERS = (CorrelationMethod.IN_REPLY_TO, CorrelationMethod.CONVERSATION_INDEX)
 
 
 def outline_of(judged: Judged, activity_id: ActivityId, now: datetime | None = None) -> tuple[EmailActivity, EmailContent]:
-    """The activity and its content, the latter without body and attachments, and both without what is derived from these."""
+    """The activity and its content, the latter without body and attachments, and both without what is derived from these.
+
+    What people have tracked although its conversation was opted out belongs to that conversation, but continues nothing:
+    answers to it are left like all others.
+    """
     return _activity(judged, activity_id, now or judged.envelope.received), _content(judged)
 
 
@@ -36,7 +40,7 @@ def _activity(judged: Judged, activity_id: ActivityId, now: datetime) -> EmailAc
         owner=judged.resolution.owner,
         receiving_mailbox=judged.facts.mailbox.id,
         accepted_by=judgement.accepted_by,
-        conversation=original.conversation if original else activity_id,
+        conversation=original.conversation if original else judgement.correlation.conversation or activity_id,
         correlated_to=original.activity_id if original else None,
         parent=original.activity_id if original and method in _ANSWERS else None,
         correlation_method=method,

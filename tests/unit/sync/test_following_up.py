@@ -1,5 +1,6 @@
 """What becomes of items after their page: judged again, tracked by hand or by category, marked, moved and deleted."""
 
+import base64
 from dataclasses import replace
 from datetime import timedelta
 
@@ -219,6 +220,50 @@ def test_an_answer_in_the_same_page_takes_conversation_and_regarding_from_its_or
     )
     assert offer.conversation == one.conversation == two.conversation == offer.id
     assert (one.parent, two.parent) == (offer.id, one.id)
+
+
+def test_what_a_person_tracks_of_a_conversation_that_was_opted_out_brings_no_further_answers_with_it() -> None:
+    scene = a_scene(accepting=IncomingFilteringMethod.ALL)
+    scene.anna.deliver(a_message("Offer"))
+    scene.until_idle("anna")
+    [offer] = scene.activity_ids()
+    scene.stores.correlations.opt_out(OptOut(offer, "anna", MONDAY))
+    answer = a_message("Re: Offer", in_reply_to="offer@fabrikam.example", message_id="one@fabrikam.example")
+    scene.anna.deliver(replace(answer, received=MONDAY - 2 * MINUTE, categories=("Tracked",)))
+    scene.anna.deliver(
+        a_message("Re: Re", received=MONDAY, in_reply_to="one@fabrikam.example", message_id="two@fabrikam.example")
+    )
+    scene.until_idle("anna")
+    scene.anna.deliver(a_message("Re: Re: Re", in_reply_to="one@fabrikam.example", message_id="three@fabrikam.example"))
+    scene.until_idle("anna")
+    assert scene.subjects() == ["Offer", "Re: Offer"]
+    tracked = scene.activity(email_id("one@fabrikam.example", Direction.INCOMING)).record
+    assert (tracked.conversation, tracked.correlated_to) == (offer, None)
+
+
+def delete(scene: Scene, message_id: str) -> None:
+    stored = scene.activity(email_id(message_id, Direction.INCOMING))
+    scene.stores.activities.erase(replace(stored.record, deleted_on=MONDAY), stored.etag)
+
+
+def test_nothing_continues_an_email_that_was_deleted_whatever_leads_to_it() -> None:
+    scene = a_scene(accepting=IncomingFilteringMethod.ALL)
+    index = base64.b64encode(bytes(range(1, 23))).decode()
+    for number in range(3):
+        received = MONDAY - (9 - number) * MINUTE
+        scene.anna.deliver(a_message(f"Offer {number}", received=received, conversation_index=index))
+    scene.until_idle("anna")
+    delete(scene, "offer-2@fabrikam.example")
+    scene.anna.deliver(a_message("Order", received=MONDAY, conversation_index=index))
+    scene.until_idle("anna")
+    order = scene.activity(email_id("order@fabrikam.example", Direction.INCOMING)).record
+    assert order.correlated_to == email_id("offer-1@fabrikam.example", Direction.INCOMING)
+    for name in ("offer-0", "offer-1", "order"):
+        delete(scene, f"{name}@fabrikam.example")
+    scene.anna.deliver(a_message("Invoice", received=MONDAY, conversation_index=index))
+    scene.until_idle("anna")
+    invoice = scene.activity(email_id("invoice@fabrikam.example", Direction.INCOMING)).record
+    assert (invoice.correlated_to, invoice.conversation) == (None, invoice.id)
 
 
 # ---- on the server
