@@ -28,7 +28,8 @@ def list_emails(
     mailbox: Annotated[str | None, typer.Option(help="Those of a mailbox: its id or email address.")] = None,
     queue: Annotated[str | None, typer.Option(help="Those of a queue: its id.")] = None,
     party: Annotated[
-        str | None, typer.Option(metavar="TYPE:ID", help="Those in which a user, queue or record takes part.")
+        str | None,
+        typer.Option(metavar="TYPE:ID", help="Those in which somebody takes part, such as contact:kim or user:anna."),
     ] = None,
     regarding: Annotated[str | None, typer.Option(metavar="TYPE:ID", help="Those about a record.")] = None,
     limit: Limit = 50,
