@@ -17,7 +17,7 @@ from shared.domain.email import (
     TimelineEntry,
 )
 from shared.domain.ids import ActivityId, MailboxId, OwnerId
-from shared.domain.listings import whose_regarding
+from shared.domain.listings import whose_record
 from shared.domain.records import RecordRef
 from shared.ports import Slice, Stores
 
@@ -50,16 +50,16 @@ class Activities:
             raise RecordNotFound(f"there is no queue {queue}")
         return self._stores.timeline.list(ListOf.QUEUE, queue, continuation, limit)
 
-    def of_party(self, record_id: str, continuation: str | None = None, limit: int = 50) -> Slice[TimelineEntry]:
+    def of_party(self, record: RecordRef, continuation: str | None = None, limit: int = 50) -> Slice[TimelineEntry]:
         """Emails in which a record (a contact, a user ...) takes part, newest first. Raises InvalidRecord."""
-        return self._stores.timeline.list(ListOf.PARTY, record_id, continuation, limit)
+        return self._stores.timeline.list(ListOf.PARTY, whose_record(record.type, record.id), continuation, limit)
 
     def of_regarding(self, record: RecordRef, continuation: str | None = None, limit: int = 50) -> Slice[TimelineEntry]:
         """Emails about a record, newest first; a part may have fewer than `limit`. Raises InvalidRecord.
 
         The rows of the list are hints: each is confirmed against the email itself.
         """
-        part = self._stores.timeline.list(ListOf.REGARDING, whose_regarding(record.type, record.id), continuation, limit)
+        part = self._stores.timeline.list(ListOf.REGARDING, whose_record(record.type, record.id), continuation, limit)
         found = self._stores.activities.find([entry.activity_id for entry in part.items])
         confirmed = [each for each in part.items if each.activity_id in found and _is_about(found[each.activity_id], record)]
         return Slice(confirmed, part.continuation)

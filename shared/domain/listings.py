@@ -14,8 +14,10 @@ def listed(
     `queues`: those beside the ones that its content names.
     """
     yield from (entry(email, ListOf.MAILBOX, mailbox_id) for mailbox_id in mailboxes)
-    parties = {party.record_id for party in content.parties if party.record_id is not None}
-    yield from (entry(email, ListOf.PARTY, record_id) for record_id in sorted(parties))
+    parties = {
+        whose_record(each.record_kind, each.record_id) for each in content.parties if each.record_kind and each.record_id
+    }
+    yield from (entry(email, ListOf.PARTY, record) for record in sorted(parties))
     yield from (entry(email, ListOf.QUEUE, queue) for queue in sorted({*content.queues, *queues}))
     if regarding := regarding_entry(email):
         yield regarding
@@ -25,12 +27,12 @@ def regarding_entry(email: EmailActivity) -> TimelineEntry | None:
     """Its row in the list of the record that it is about."""
     if email.regarding is None:
         return None
-    return entry(email, ListOf.REGARDING, whose_regarding(email.regarding.type, email.regarding.id))
+    return entry(email, ListOf.REGARDING, whose_record(email.regarding.type, email.regarding.id))
 
 
-def whose_regarding(record_type: str, record_id: str) -> str:
-    """Names the list of a record: ids of different types may be equal."""
-    return f"{record_type}:{record_id}"
+def whose_record(kind: str, record_id: str) -> str:
+    """Names a list of a user, queue or record: ids of different types may be equal."""
+    return f"{kind}:{record_id}"
 
 
 def entry(email: EmailActivity, list_of: ListOf, whose: str) -> TimelineEntry:

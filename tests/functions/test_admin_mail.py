@@ -92,7 +92,7 @@ def test_scripts_read_which_messages_were_asked_for(deployment: Deployment) -> N
         ("judge", ANNA),
         ("judge", ANNA, "--days", "0"),
         ("emails", "list"),
-        ("emails", "list", "--queue", "sales", "--party", "kim"),
+        ("emails", "list", "--queue", "sales", "--party", "contact:kim"),
         ("emails", "regarding", ACTIVITY),
         ("emails", "regarding", ACTIVITY, "--to", "account:contoso", "--clear"),
         ("emails", "reassign", ACTIVITY, "--to", "team:contoso"),
@@ -129,7 +129,7 @@ def test_explain_tells_who_voted_how_and_what_was_tried(deployment: Deployment) 
     [
         (("--mailbox", ANNA), None),
         (("--queue", "sales"), (ListOf.QUEUE, "sales")),
-        (("--party", "kim"), (ListOf.PARTY, "kim")),
+        (("--party", "contact:kim"), (ListOf.PARTY, "contact:kim")),
     ],
 )
 def test_emails_are_listed(deployment: Deployment, option: tuple[str, str], row: tuple[ListOf, str] | None) -> None:
@@ -143,7 +143,7 @@ def test_emails_are_listed(deployment: Deployment, option: tuple[str, str], row:
 
 
 def test_an_empty_list_of_emails_says_so(deployment: Deployment) -> None:
-    assert deployment.admin("emails", "list", "--party", "kim").stdout == "There are no emails.\n"
+    assert deployment.admin("emails", "list", "--party", "contact:kim").stdout == "There are no emails.\n"
     assert deployment.admin("emails", "list", "--queue", "nobody").exit_code == 1
 
 

@@ -20,7 +20,10 @@ from shared.domain.ids import ActivityId, OwnerId
 from shared.domain.records import RecordRef
 
 Queue = Annotated[str | None, Query(description="Id of a queue: its items.", pattern=ID_PATTERN)]
-Party = Annotated[str | None, Query(description="Id of a user, queue or record that takes part.", pattern=ID_PATTERN)]
+Party = Annotated[
+    str | None,
+    Query(description="Type and id of who takes part, such as contact:kim or user:anna.", pattern=RECORD_PATTERN),
+]
 Regarding = Annotated[
     str | None,
     Query(description="Type and id of the record that they are about, such as account:contoso.", pattern=RECORD_PATTERN),
@@ -49,10 +52,9 @@ def emails(administration: Administration) -> APIRouter:
             case str(), None, None:
                 found = lists.of_queue(OwnerId(queue), continuation, limit)
             case None, str(), None:
-                found = lists.of_party(party, continuation, limit)
+                found = lists.of_party(_record(party), continuation, limit)
             case None, None, str():
-                record_type, _, record_id = regarding.partition(":")
-                found = lists.of_regarding(RecordRef(record_type, record_id), continuation, limit)
+                found = lists.of_regarding(_record(regarding), continuation, limit)
             case _:
                 raise InvalidRecord("queue", "the query names no list, or two", "Give one of queue, party and regarding.")
         return part_of(found, ActivityListed.model_validate)
@@ -99,3 +101,9 @@ def emails(administration: Administration) -> APIRouter:
         use.opt_in(ActivityId(activity_id), by)
 
     return router
+
+
+def _record(text: str) -> RecordRef:
+    """Written as `RECORD_PATTERN` says."""
+    record_type, _, record_id = text.partition(":")
+    return RecordRef(record_type, record_id)

@@ -88,6 +88,13 @@ def test_records_of_different_types_with_one_id_have_lists_of_their_own(office: 
     assert about(office, RecordRef("lead", "contoso")) == []
 
 
+def test_parties_of_different_types_with_one_id_have_lists_of_their_own(office: Office) -> None:
+    has_email(office)
+    lists = office.administration.activities
+    assert [entry.activity_id for entry in lists.of_party(RecordRef("contact", "carol")).items] == [EMAIL]
+    assert lists.of_party(RecordRef("user", "carol")).items == []
+
+
 def test_a_row_that_an_interrupted_change_left_behind_is_not_shown(office: Office) -> None:
     mailbox_id = has_email(office)
     claimed = replace(stored(office).record, regarding=CONTOSO)
@@ -162,7 +169,7 @@ def test_of_a_deleted_email_nothing_is_left_but_a_tombstone(office: Office) -> N
 
     lists = [
         (ListOf.MAILBOX, mailbox_id),
-        (ListOf.PARTY, "carol"),
+        (ListOf.PARTY, "contact:carol"),
         (ListOf.QUEUE, "support"),
         (ListOf.REGARDING, "account:contoso"),
     ]

@@ -271,7 +271,7 @@ def test_listings_after_a_crash_follow_what_was_stored_not_what_would_be_stored_
     scene.stores.owners.replace(replace(ben.record, address="benjamin@contoso.example"), ben.etag)
     scene.clock.advance(LONGER_THAN_A_LEASE)
     scene.until_idle("anna")
-    [entry] = scene.stores.timeline.list(ListOf.PARTY, "user-ben").items
+    [entry] = scene.stores.timeline.list(ListOf.PARTY, "user:user-ben").items
     assert [entry.activity_id] == scene.activity_ids()
 
 

@@ -8,7 +8,7 @@ import pytest
 from shared.domain.choices import RegardingSource
 from shared.domain.email import Folder, KnownTree, ListOf, StoredActivity, TreeFolder
 from shared.domain.errors import TransientError
-from shared.domain.listings import whose_regarding
+from shared.domain.listings import whose_record
 from shared.domain.records import FolderTrackingRule, RecordRef
 from shared.messages import Queue, RelinkFolder
 from shared.sync.budgets import RunBudget
@@ -64,7 +64,7 @@ def relinks(scene: Scene, message: RelinkFolder | None = None, budget: RunBudget
 
 def about(scene: Scene, record: RecordRef) -> list[str]:
     """As the list of the record shows it; confirmed by each email."""
-    listed = scene.stores.timeline.list(ListOf.REGARDING, whose_regarding(record.type, record.id), limit=100)
+    listed = scene.stores.timeline.list(ListOf.REGARDING, whose_record(record.type, record.id), limit=100)
     for each in listed.items:
         assert scene.activity(each.activity_id).record.regarding == record
     return sorted(each.subject for each in listed.items)
@@ -212,5 +212,5 @@ def a_large_scene(count: int) -> Scene:
 
 
 def about_many(scene: Scene) -> list[str]:
-    listed = scene.stores.timeline.list(ListOf.REGARDING, whose_regarding("account", "fabrikam"), limit=1000)
+    listed = scene.stores.timeline.list(ListOf.REGARDING, whose_record("account", "fabrikam"), limit=1000)
     return [each.subject for each in listed.items]
