@@ -16,6 +16,9 @@ from shared.domain.errors import ItemError
 PAGE_FOLDERS = 500
 """Folders asked for at once; Exchange gives no more than a thousand."""
 
+MOST_FOLDERS = 20_000
+"""More than any mailbox has: a server that says without end that there are more is left then."""
+
 _FOLDER_SHAPE = element(
     "<m:FolderShape><t:BaseShape>IdOnly</t:BaseShape><t:AdditionalProperties>"
     '<t:FieldURI FieldURI="folder:DisplayName"/><t:FieldURI FieldURI="folder:FolderClass"/>'
@@ -45,7 +48,7 @@ class FindFolder(Operation):
 
     def _pages(self, parent: str, traversal: str) -> Iterator[TreeFolder]:
         offset = 0
-        while True:
+        while offset < MOST_FOLDERS:
             message = only(self.ask(self._request(parent, traversal, offset)))
             self.check(message)
             root = message.find(f"{M}RootFolder")
@@ -65,7 +68,9 @@ class FindFolder(Operation):
 
 
 def _folder_of(child: _Element) -> TreeFolder | None:
-    """None of a folder that holds no mail. One without a class holds mail."""
+    """None of a folder that holds no mail of its own, as search folders do. One without a class holds mail."""
+    if child.tag == f"{T}SearchFolder":
+        return None
     folder_id, parent = child.find(f"{T}FolderId"), child.find(f"{T}ParentFolderId")
     found = folder_id.get("Id") if folder_id is not None else None
     folder_class = (child.findtext(f"{T}FolderClass") or _MAIL).upper()
