@@ -11,7 +11,7 @@ from datetime import datetime
 
 from shared.domain.choices import Reason, Verdict
 from shared.domain.email import Folder
-from shared.domain.errors import ItemError, ItemGone
+from shared.domain.errors import ItemError, ItemGone, SyncError
 from shared.domain.ids import RunId
 from shared.domain.judgement import Judgement
 from shared.domain.ledger import LedgerItem, Mark, Todo
@@ -35,7 +35,8 @@ class Tally:
     verdicts: Counter[str] = field(default_factory=Counter)
     """Items per `verdict:reason`."""
     next_todo: datetime | None = None
-    missing_folders: list[Folder] = field(default_factory=list)
+    unread_folders: dict[Folder, SyncError] = field(default_factory=dict)
+    """Watched folders that cannot be read, and why."""
     lost_rules: tuple[FolderTrackingRule, ...] = ()
     """Rules whose folder is not watched any more."""
     caught_up: bool = True

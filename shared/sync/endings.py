@@ -18,7 +18,6 @@ from shared.domain.eligibility import Ineligible, own_ineligibility
 from shared.domain.errors import (
     AccessDenied,
     AuthenticationFailed,
-    FolderNotFound,
     MailboxError,
     MailboxNotFound,
     SyncError,
@@ -96,9 +95,9 @@ class Ending:
                 log.info("run_ended", extra={"mailbox_id": self._mailbox.record.id, "outcome": outcome.value})
 
     def _succeed(self, after: WorkloadSchedule, tally: Tally, profile: StoredProfile) -> None:
-        for folder in tally.missing_folders:
-            after = scheduling.with_missing_folder(after, FolderNotFound.code)
-            self._alert(self._about_mailbox, FolderNotFound(folder.name), {"folder": folder.name})
+        for folder, error in tally.unread_folders.items():
+            after = scheduling.with_missing_folder(after, error.code)
+            self._alert(self._about_mailbox, error, {"folder": folder.name})
         for rule in tally.lost_rules:
             self._stores.alerts.put(_not_watched(self._about_mailbox, rule, self._clock()))
         self._close_breaker(profile)

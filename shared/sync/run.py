@@ -8,11 +8,11 @@ from collections.abc import Sequence
 from shared.domain.choices import Workload
 from shared.domain.eligibility import start_date
 from shared.domain.email import Folder
-from shared.domain.errors import FolderNotFound, LeaseLost
+from shared.domain.errors import AccessDenied, FolderNotFound, LeaseLost
 from shared.domain.ledger import LedgerHead, Mark
 from shared.domain.operations import RunOutcome
 from shared.domain.organisation import OrganisationSettings
-from shared.ports import IncomingEmail, Marking
+from shared.ports import TODOS_AT_ONCE, IncomingEmail, Marking
 from shared.sync.assignment import Assignment, Surroundings
 from shared.sync.booking import Booking, Tally
 from shared.sync.careful import OneByOneReader
@@ -22,7 +22,7 @@ from shared.sync.judging import Judging, judging_of
 from shared.sync.known import KnownItems
 from shared.sync.lease import Lease, is_held, was_abandoned
 from shared.sync.listing import ListedPage, list_page, mark_of
-from shared.sync.marking import Marker
+from shared.sync.marking import KINDS, Marker
 from shared.sync.pages import Pages
 from shared.sync.quarantine import QuarantineRoom
 from shared.sync.reading import BatchReader, Reader
@@ -96,11 +96,11 @@ class IncomingRun:
         watch = watching.watch(mail, settings)
         listed = self._list_all(mail, head, watch.folders)
         self.tally.lost_rules = watch.lost
-        if any(folder.id in watch.rules for folder in self.tally.missing_folders):
+        unread = self.tally.unread_folders
+        if any(folder.id in watch.rules and isinstance(error, FolderNotFound) for folder, error in unread.items()):
             watch = watching.watch(mail, settings, anew=True)
             self.tally.lost_rules = watch.lost
-            present = {folder.id for folder in watch.folders}
-            self.tally.missing_folders = [folder for folder in self.tally.missing_folders if folder.id in present]
+            self.tally.unread_folders = {folder: unread[folder] for folder in watch.folders if folder in unread}
         return watch, listed
 
     def _list_all(self, mail: IncomingEmail, head: LedgerHead, folders: Sequence[Folder]) -> Sequence[ListedPage]:
@@ -110,17 +110,27 @@ class IncomingRun:
         try:
             return list_page(mail, folder, mark)
         except FolderNotFound:
-            self.tally.missing_folders.append(folder)
-            return None
+            self.tally.unread_folders[folder] = FolderNotFound(folder.name)
+        except AccessDenied:
+            if folder in mail.folders():
+                raise
+            self.tally.unread_folders[folder] = AccessDenied(folder.name)  # a delegate may open some folders and not others
+        return None
 
     # ---- working
 
     def _work(self, pages: Pages, todos: Todos, head: LedgerHead, listed: Sequence[ListedPage]) -> RunOutcome:
-        done = todos.take_up(head.todos)
+        """New mail stands before what is old, and what is to be done on the server behind both: a server that refuses that for
+        the moment ends the run."""
+        marks = [todo for todo in head.todos if todo.kind in KINDS]
+        done = todos.take_up([todo for todo in head.todos if todo.kind not in KINDS])
+        listed = sorted(listed, key=lambda page: not page.mark.caught_up)
         for place, first in enumerate(listed):
-            done = done and pages.read_folder(first, is_last=place == len(listed) - 1)
+            done = done and pages.read_folder(first, is_last=not marks and place == len(listed) - 1)
+        is_marked = todos.take_up_marks(marks)
         pages.booking.give_back(done=done)
-        return RunOutcome.COMPLETED if done else RunOutcome.CONTINUED
+        has_more = not (done and is_marked) or len(head.todos) >= TODOS_AT_ONCE
+        return RunOutcome.CONTINUED if has_more else RunOutcome.COMPLETED
 
     def _machinery(
         self, mail: IncomingEmail, head: LedgerHead, settings: OrganisationSettings, watch: Watch

@@ -14,7 +14,7 @@ from shared.sync.booking import Booking
 from shared.sync.items import Candidate, candidate_again
 from shared.sync.judging import Judging
 from shared.sync.lease import Change
-from shared.sync.marking import KINDS, Marker
+from shared.sync.marking import Marker
 from shared.sync.relevance import CONFIGURED
 from shared.sync.screening import Screening
 
@@ -41,20 +41,20 @@ class Todos:
         self._largest_message = largest_message
 
     def take_up(self, todos: Sequence[Todo]) -> bool:
-        """Does what is due. False: the time was spent."""
+        """Reads and judges the items that are due. False: the time was spent."""
         if not todos:
             return True
-        marks: list[Todo] = []
-        again: list[Candidate] = []
-        for todo, row in zip(todos, self._executor.map(self._row, todos), strict=True):
-            if row is None or not _stands(todo, row):
-                self._booking.follow_up(Change(todo.item, done=todo, leaves_row=True))
-            elif todo.kind in KINDS:
-                marks.append(replace(todo, item=row))
-            elif candidate := self._candidate(todo, row):
-                again.append(candidate)
-        wanted = self._screening.by_envelope(again)
-        return self.mark(marks) and self._booking.read(wanted, _nothing) and self.mark(self._booking.take_marks())
+        candidates = [self._candidate(todo, row) for todo, row in self._standing(todos)]
+        wanted = self._screening.by_envelope([candidate for candidate in candidates if candidate is not None])
+        return self._booking.read(wanted, _nothing) and self.mark(self._booking.take_marks())
+
+    def take_up_marks(self, todos: Sequence[Todo]) -> bool:
+        """Does on the server what is due there. False: the time was spent."""
+        if not todos:
+            return True
+        if self._booking.is_out_of_time():
+            return False
+        return self.mark([replace(todo, item=row) for todo, row in self._standing(todos)])
 
     def mark(self, todos: Sequence[Todo]) -> bool:
         """Does on the server what the todos say; that is committed with what comes next. False: the time was spent."""
@@ -64,6 +64,16 @@ class Todos:
             self._booking.lease.renew_when_half_gone()
             self._booking.follow_up(self._marker.do(todo))
         return True
+
+    def _standing(self, todos: Sequence[Todo]) -> list[tuple[Todo, LedgerItem]]:
+        """Those that there is still something to do for, each with the row as it is now; the others are done."""
+        standing = []
+        for todo, row in zip(todos, self._executor.map(self._row, todos), strict=True):
+            if row is not None and _stands(todo, row):
+                standing.append((todo, row))
+            else:
+                self._booking.follow_up(Change(todo.item, done=todo, leaves_row=True))
+        return standing
 
     def _row(self, todo: Todo) -> LedgerItem | None:
         return self._booking.known.row(todo.item.key)

@@ -23,7 +23,7 @@ from shared.domain.email import (
     Page,
     TreeFolder,
 )
-from shared.domain.errors import FolderNotFound, ItemError, ItemGone, MailboxNotFound, WatermarkExpired
+from shared.domain.errors import AccessDenied, FolderNotFound, ItemError, ItemGone, MailboxNotFound, WatermarkExpired
 from shared.domain.ids import normalised_address
 from shared.ports import PAGE_ITEMS, IncomingEmail
 from tests.builders import envelope_of
@@ -52,6 +52,8 @@ class InMemoryMail:
     deadly: set[str] = field(default_factory=set)
     """Items that kill the process each time they are read."""
     fetched: list[str] = field(default_factory=list)
+    closed: set[str] = field(default_factory=set)
+    """Folders that must not be read."""
     folders_below: list[TreeFolder] = field(default_factory=list)
     """Those below the Inbox; whoever leaves out one has moved it away or deleted it."""
     opened: int = 0
@@ -121,6 +123,8 @@ class InMemoryMail:
     def changes(self, folder: Folder, watermark: str | None, limit: int = PAGE_ITEMS) -> Page:
         if self.listing_fails:
             raise self.listing_fails.pop(0)
+        if folder.id in self.closed:
+            raise AccessDenied("ErrorAccessDenied")
         if folder not in (INBOX, SENT_ITEMS) and folder.id not in {each.id for each in self.folders_below}:
             raise FolderNotFound(folder.name)
         limit = min(limit, self.page_items)

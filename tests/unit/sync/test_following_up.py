@@ -22,6 +22,8 @@ from shared.domain.ledger import LedgerCommit, LedgerItem, Todo, TodoKind
 from shared.domain.operations import RunOutcome
 from shared.domain.organisation import OrganisationSettings
 from shared.domain.records import RecordRef
+from shared.messages import SyncReason
+from shared.ports import TODOS_AT_ONCE
 from shared.sync.budgets import ItemLimits
 from tests.builders import MONDAY, a_mailbox, a_message, a_profile
 from tests.unit.sync.scene import Scene
@@ -374,6 +376,30 @@ def test_a_server_that_does_not_permit_a_mark_is_asked_once_in_a_run() -> None:
     scene.clock.advance(15 * MINUTE)
     scene.until_idle("anna")
     assert {scene.anna.categories(ref) for ref in refs} == {("Tracked",)}, "the right was given meanwhile"
+
+
+def test_new_mail_is_read_though_the_server_never_lets_us_mark_what_was_stored_before() -> None:
+    scene = a_scene(STAMPING, IncomingFilteringMethod.ALL)
+    scene.anna.marking_fails = [Throttled("slow down", retry_after=7 * MINUTE)] * 100
+    for number in range(3):
+        scene.anna.deliver(a_message(f"Offer {number}"))
+        assert scene.run() is RunOutcome.FAILED
+        scene.clock.advance(8 * MINUTE)
+    assert scene.subjects() == ["Offer 0", "Offer 1", "Offer 2"]
+    scene.anna.marking_fails.clear()
+    scene.until_idle("anna")
+    assert {row.category for row in scene.ledger().values()} == {"Tracked"}
+
+
+def test_more_todos_than_one_run_takes_up_are_taken_up_by_its_continuation() -> None:
+    scene = a_scene()
+    for number in range(TODOS_AT_ONCE + 5):
+        scene.anna.deliver(a_message(f"Re: {number}", in_reply_to="offer@fabrikam.example"))
+    scene.until_idle("anna")
+    scene.clock.advance(15 * MINUTE)
+    assert scene.run() is RunOutcome.CONTINUED
+    assert scene.run(reason=SyncReason.CONTINUATION) is RunOutcome.COMPLETED
+    assert scene.head().todos == ()
 
 
 def test_mail_that_is_gone_needs_no_stamp() -> None:
