@@ -166,18 +166,22 @@ def _steps_of(method: CorrelationMethod, envelope: Envelope, settings: Organisat
 
 
 def _answered(envelope: Envelope) -> tuple[Clue, ...]:
+    return tuple(_message_clue(message_id) for message_id in _ids_answered(envelope))
+
+
+def _ids_answered(envelope: Envelope) -> tuple[str, ...]:
     """The email that a message answers; of a delivery report, the one that it speaks of."""
     report = envelope.report if isinstance(envelope, IncomingMessage) else None
     named = (report.original_message_id if report else None, envelope.in_reply_to)
-    return tuple(_message_clue(message_id) for message_id in dict.fromkeys(each for each in named if each))
+    return tuple(dict.fromkeys(each for each in named if each))
 
 
 def _references(envelope: Envelope) -> tuple[Clue, ...]:
-    """The newest first."""
-    answered = _answered(envelope)
-    clues = [_message_clue(each) for each in dict.fromkeys(reversed(envelope.references)) if each]
-    others = [clue for clue in clues if clue not in answered]
-    return tuple(others if len(others) <= _REFERENCES else [*others[: _REFERENCES - 1], others[-1]])
+    """The newest first. Strangers write thousands: clues are made of those only that are followed."""
+    answered = _ids_answered(envelope)
+    others = [each for each in dict.fromkeys(reversed(envelope.references)) if each and each not in answered]
+    followed = others if len(others) <= _REFERENCES else [*others[: _REFERENCES - 1], others[-1]]
+    return tuple(_message_clue(each) for each in followed)
 
 
 @lru_cache(maxsize=4096)

@@ -152,6 +152,19 @@ def test_addresses_are_kept_as_hashes_and_not_without_end() -> None:
 # ---- what is looked up
 
 
+def test_of_a_thousand_references_only_those_that_are_followed_cost_anything(monkeypatch: pytest.MonkeyPatch) -> None:
+    derived: set[str] = set()
+
+    def noted(message_id: str, direction: Direction) -> ActivityId:
+        derived.add(message_id)
+        return email_id(message_id, direction)
+
+    monkeypatch.setattr("shared.sync.correlation.email_id", noted)
+    references = tuple(f"{number}@hostile.example" for number in range(1000))
+    open_clues(a_message(references=references), {}, SETTINGS)
+    assert derived == {references[0], *references[-9:]}
+
+
 def test_lookups_go_step_by_step_and_end_where_something_is_found() -> None:
     office = an_office({})
     message = a_message("SYNC:0001234", in_reply_to="unknown", references=("a", "b"), conversation_index=thread_index("spring"))
