@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from datetime import datetime
 from sys import intern
 
 from shared.domain.choices import Reason, Verdict, Workload
@@ -49,10 +50,12 @@ class KnownItems:
         """The whole row, read now."""
         return self._ledger.get(self._mailbox_id, self._workload, key)
 
-    def promoted_elsewhere(self, key: ItemKey) -> LedgerItem | None:
-        """The row of the same message in another place of the mailbox, where it was promoted."""
+    def promoted_elsewhere(self, key: ItemKey, received: datetime | None) -> LedgerItem | None:
+        """The row of the same message in another place of the mailbox, where it was promoted. It came once: another that came
+        with its Message-ID came at another time."""
         rows = self._ledger.find(self._mailbox_id, self._workload, key.identity)
-        return next((row for row in rows if row.key != key and row.verdict is Verdict.PROMOTED), None)
+        others = (row for row in rows if row.key != key and row.received == received)
+        return next((row for row in others if row.verdict is Verdict.PROMOTED), None)
 
     def remember(self, changes: Iterable[Change]) -> None:
         """What this run commits itself: a folder that is listed again in the same run knows it too."""

@@ -82,6 +82,7 @@ class Screening:
         """
         accepted: list[Candidate] = []
         for some in batched(candidates, ENVELOPES_AT_ONCE, strict=False):
+            self._booking.lease.renew_when_half_gone()
             is_asked = not self._booking.is_careful and not all(_is_read_anyway(each) for each in some)
             refused = self._judged(some) if is_asked else {}
             for candidate in some:
@@ -149,7 +150,7 @@ class Screening:
         may_be_moved = self._watches_several and candidate.todo is None and candidate.message_id is not None
         if not may_be_moved or reason not in CONFIGURED or reason is Reason.BEFORE_START_DATE:
             return None
-        return self._booking.known.promoted_elsewhere(candidate.key)
+        return self._booking.known.promoted_elsewhere(candidate.key, candidate.received)
 
     def _may_be_promoted(self, candidate: Candidate) -> bool:
         """Its Message-ID leads to an email; only its content tells whether that is this one."""

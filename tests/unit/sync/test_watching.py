@@ -6,12 +6,13 @@ from datetime import timedelta
 import pytest
 
 from shared.domain.choices import IncomingFilteringMethod, Reason, RegardingSource, Verdict
-from shared.domain.email import SENT_ITEMS, Folder, TreeFolder
+from shared.domain.email import INBOX, SENT_ITEMS, Folder, TreeFolder
 from shared.domain.operations import RunOutcome
 from shared.domain.organisation import OrganisationSettings
 from shared.domain.records import FolderTrackingRule, RecordRef
+from shared.messages import Queue
 from shared.stores.memory import memory_stores
-from shared.sync.watching import lost_rules, rules_that_hold
+from shared.sync.watching import TREE_LIFE, lost_rules, rules_that_hold
 from tests.builders import MONDAY, a_mailbox, a_message, a_rule, with_organisation
 from tests.unit.sync.scene import Scene
 
@@ -101,6 +102,41 @@ def test_mail_in_a_folder_with_a_rule_is_tracked_whatever_its_date_and_filter() 
     assert scene.content(email.id).acceptance is Reason.FOLDER_RULE
 
 
+@pytest.mark.parametrize("closed", [ALPHA, SENT_ITEMS])
+def test_a_folder_that_must_not_be_read_stops_no_other_and_is_told(closed: Folder) -> None:
+    scene = a_scene(a_rule(ANNA, ALPHA), accepting=IncomingFilteringMethod.ALL)
+    scene.stores.settings.put(OrganisationSettings(track_sent_items=True), None)
+    scene.anna.closed = {closed.id}
+    scene.anna.deliver(a_message("Offer"))
+    assert scene.run() is RunOutcome.COMPLETED
+    assert scene.subjects() == ["Offer"]
+    [alert] = scene.alerts()
+    assert (alert.code, alert.parameters) == ("access_denied", {"folder": closed.name})
+
+
+def test_an_inbox_that_must_not_be_read_is_a_mailbox_that_must_not_be_opened() -> None:
+    scene = a_scene(a_rule(ANNA, ALPHA))
+    scene.anna.closed = {INBOX.id}
+    assert scene.run() is RunOutcome.FAILED
+
+
+def test_a_new_rule_for_a_folder_full_of_old_mail_holds_up_no_new_mail() -> None:
+    scene = a_scene(a_rule(ANNA, BETA))
+    scene.until_idle("anna")
+    for number in range(9):
+        scene.anna.deliver(a_message(f"Old {number}", received=MONDAY - timedelta(days=900)), ALPHA)
+    scene.anna.page_items = 2
+    scene.stores.tracking_rules.put(a_rule(ANNA, ALPHA), None)
+    scene.clock.advance(TREE_LIFE)
+    scene.anna.deliver(a_message("New"), BETA)
+    assert scene.run() is RunOutcome.CONTINUED
+    assert "New" in scene.subjects()
+    assert len(scene.subjects()) < 9
+    assert scene.queued(Queue.SYNC_BACKFILL)
+    scene.until_idle("anna")
+    assert len(scene.subjects()) == 10
+
+
 def test_a_new_rule_takes_what_lies_in_its_folder_already() -> None:
     scene = a_scene()
     scene.anna.deliver(a_message("Filed before"), ALPHA)
@@ -168,6 +204,17 @@ def test_mail_that_is_moved_back_to_the_inbox_stays_what_it_was() -> None:
     scene.anna.file(ref, Folder("inbox", "Inbox"))
     scene.until_idle("anna")
     assert [(row.verdict, row.reason) for row in scene.ledger().values()] == [(Verdict.PROMOTED, Reason.FOLDER_RULE)] * 2
+
+
+def test_what_borrows_the_message_id_of_filed_mail_is_not_taken_for_that_mail() -> None:
+    scene = a_scene(a_rule(ANNA, ALPHA))
+    scene.anna.deliver(a_message("Filed"), ALPHA)
+    scene.until_idle("anna")
+    borrowed = a_message("Borrowed", message_id="filed@fabrikam.example", received=MONDAY)
+    scene.anna.deliver(borrowed)
+    scene.until_idle("anna")
+    verdicts = {row.ref.folder: (row.verdict, row.reason) for row in scene.ledger().values()}
+    assert verdicts["inbox"] == (Verdict.SKIPPED, Reason.FILTER_NONE)
 
 
 def test_sent_items_are_read_only_where_the_organisation_says_so() -> None:
