@@ -78,7 +78,9 @@ class Role(StrEnum):
     """What a caller of the API may do."""
 
     READER = "Sync.Reader"
+    """Reads everything that is stored, tracked mail too, but not what was not tracked: raw quarantined messages, dry runs."""
     ADMIN = "Sync.Admin"
+    """Reads everything, and changes it."""
 
 
 class EmailDeliveryMethod(IntEnum):
