@@ -195,7 +195,7 @@ def back_off(milliseconds: str | None) -> timedelta | None:
     """BackOffMilliseconds of a reply."""
     try:
         return _seconds(int(milliseconds or "") / 1000)
-    except ValueError:
+    except (ValueError, OverflowError):
         return None
 
 
@@ -203,11 +203,11 @@ def retry_after(header: str | None, now: Callable[[], datetime] = lambda: dateti
     """Retry-After (RFC 9110): seconds, or an HTTP date. None where it is absent, past, or neither."""
     if not header:
         return None
-    if header.strip().isdecimal():
-        return _seconds(int(header.strip()))
     try:
+        if header.strip().isdecimal():
+            return _seconds(int(header.strip()))
         moment = parsedate_to_datetime(header)
-    except ValueError:
+    except (ValueError, OverflowError):
         return None
     if moment.tzinfo is None:
         moment = moment.replace(tzinfo=UTC)
