@@ -370,6 +370,10 @@ class Activities(Protocol):
 
     def content(self, activity_id: ActivityId) -> EmailContent | None: ...
 
+    def contents(self, activity_ids: Collection[ActivityId]) -> Mapping[ActivityId, EmailContent]:
+        """The contents of those of `activity_ids` that have one; several in flight at once."""
+        ...
+
     def sightings(self, activity_id: ActivityId) -> Sequence[Sighting]: ...
 
     def sight(self, sightings: Sequence[Sighting]) -> None:

@@ -110,18 +110,15 @@ class Emails:
 
     def _with_contents(self, proposals: Sequence[Proposal], activities: Sequence[StoredActivity]) -> list[_Stored]:
         """Beside every stored row its stored content: ours where this call created it, else read."""
-        contents = {
-            activity.record.id: proposal.email.content
-            for proposal, activity in zip(proposals, activities, strict=True)
-            if activity.created
-        }
+        pairs = list(zip(proposals, activities, strict=True))
+        created = {activity.record.id: proposal.email.content for proposal, activity in pairs if activity.created}
+        others = {each.record.id for each in activities if each.record.deleted_on is None} - created.keys()
+        contents = {**created, **(self._activities.contents(others) if others else {})}
         stored = []
-        for proposal, activity in zip(proposals, activities, strict=True):
-            activity_id = activity.record.id
-            if activity_id not in contents:
-                contents[activity_id] = self._activities.content(activity_id) or proposal.email.content
-            sighting = replace(proposal.email.sighting, activity_id=activity_id)
-            stored.append(_Stored(activity, contents[activity_id], sighting, proposal.judged))
+        for proposal, activity in pairs:
+            content = contents.get(activity.record.id, proposal.email.content)
+            sighting = replace(proposal.email.sighting, activity_id=activity.record.id)
+            stored.append(_Stored(activity, content, sighting, proposal.judged))
         return stored
 
     def _about_what_is_wanted(self, stored: _Stored) -> _Stored:

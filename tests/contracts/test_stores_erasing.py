@@ -104,6 +104,15 @@ def test_those_that_exist_are_found_tombstones_too(stores: Stores) -> None:
     assert stores.activities.find([]) == {}
 
 
+def test_contents_are_read_together_of_those_that_have_one(stores: Stores) -> None:
+    emails = [an_email(number) for number in range(3)]
+    erased, *_ = stores.activities.create(emails)
+    stores.activities.erase(replace(erased.record, deleted_on=NOW), erased.etag)
+    asked = [*(email.activity.id for email in emails), ActivityId(an_id("nobody"))]
+    assert stores.activities.contents(asked) == {email.activity.id: email.content for email in emails[1:]}
+    assert stores.activities.contents([]) == {}
+
+
 def test_those_asked_for_are_read_several_at_once(on_watched: Stores, watched: WatchedGateway) -> None:
     on_watched.activities.create([an_email(number) for number in range(8)])
     together = Barrier(4)

@@ -61,6 +61,10 @@ class MemoryActivities:
         with self._lock:
             return self._contents.get(activity_id)
 
+    def contents(self, activity_ids: Collection[ActivityId]) -> Mapping[ActivityId, EmailContent]:
+        with self._lock:
+            return {each: self._contents[each] for each in activity_ids if each in self._contents}
+
     def sightings(self, activity_id: ActivityId) -> Sequence[Sighting]:
         with self._lock:
             return [sighting for _, sighting in sorted(self._sightings.get(activity_id, {}).items())]

@@ -87,6 +87,11 @@ class TableActivities:
                 return None  # it is being erased, and its texts went first
             raise
 
+    def contents(self, activity_ids: Collection[ActivityId]) -> Mapping[ActivityId, EmailContent]:
+        asked = sorted(set(activity_ids))
+        found = zip(asked, self._parallel.each(self.content, asked), strict=True)
+        return {key: content for key, content in found if content is not None}
+
     def sightings(self, activity_id: ActivityId) -> Sequence[Sighting]:
         prefix = sightings_prefix(activity_id)
         rows = self._table.rows(rows_of(activity_partition(activity_id), prefix, after(prefix)))

@@ -180,6 +180,20 @@ def test_what_a_person_asks_for_stays_asked_for_while_it_cannot_be_read() -> Non
     assert scene.activity(scene.activity_ids()[0]).record.regarding == RecordRef("account", "fabrikam")
 
 
+def test_what_other_mailboxes_brought_before_is_read_together() -> None:
+    scene = a_scene(accepting=IncomingFilteringMethod.ALL)
+    everybody = ["anna@contoso.example", "ben@contoso.example"]
+    for mail in (scene.ben, scene.anna):
+        for number in range(30):
+            mail.deliver(a_message(f"Offer {number}", to=everybody))
+    scene.until_idle("ben")
+    scene.world.calls.clear()
+    scene.until_idle("anna")
+    assert len(scene.subjects()) == 30
+    assert scene.world.calls.count("activities.contents") == 1
+    assert "activities.content" not in scene.world.calls
+
+
 def test_an_email_that_was_deleted_is_not_stored_again() -> None:
     scene = a_scene(accepting=IncomingFilteringMethod.ALL)
     scene.ben.deliver(a_message("Offer", to=["ben@contoso.example"]))
