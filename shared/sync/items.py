@@ -151,13 +151,14 @@ def _promoted(candidate: Candidate, written: Written, aftercare: Aftercare, mome
         attempts=candidate.attempts,
         category=written.category,
     )
-    return Change(row, _after_storing(row, aftercare, moment), done=candidate.todo)
+    return Change(row, _after_storing(candidate, row, aftercare, moment), done=candidate.todo)
 
 
-def _after_storing(row: LedgerItem, aftercare: Aftercare, moment: Moment) -> Todo | None:
+def _after_storing(candidate: Candidate, row: LedgerItem, aftercare: Aftercare, moment: Moment) -> Todo | None:
     if aftercare.discards:
         return Todo(TodoKind.DISCARD, moment.now, row)
-    return Todo(TodoKind.STAMP, moment.now, row) if aftercare.stamps and not row.category else None
+    is_stamped = row.category is not None and not candidate.is_quarantined  # what was given up may say so still
+    return Todo(TodoKind.STAMP, moment.now, row) if aftercare.stamps and not is_stamped else None
 
 
 def _left(candidate: Candidate, refused: Refused, limits: ItemLimits, moment: Moment) -> Change:

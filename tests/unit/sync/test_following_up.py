@@ -445,15 +445,15 @@ def test_what_is_given_up_is_marked_and_moved_and_a_replay_finds_it_where_it_is(
 
 
 def test_a_person_who_categorizes_what_was_given_up_has_it_tried_again() -> None:
-    scene = a_scene(accepting=IncomingFilteringMethod.ALL, limits=ItemLimits(attempts=1))
+    scene = a_scene(STAMPING, IncomingFilteringMethod.ALL, limits=ItemLimits(attempts=1))
     ref = scene.anna.deliver(a_message("Bad"))
     scene.anna.unreadable[ref.id] = ItemUnreadable("cannot be converted")
     scene.until_idle("anna")
-    assert the_row(scene).verdict is Verdict.QUARANTINED
+    assert (the_row(scene).verdict, scene.anna.categories(ref)) == (Verdict.QUARANTINED, ("Undeliverable",))
     scene.anna.unreadable.clear()
-    scene.anna.change(ref, categories=("Tracked",))
+    scene.anna.change(ref, categories=("Tracked", "Undeliverable"))
     scene.until_idle("anna")
-    assert scene.subjects() == ["Bad"]
+    assert (scene.subjects(), scene.anna.categories(ref)) == (["Bad"], ("Tracked",))
     assert scene.stores.quarantine.list(scene.mailboxes["anna"].id).items == []
 
 
