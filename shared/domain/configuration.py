@@ -104,8 +104,8 @@ class EmailServerProfile:
     timeout: timedelta = timedelta(seconds=100)
     """timeoutmailboxconnectionafteramount; how long one call may take."""
     move_undeliverable: bool = False
-    """moveundeliveredemails: mail that cannot be processed is moved to a folder of that name. Exchange only; without
-    effect in this version."""
+    """moveundeliveredemails: mail that cannot be processed is moved to the folder Undeliverable beside the Inbox. Exchange
+    only."""
     send_email_alert: bool = False
     """sendemailalert: the profile's owner is told when most of its mailboxes fail; takes effect with outgoing email."""
     owner_address: str | None = None
@@ -167,8 +167,8 @@ class Mailbox:
     credentials: Credentials = Credentials()
     """Used where the profile's credential source is the mailbox."""
     process_and_delete: bool = False
-    """processanddeleteemails: what is stored is deleted on the server. Queues and forward mailboxes only; without effect in
-    this version."""
+    """processanddeleteemails: received mail is deleted on the server once all of it is stored; mail of which attachments were
+    left out stays there. Queues and forward mailboxes only."""
     enabled_on: datetime | None = None
     """When it could first be processed; without a start date, mail received from here on is read."""
     active: bool = True

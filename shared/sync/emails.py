@@ -8,7 +8,7 @@ who asked for a message by hand: what it is about.
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from shared.domain.choices import CorrelationMethod, Reason, Verdict
+from shared.domain.choices import CorrelationMethod, Notifications, Reason, Verdict
 from shared.domain.email import Annotation, CorrelationEntry, EmailContent, ListOf, NewEmail, Sighting, StoredActivity
 from shared.domain.errors import AlreadyExists, ItemError
 from shared.domain.ids import ActivityId, MailboxId, OwnerId, email_folder
@@ -188,4 +188,5 @@ def _result(stored: _Stored) -> Result:
     brought_it = email.receiving_mailbox == stored.sighting.mailbox_id
     reason = stored.content.acceptance if brought_it or not judged.is_accepted else judged.judgement.reason
     category = judged.facts.settings.tracked_category if judged.facts.by_category else None
-    return Written(email.id, reason, judged.judgement, category)
+    is_whole = stored.content.notifications is Notifications.NONE
+    return Written(email.id, reason, judged.judgement, category, is_whole)

@@ -4,7 +4,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 
 from shared.domain.choices import Reason, Verdict
-from shared.domain.email import ItemRef, ListedItem
+from shared.domain.email import SENT_ITEMS, ItemRef, ListedItem
 from shared.domain.errors import ItemError, ItemGone, ItemRejected, ItemTooLarge
 from shared.domain.ids import ActivityId, RunId
 from shared.domain.judgement import Judgement
@@ -57,6 +57,8 @@ class Written:
     judgement: Judgement | None = None
     category: str | None = None
     """The tracking category, where a person gave it to the item."""
+    is_whole: bool = True
+    """No attachment was left out of what is stored."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -151,11 +153,14 @@ def _promoted(candidate: Candidate, written: Written, aftercare: Aftercare, mome
         attempts=candidate.attempts,
         category=written.category,
     )
-    return Change(row, _after_storing(candidate, row, aftercare, moment), done=candidate.todo)
+    return Change(row, _after_storing(candidate, written, row, aftercare, moment), done=candidate.todo)
 
 
-def _after_storing(candidate: Candidate, row: LedgerItem, aftercare: Aftercare, moment: Moment) -> Todo | None:
-    if aftercare.discards:
+def _after_storing(
+    candidate: Candidate, written: Written, row: LedgerItem, aftercare: Aftercare, moment: Moment
+) -> Todo | None:
+    """Nothing is deleted of which something would be lost, nor what people keep of what they sent."""
+    if aftercare.discards and written.is_whole and row.ref.folder != SENT_ITEMS.id:
         return Todo(TodoKind.DISCARD, moment.now, row)
     is_stamped = row.category is not None and not candidate.is_quarantined  # what was given up may say so still
     return Todo(TodoKind.STAMP, moment.now, row) if aftercare.stamps and not is_stamped else None

@@ -7,7 +7,7 @@ from datetime import timedelta
 import pytest
 
 from shared.domain.choices import Direction, IncomingFilteringMethod, OwnerKind, Reason, Verdict, Workload
-from shared.domain.email import ItemRef, OptOut
+from shared.domain.email import SENT_ITEMS, ItemRef, OptOut
 from shared.domain.errors import (
     AccessDenied,
     FolderNotFound,
@@ -455,6 +455,24 @@ def test_a_person_who_categorizes_what_was_given_up_has_it_tried_again() -> None
     scene.until_idle("anna")
     assert (scene.subjects(), scene.anna.categories(ref)) == (["Bad"], ("Tracked",))
     assert scene.stores.quarantine.list(scene.mailboxes["anna"].id).items == []
+
+
+def test_process_and_delete_leaves_mail_of_which_attachments_were_left_out() -> None:
+    boxes = {"anna": a_mailbox("anna", process_and_delete=True), "ben": a_mailbox("ben")}
+    scene = a_scene(OrganisationSettings(blocked_attachments=("bin",)), accepting=IncomingFilteringMethod.ALL, mailboxes=boxes)
+    whole = scene.anna.deliver(a_message("Offer"))
+    partly = scene.anna.deliver(a_message("Order", attachments=[b"a program"]))
+    scene.until_idle("anna")
+    assert scene.subjects() == ["Offer", "Order"]
+    assert (scene.anna.holds(whole), scene.anna.holds(partly)) == (False, True)
+
+
+def test_process_and_delete_leaves_what_was_sent() -> None:
+    boxes = {"anna": a_mailbox("anna", process_and_delete=True), "ben": a_mailbox("ben")}
+    scene = a_scene(OrganisationSettings(track_sent_items=True), accepting=IncomingFilteringMethod.ALL, mailboxes=boxes)
+    sent = scene.anna.deliver(a_message("Answer", sender="anna@contoso.example", to=["carol@fabrikam.example"]), SENT_ITEMS)
+    scene.until_idle("anna")
+    assert (scene.subjects(), scene.anna.holds(sent)) == (["Answer"], True)
 
 
 def test_process_and_delete_deletes_what_is_stored_and_nothing_else() -> None:
