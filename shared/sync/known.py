@@ -1,6 +1,7 @@
 """What the ledger says about items that a page brings again."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
+from concurrent.futures import Executor
 from dataclasses import dataclass
 from datetime import datetime
 from sys import intern
@@ -27,11 +28,12 @@ class KnownItems:
     """Items that were seen before.
 
     A new item of a folder that is read on from a watermark cannot be known, so nothing is asked. Where items may come again
-    (`load`), all of them are read by range, once; else only a change of an item is looked up, by its key.
+    (`load`), all of them are read by range, once; else only changes of items are looked up, by their keys, several at once.
     """
 
-    def __init__(self, ledger: Ledger, mailbox_id: MailboxId, workload: Workload) -> None:
+    def __init__(self, ledger: Ledger, mailbox_id: MailboxId, workload: Workload, executor: Executor) -> None:
         self._ledger = ledger
+        self._executor = executor
         self._mailbox_id = mailbox_id
         self._workload = workload
         self._items: dict[ItemKey, KnownItem] | None = None
@@ -40,11 +42,12 @@ class KnownItems:
         if self._items is None:
             self._items = {item.key: _known(item) for item in self._ledger.items(self._mailbox_id, self._workload)}
 
-    def item(self, key: ItemKey, listed: ListedItem) -> KnownItem | None:
+    def of(self, listed: Sequence[tuple[ItemKey, ListedItem]]) -> Mapping[ItemKey, KnownItem]:
+        """Those of `listed` that are known."""
         if self._items is not None:
-            return self._items.get(key)
-        row = self.row(key) if listed.kind is ChangeKind.UPDATED else None
-        return _known(row) if row is not None else None
+            return {key: self._items[key] for key, _ in listed if key in self._items}
+        changed = [key for key, item in listed if item.kind is ChangeKind.UPDATED]
+        return {row.key: _known(row) for row in self._executor.map(self.row, changed) if row is not None}
 
     def row(self, key: ItemKey) -> LedgerItem | None:
         """The whole row, read now."""

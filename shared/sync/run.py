@@ -171,7 +171,7 @@ class IncomingRun:
             lease=self._lease,
             reader=reader,
             room=room,
-            known=KnownItems(around.stores.ledger, self._mailbox.id, Workload.INCOMING),
+            known=KnownItems(around.stores.ledger, self._mailbox.id, Workload.INCOMING, around.executor),
             limits=around.limits,
             aftercare=self._aftercare(mail, settings),
             clock=around.clock,

@@ -56,8 +56,9 @@ class Screening:
 
     def wanted(self, items: Sequence[ListedItem], *, is_repeated: bool) -> list[Candidate]:
         """Books what is refused, and returns what is to be read, oldest first. `is_repeated`: an interrupted run began it."""
-        listed = [(key, item, self._booking.known.item(key, item)) for key, item in oldest_first(items)]
-        new = [(item, known) for key, item, known in listed if not self._is_decided(key, item, known)]
+        listed = oldest_first(items)
+        rows = self._booking.known.of(listed)
+        new = [(item, rows.get(key)) for key, item in listed if not self._is_decided(key, item, rows.get(key))]
         self._booking.tally.seen += len(new)
         candidates = []
         for item, known in new:
