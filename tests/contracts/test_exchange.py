@@ -10,7 +10,7 @@ from shared.connectors.connect import Connect
 from shared.connectors.exchange.marking import GetCategories
 from shared.domain.choices import AuthenticationProtocol
 from shared.domain.email import ItemRef
-from shared.domain.errors import TransientError
+from shared.domain.errors import FolderNotFound, TransientError
 from shared.ports import IncomingEmail, Marking
 from tests.contracts.exchange_mailboxes import (
     PASSWORD,
@@ -78,6 +78,20 @@ def test_what_somebody_changed_meanwhile_is_not_written_over(
         monkeypatch.setattr(GetCategories, "of", read)
         incoming.categorize(item.ref, ["Tracked"], [])
     assert served.categories("one@fabrikam.example") == {"Blue", "Tracked"}
+
+
+def test_a_folder_that_somebody_deletes_meanwhile_is_made_again(server: MailServer, connect: Connect) -> None:
+    served = a_new_mailbox(server)
+    for name in ("one@fabrikam.example", "two@fabrikam.example"):
+        served.deliver(bytes(a_message(name)))
+    with connect(a_profile(server.ews_url), a_mailbox(served.address)) as incoming:
+        assert isinstance(incoming, Marking)
+        one, two = everything(incoming)[0]
+        former = incoming.move(one.ref, "Undeliverable")
+        server.remove_folder(served.address, former.folder)
+        with pytest.raises(FolderNotFound):
+            incoming.move(two.ref, "Undeliverable")
+        assert incoming.move(two.ref, "Undeliverable").folder != former.folder
 
 
 def test_compressed_replies_are_read(connect: Connect) -> None:

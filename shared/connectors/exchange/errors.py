@@ -95,7 +95,7 @@ _CODES: Mapping[type[SyncError], str] = {
     DelegateAccessMissing: "ErrorNotDelegate ErrorDelegateNoUser",
     EwsBlocked: "ErrorOrganizationAccessBlocked",
     AccessDenied: """
-        ErrorAccessDenied ErrorMailboxLogonFailed ErrorSendAsDenied ErrorLogonAsNetworkServiceFailed
+        ErrorAccessDenied ErrorCreateItemAccessDenied ErrorMailboxLogonFailed ErrorSendAsDenied ErrorLogonAsNetworkServiceFailed
         ErrorCallerIsInvalidADAccount ErrorProxyRequestNotAllowed""",
     MailboxNotFound: """
         ErrorNonExistentMailbox ErrorMissingEmailAddress ErrorMissingInformationEmailAddress ErrorInvalidSmtpAddress
@@ -105,8 +105,8 @@ _CODES: Mapping[type[SyncError], str] = {
     MailboxError: "ErrorQuotaExceeded",
     WatermarkExpired: "ErrorInvalidSyncStateData",
     FolderNotFound: """
-        ErrorFolderNotFound ErrorSyncFolderNotFound ErrorInvalidFolderId ErrorParentFolderNotFound ErrorFolderCorrupt
-        ErrorInvalidFolderTypeForOperation""",
+        ErrorFolderNotFound ErrorSyncFolderNotFound ErrorToFolderNotFound ErrorInvalidFolderId ErrorParentFolderNotFound
+        ErrorFolderCorrupt ErrorInvalidFolderTypeForOperation""",
     InvalidId: """
         ErrorInvalidIdMalformed ErrorInvalidId ErrorInvalidIdEmpty ErrorInvalidIdMalformedEwsLegacyIdFormat
         ErrorInvalidIdNotAnItemAttachmentId ErrorInvalidIdStoreObjectIdTooLong ErrorInvalidIdMonikerTooLong ErrorInvalidIdXml
