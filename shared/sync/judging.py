@@ -6,6 +6,7 @@ them with other settings, rules or filters (`judging_of`), over the same stores.
 
 from collections.abc import Collection, Mapping, Sequence
 from concurrent.futures import Executor
+from datetime import datetime
 
 from shared.domain.choices import Direction, IncomingFilteringMethod
 from shared.domain.configuration import AddressMatch, Mailbox, Matches
@@ -58,13 +59,18 @@ class Judging:
         return self._settings.track_by_category
 
     def judge(self, envelopes: Sequence[Envelope], wishes: Wishes | None = None) -> list[Judged]:
-        """A judgement for each, in their order: an answer finds an original that stands before it. Raises TransientError."""
+        """A judgement for each, in their order; judged oldest first, so that an answer finds its original. Raises
+        TransientError."""
         asked: set[str] = set()
         for envelope in envelopes:
             asked |= addresses_judged(envelope)
         matches = self._addresses.find(asked)
         self._conversations.look_up(envelopes)
-        return [self._judge(envelope, matches, (wishes or {}).get(envelope.ref)) for envelope in envelopes]
+        judged = {
+            place: self._judge(envelopes[place], matches, (wishes or {}).get(envelopes[place].ref))
+            for place in sorted(range(len(envelopes)), key=lambda place: _age(envelopes[place]))
+        }
+        return [judged[place] for place in range(len(envelopes))]
 
     def judge_each(self, envelopes: Sequence[Envelope], wishes: Wishes | None = None) -> list[Judged | ItemError]:
         """As `judge`; a message that breaks it is the error at its place, and does not affect the others."""
@@ -162,6 +168,11 @@ def wish_of(candidate: Candidate) -> Wish | None:
     """What a person asked for of an item."""
     todo = candidate.todo
     return Wish(todo.regarding) if todo is not None and todo.kind is TodoKind.TRACK else None
+
+
+def _age(envelope: Envelope) -> tuple[datetime, int]:
+    """Servers tell seconds: of what came in one, answers stand behind what they answer, which has fewer references."""
+    return envelope.received, len(envelope.references) or int(envelope.in_reply_to is not None)
 
 
 def _unreadable(error: Exception) -> ItemError:

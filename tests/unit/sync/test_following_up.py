@@ -21,7 +21,7 @@ from shared.domain.ids import OwnerId, email_id
 from shared.domain.ledger import LedgerCommit, LedgerItem, Todo, TodoKind
 from shared.domain.operations import RunOutcome
 from shared.domain.organisation import OrganisationSettings
-from shared.domain.records import RecordRef
+from shared.domain.records import AddressBookRecord, RecordRef
 from shared.messages import SyncReason
 from shared.ports import TODOS_AT_ONCE
 from shared.sync.budgets import ItemLimits
@@ -236,6 +236,25 @@ def test_an_answer_in_the_same_page_takes_conversation_and_regarding_from_its_or
     )
     assert offer.conversation == one.conversation == two.conversation == offer.id
     assert (one.parent, two.parent) == (offer.id, one.id)
+
+
+@pytest.mark.parametrize("filter_", [IncomingFilteringMethod.ALL, IncomingFilteringMethod.LEADS_CONTACTS_ACCOUNTS])
+@pytest.mark.parametrize("number", range(6))
+def test_of_mail_that_came_within_one_second_answers_find_what_they_answer(
+    number: int, filter_: IncomingFilteringMethod
+) -> None:
+    """Whatever their keys are: hashes of their Message-IDs."""
+    scene = a_scene(accepting=filter_)
+    scene.stores.address_book.put(AddressBookRecord("contact", "carol", "Carol", ("carol@fabrikam.example",)))
+    first, second, third = (f"{number}.{place}@fabrikam.example" for place in range(3))
+    answer = a_message("Re: Offer", received=MONDAY, references=(first,), in_reply_to=first, message_id=second)
+    again = a_message("Re: Re: Offer", received=MONDAY, references=(first, second), in_reply_to=second, message_id=third)
+    for message in (again, answer, a_message("Offer", received=MONDAY, message_id=first)):
+        scene.anna.deliver(message)
+    scene.run()
+    offer, one, two = (scene.activity(email_id(each, Direction.INCOMING)).record for each in (first, second, third))
+    assert (one.parent, two.parent) == (offer.id, one.id)
+    assert offer.conversation == one.conversation == two.conversation == offer.id
 
 
 def test_what_a_person_tracks_of_a_conversation_that_was_opted_out_brings_no_further_answers_with_it() -> None:
