@@ -72,13 +72,13 @@ class Emails:
         emails = [proposal.email for proposal in proposals]
         activities = self._create(emails)
         stored = self._with_contents(proposals, activities)
-        self._remove_blobs([each.activity for each in stored if each.activity.record.deleted_on is not None])
-        kept = [self._about_what_is_wanted(each) for each in stored if each.activity.record.deleted_on is None]
+        self._remove_blobs([activity for activity, each in zip(activities, stored, strict=True) if each is None])
+        kept = [self._about_what_is_wanted(each) for each in stored if each is not None]
         self._sight(kept)
         self._list(kept)
         self._make_findable(kept)
         self._annotate(kept)
-        return [_result(each) for each in stored]
+        return [_DELETED if each is None else _result(each) for each in stored]
 
     def _remove_blobs(self, deleted: Sequence[StoredActivity]) -> None:
         """Another copy of a deleted email brought its attachments with it: they go again."""
@@ -108,17 +108,18 @@ class Emails:
             self._activities.mark_variants(unmarked)
         return stored
 
-    def _with_contents(self, proposals: Sequence[Proposal], activities: Sequence[StoredActivity]) -> list[_Stored]:
-        """Beside every stored row its stored content: ours where this call created it, else read."""
+    def _with_contents(self, proposals: Sequence[Proposal], activities: Sequence[StoredActivity]) -> list[_Stored | None]:
+        """Beside every stored row its stored content: ours where this call created it, else read. None for one that was
+        deleted, perhaps only just now: its content goes last."""
         pairs = list(zip(proposals, activities, strict=True))
         created = {activity.record.id: proposal.email.content for proposal, activity in pairs if activity.created}
         others = {each.record.id for each in activities if each.record.deleted_on is None} - created.keys()
         contents = {**created, **(self._activities.contents(others) if others else {})}
-        stored = []
+        stored: list[_Stored | None] = []
         for proposal, activity in pairs:
-            content = contents.get(activity.record.id, proposal.email.content)
+            content = contents.get(activity.record.id)
             sighting = replace(proposal.email.sighting, activity_id=activity.record.id)
-            stored.append(_Stored(activity, content, sighting, proposal.judged))
+            stored.append(None if content is None else _Stored(activity, content, sighting, proposal.judged))
         return stored
 
     def _about_what_is_wanted(self, stored: _Stored) -> _Stored:
@@ -181,10 +182,11 @@ def _same_content(stored: StoredActivity, email: NewEmail) -> bool:
     return stored.record.fingerprint == email.activity.fingerprint
 
 
+_DELETED = Refused(Judgement(Verdict.SKIPPED, Reason.DELETED))
+
+
 def _result(stored: _Stored) -> Result:
     email, judged = stored.activity.record, stored.judged
-    if email.deleted_on is not None:
-        return Refused(Judgement(Verdict.SKIPPED, Reason.DELETED))
     brought_it = email.receiving_mailbox == stored.sighting.mailbox_id
     reason = stored.content.acceptance if brought_it or not judged.is_accepted else judged.judgement.reason
     category = judged.facts.settings.tracked_category if judged.facts.by_category else None
