@@ -1,6 +1,6 @@
 """Finds a mailbox by its id or by its email address."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from functools import cached_property
 
 from admin.connection import Api, Fields, path_part
@@ -38,13 +38,3 @@ class MailboxFinder:
         for each in self._api.entries("/api/mailboxes"):
             found.setdefault(each["address"].casefold(), []).append(each)
         return found
-
-
-def each_id(api: Api, names: Sequence[str]) -> Iterator[tuple[str, str | Refused]]:
-    """The id of each, or why it has none."""
-    finder = MailboxFinder(api)
-    for name in names:
-        try:
-            yield name, finder.id_of(name)
-        except Refused as failure:
-            yield name, failure

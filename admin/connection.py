@@ -5,6 +5,7 @@ Foreign exceptions and statuses are mapped here, once. Knows no command and no r
 
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from http import HTTPStatus
 from typing import Any
@@ -18,8 +19,8 @@ type Json = Any
 """What JSON can hold; the server's description says what."""
 type Fields = dict[str, Json]
 
-TIMEOUT = httpx.Timeout(60.0, connect=10.0)
-"""Seconds; a cold start of the function app takes tens of them."""
+TIMEOUT = httpx.Timeout(180.0, connect=10.0)
+"""Seconds; a cold start of the function app takes tens of them, a dry run up to a minute."""
 PAGE = 500
 """Entries of one request of a list."""
 _ATTEMPTS = 4
@@ -90,11 +91,23 @@ class Api:
     def merge(self, path: str, patch: Fields, etag: str) -> Record:
         return _record(self._send("PATCH", path, json=patch, headers={"If-Match": etag}))
 
+    def put(self, path: str, body: Fields) -> Json:
+        """Whatever is there."""
+        return _json(self._send("PUT", path, json=body))
+
     def delete(self, path: str) -> None:
         self._send("DELETE", path)
 
     def post(self, path: str, body: Fields | None = None) -> Json:
         return _json(self._send("POST", path, json=body))
+
+    @contextmanager
+    def download(self, path: str) -> Iterator[Iterator[bytes]]:
+        """Once, in chunks. Raises before the first one where it is refused."""
+        with self._reaching(), self._client.stream("GET", path) as response:
+            if not response.is_success:
+                response.read()
+            yield _checked(response).iter_bytes()
 
     def upload(self, path: str, content: Iterable[bytes], size: int, content_type: str) -> Json:
         """Once: the content is read as it is sent. `size` in bytes."""
@@ -111,8 +124,14 @@ class Api:
         return _checked(self._answer(method, path, **arguments))
 
     def _answer(self, method: str, path: str, **arguments: Any) -> httpx.Response:  # noqa: ANN401 - handed to httpx
-        try:
+        with self._reaching():
             return self._client.request(method, path, **arguments)
+
+    @contextmanager
+    def _reaching(self) -> Iterator[None]:
+        """Raises NotReachable where nobody answers, or stops answering."""
+        try:
+            yield
         except httpx.TransportError as error:
             raise NotReachable(
                 f"{self._client.base_url} does not answer: {error or type(error).__name__}",

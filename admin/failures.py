@@ -15,7 +15,7 @@ class ExitCode(IntEnum):
     """The command line or a file is not right; nothing was sent."""
     UNREACHABLE = 3
     DIFFERENT = 4
-    """`policy diff` found differences."""
+    """`policy diff` or `preview` found differences."""
 
 
 @dataclass(frozen=True, slots=True)

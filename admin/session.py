@@ -3,6 +3,7 @@
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from functools import cached_property
 
 import httpx
@@ -20,6 +21,8 @@ class Surroundings:
     pause: Callable[[float], object] = time.sleep
     now: Callable[[], float] = time.monotonic
     """Seconds of a clock that only goes forward."""
+    today: Callable[[], datetime] = lambda: datetime.now(UTC)
+    """The time of day, in UTC."""
 
 
 @dataclass

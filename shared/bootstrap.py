@@ -17,9 +17,14 @@ from shared.settings import Settings, read_settings
 from shared.stores.account import StorageConnection
 from shared.stores.azure import azure_stores
 from shared.sync.budgets import RunBudget
+from shared.sync.correlation import entries_of
 from shared.sync.enumeration import Enumeration
+from shared.sync.folders import Folders
 from shared.sync.incoming import IncomingSync
+from shared.sync.item_changes import ItemChanges
 from shared.sync.poison import Poison
+from shared.sync.preview import Preview
+from shared.sync.relinking import Relinking
 
 VERSION = "0.1.0"
 """Of Sidesync: quarantined items name the version that gave up on them."""
@@ -36,6 +41,10 @@ class Sidesync:
     stores: Stores
     enumeration: Enumeration
     incoming: IncomingSync
+    items: ItemChanges
+    relinking: Relinking
+    preview: Preview
+    folders: Folders
     poison: Poison
     administration: Administration
 
@@ -46,6 +55,8 @@ def compose(
     """Puts the parts together; which stores, which mail servers and which clock is the caller's choice."""
     recent = RecentSettings(stores.settings, clock)
     findings, stores = stores.alerts, replace(stores, alerts=LevelledAlerts(stores.alerts, recent))
+    budget = RunBudget(time=settings.run_budget, pages=settings.page_budget)
+    executor = ThreadPoolExecutor(_STORING_THREADS, thread_name_prefix="storing")
     return Sidesync(
         settings=settings,
         stores=stores,
@@ -54,14 +65,25 @@ def compose(
             stores,
             open_mailbox,
             clock,
-            budget=RunBudget(time=settings.run_budget, pages=settings.page_budget),
-            executor=ThreadPoolExecutor(_STORING_THREADS, thread_name_prefix="storing"),
+            budget=budget,
+            executor=executor,
             version=VERSION,
             discover=discover,
         ),
+        items=ItemChanges(stores, clock, budget),
+        relinking=Relinking(stores, clock, budget),
+        preview=Preview(stores, open_mailbox, clock, executor, discover),
+        folders=Folders(stores, open_mailbox, clock, discover),
         poison=Poison(stores, clock),
         administration=Administration(
-            stores, clock, Rules(allow_local_servers=settings.allow_local_servers), probes(open_mailbox), discover, findings
+            stores,
+            clock,
+            Rules(allow_local_servers=settings.allow_local_servers),
+            probes(open_mailbox),
+            discover,
+            findings,
+            VERSION,
+            entries_of,
         ),
     )
 

@@ -23,6 +23,8 @@ class Queue(StrEnum):
     TEST_MAILBOX = "test-mailbox"
     LOAD_RECORDS = "load-records"
     VISIT_MAILBOXES = "visit-mailboxes"
+    CHANGE_ITEMS = "change-items"
+    RELINK_FOLDER = "relink-folder"
 
     @property
     def poison(self) -> str:
@@ -112,7 +114,68 @@ class VisitMailboxes:
         return json.dumps({"v": VERSION, "kind": "visit_mailboxes", **asdict(self)}, separators=(",", ":"))
 
 
-type Message = SyncMailbox | EnumerateShards | ProbeMailbox | LoadRecords | VisitMailboxes
+class ItemTask(StrEnum):
+    """What is to become of items that the ledger knows already."""
+
+    JUDGE = "judge"
+    """Skipped ones received after `since` are judged again."""
+    REPLAY = "replay"
+    """Quarantined ones are tried again."""
+    GIVE_UP = "give_up"
+    """A quarantined one is discarded."""
+    TRACK = "track"
+    UNTRACK = "untrack"
+
+
+@dataclass(frozen=True, slots=True)
+class ChangeItems:
+    """Write the todos that do `task` to items of a mailbox, under its lease; a run of the mailbox then does them."""
+
+    id: str
+    mailbox_id: MailboxId
+    task: ItemTask
+    identity: str | None = None
+    """Hash of the identity of the one message that is meant, in all its copies (`ItemKey.identity`); None means all."""
+    server: str | None = None
+    """Of REPLAY and GIVE_UP, with `identity`: the one copy that is meant (`ItemKey.server`)."""
+    since: str | None = None
+    """RFC 3339; of JUDGE."""
+    regarding_type: str | None = None
+    regarding_id: str | None = None
+    """Of TRACK: the record that the email shall be about."""
+    note: str | None = None
+    """Of GIVE_UP: why, in the caller's words. At most 500 characters."""
+    tried_by: str | None = None
+    """Of REPLAY: a version of Sidesync; what it gave up itself is not tried again."""
+    after: str | None = None
+    """Where all are meant: the item (`ItemKey`) up to which it is done."""
+
+    def to_json(self) -> str:
+        return json.dumps({"v": VERSION, "kind": "change_items", **asdict(self)}, separators=(",", ":"))
+
+
+@dataclass(frozen=True, slots=True)
+class RelinkFolder:
+    """Give the emails that lie in a folder the regarding that its tracking rule is given.
+
+    Sent before the rule is written, so that none is forgotten: it names the regarding that it announces, and waits for it.
+    """
+
+    id: str
+    mailbox_id: MailboxId
+    folder_id: str
+    regarding_type: str
+    regarding_id: str
+    until: str
+    """RFC 3339; a rule that does not have this regarding by then was not written, or has another one since."""
+    after: str | None = None
+    """The item (`ItemKey`) up to which it is done."""
+
+    def to_json(self) -> str:
+        return json.dumps({"v": VERSION, "kind": "relink_folder", **asdict(self)}, separators=(",", ":"))
+
+
+type Message = SyncMailbox | EnumerateShards | ProbeMailbox | LoadRecords | VisitMailboxes | ChangeItems | RelinkFolder
 
 
 def parse(text: str) -> Message:
@@ -145,7 +208,31 @@ def parse(text: str) -> Message:
                     id=_text(fields, "id"),
                     profile_id=ProfileId(_text(fields, "profile_id")),
                     task=ProfileTask(_text(fields, "task")),
-                    continuation=_text(fields, "continuation") if fields.get("continuation") is not None else None,
+                    continuation=_optional_text(fields, "continuation"),
+                )
+            case "change_items":
+                return ChangeItems(
+                    id=_text(fields, "id"),
+                    mailbox_id=MailboxId(_text(fields, "mailbox_id")),
+                    task=ItemTask(_text(fields, "task")),
+                    identity=_optional_text(fields, "identity"),
+                    server=_optional_text(fields, "server"),
+                    since=_optional_text(fields, "since"),
+                    regarding_type=_optional_text(fields, "regarding_type"),
+                    regarding_id=_optional_text(fields, "regarding_id"),
+                    note=_optional_text(fields, "note"),
+                    tried_by=_optional_text(fields, "tried_by"),
+                    after=_optional_text(fields, "after"),
+                )
+            case "relink_folder":
+                return RelinkFolder(
+                    id=_text(fields, "id"),
+                    mailbox_id=MailboxId(_text(fields, "mailbox_id")),
+                    folder_id=_text(fields, "folder_id"),
+                    regarding_type=_text(fields, "regarding_type"),
+                    regarding_id=_text(fields, "regarding_id"),
+                    until=_text(fields, "until"),
+                    after=_optional_text(fields, "after"),
                 )
             case kind:
                 raise MalformedMessage(f"unknown kind {kind!r}")
@@ -158,6 +245,10 @@ def _text(fields: dict[str, object], name: str) -> str:
     if not isinstance(value, str) or not 0 < len(value) <= 2_000:
         raise MalformedMessage(f"{name} must be a text of 1 to 2,000 characters")
     return value
+
+
+def _optional_text(fields: dict[str, object], name: str) -> str | None:
+    return None if fields.get(name) is None else _text(fields, name)
 
 
 def _shard(fields: dict[str, object], name: str) -> int:

@@ -8,7 +8,7 @@ from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, S
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import BinaryIO, Protocol
+from typing import BinaryIO, Protocol, runtime_checkable
 
 from shared.domain.audit import AuditEntry
 from shared.domain.choices import OwnerKind, Workload
@@ -28,16 +28,24 @@ from shared.domain.configuration import (
     WorkloadSchedule,
 )
 from shared.domain.email import (
+    Annotation,
+    CorrelationEntry,
+    CorrelationKind,
+    EmailActivity,
     EmailContent,
+    Envelope,
     Folder,
     IncomingMessage,
     ItemRef,
+    KnownTree,
     ListOf,
     NewEmail,
+    OptOut,
     Page,
     Sighting,
     StoredActivity,
     TimelineEntry,
+    TreeFolder,
 )
 from shared.domain.errors import ItemError
 from shared.domain.ids import ActivityId, MailboxId, OwnerId, ProfileId
@@ -56,6 +64,9 @@ from shared.domain.records import (
 
 LEDGER_COMMIT_ROWS = 99
 """Rows that one ledger commit may write beside the state row (a Table transaction holds 100)."""
+
+TODOS_AT_ONCE = 500
+"""Todos that one run takes up; the next run finds the others."""
 
 PAGE_ITEMS = 512
 """Items of a page at most; Exchange allows no more."""
@@ -91,6 +102,14 @@ class IncomingEmail(Protocol):
         """Changes after `watermark`, all there is if None. Raises WatermarkExpired, FolderNotFound, MailboxError."""
         ...
 
+    def envelopes(self, refs: Sequence[ItemRef]) -> Iterator[tuple[ItemRef, Envelope | ItemError]]:
+        """As `fetch`, without bodies and attachments: cheap, for mail that may not be wanted."""
+        ...
+
+    def latest(self, folder: Folder, count: int) -> Sequence[ItemRef]:
+        """The `count` items received last, newest first; for looking, not for synchronizing. Raises FolderNotFound."""
+        ...
+
     def fetch(self, refs: Sequence[ItemRef]) -> Iterator[tuple[ItemRef, IncomingMessage | ItemError]]:
         """The messages, in the order of `refs`, each or the error it has. ItemGone where it is not there any more."""
         ...
@@ -101,6 +120,29 @@ class IncomingEmail(Protocol):
 
     def discard(self, ref: ItemRef) -> None:
         """Deletes the item; one that is gone already is success."""
+        ...
+
+
+@runtime_checkable
+class FolderTree(Protocol):
+    """A mailbox whose folders below the Inbox can be watched."""
+
+    def tree(self) -> Sequence[TreeFolder]:
+        """All folders of mail below the Inbox, in any order."""
+        ...
+
+
+@runtime_checkable
+class Marking(Protocol):
+    """A mailbox whose items can be marked and moved. All calls are idempotent; an item that is gone raises ItemGone."""
+
+    def categorize(self, ref: ItemRef, add: Collection[str], remove: Collection[str]) -> None:
+        """Categories of the item; those not named stay."""
+        ...
+
+    def move(self, ref: ItemRef, folder_name: str) -> ItemRef:
+        """Moves the item to the folder of that name beside the Inbox, which is created where it does not exist; returns
+        where the item is now. One that is there already stays."""
         ...
 
 
@@ -226,6 +268,11 @@ class Mailboxes(Protocol):
         """Stands beside the record, in the row of the schedule: never changes its ETag, and `get` reads it with the rest."""
         ...
 
+    def note_rules(self, mailbox_id: MailboxId) -> None:
+        """It has folder-level tracking rules from now on (`StoredMailbox.has_rules`): stands beside the record, as `discovered`
+        does, so that a poll of a mailbox without rules asks for none. `TrackingRules.put` sees to it."""
+        ...
+
     def reschedule(self, mailbox_id: MailboxId, workload: Workload, schedule: WorkloadSchedule) -> None:
         """One write; leaves the record's ETag and the other workloads alone."""
         ...
@@ -286,7 +333,7 @@ class BulkLoads(Protocol):
 
 
 class TrackingRules(Protocol):
-    """Folder-level tracking rules, by mailbox."""
+    """Folder-level tracking rules, by mailbox. A mailbox that has one says so before it is there."""
 
     def list(self, mailbox_id: MailboxId) -> Sequence[StoredRule]: ...
 
@@ -299,6 +346,14 @@ class TrackingRules(Protocol):
     def delete(self, mailbox_id: MailboxId, folder_id: str, etag: str) -> None:
         """Raises Changed. What is not there counts as deleted."""
         ...
+
+
+class FolderTrees(Protocol):
+    """The folders of mailboxes as they were read last: what a run watches, and what an administrator chooses from."""
+
+    def get(self, mailbox_id: MailboxId) -> KnownTree | None: ...
+
+    def put(self, mailbox_id: MailboxId, tree: KnownTree) -> None: ...
 
 
 # ---- mail
@@ -315,11 +370,39 @@ class Activities(Protocol):
 
     def content(self, activity_id: ActivityId) -> EmailContent | None: ...
 
+    def contents(self, activity_ids: Collection[ActivityId]) -> Mapping[ActivityId, EmailContent]:
+        """The contents of those of `activity_ids` that have one; several in flight at once."""
+        ...
+
     def sightings(self, activity_id: ActivityId) -> Sequence[Sighting]: ...
 
     def sight(self, sightings: Sequence[Sighting]) -> None:
         """Adds sightings; one of the same email and mailbox that is there already stays as it is."""
         ...
+
+    def find(self, activity_ids: Collection[ActivityId]) -> Mapping[ActivityId, StoredActivity]:
+        """Those of `activity_ids` that exist, tombstones too; several in flight at once."""
+        ...
+
+    def replace(self, activity: EmailActivity, etag: str) -> StoredActivity:
+        """What may change of an email. Raises Changed."""
+        ...
+
+    def erase(self, activity: EmailActivity, etag: str) -> None:
+        """Leaves `activity`, which says when it was deleted, as a tombstone; then removes content, sightings and annotations.
+        Blobs of attachments are not its business. Raises Changed. A crash may leave the tombstone with something behind it:
+        erasing the tombstone again removes the rest."""
+        ...
+
+    def unsight(self, activity_id: ActivityId, mailbox_id: MailboxId) -> None:
+        """What is not there counts as removed."""
+        ...
+
+    def annotate(self, annotations: Sequence[Annotation]) -> None:
+        """Upserts by email and report. The email need not exist."""
+        ...
+
+    def annotations(self, activity_id: ActivityId) -> Sequence[Annotation]: ...
 
     def mark_variants(self, activity_ids: Collection[ActivityId]) -> None:
         """Sets `has_variants` on rows that exist. Idempotent."""
@@ -331,14 +414,46 @@ class Timeline(Protocol):
         """Upserts."""
         ...
 
+    def remove(self, entries: Sequence[TimelineEntry]) -> None:
+        """By list, time and activity. What is not there counts as removed."""
+        ...
+
     def list(self, list_of: ListOf, whose: str, continuation: str | None = None, limit: int = 50) -> Slice[TimelineEntry]:
         """Newest first."""
         ...
 
 
+class Correlations(Protocol):
+    """By what emails are found that In-Reply-To does not lead to, and the conversations that were opted out."""
+
+    def put(self, entries: Sequence[CorrelationEntry]) -> None:
+        """Upserts by kind, key, time and activity."""
+        ...
+
+    def find(self, kind: CorrelationKind, keys: Collection[str], limit: int = 50) -> Mapping[str, Sequence[CorrelationEntry]]:
+        """The latest `limit` entries of every key, newest first; every key asked for is a key of the answer."""
+        ...
+
+    def remove(self, entries: Sequence[CorrelationEntry]) -> None:
+        """What is not there counts as removed."""
+        ...
+
+    def opt_out(self, opted_out: OptOut) -> None:
+        """The first one of a conversation stays."""
+        ...
+
+    def opt_in(self, conversation: ActivityId) -> None:
+        """What is not there counts as removed."""
+        ...
+
+    def opted_out(self, conversations: Collection[ActivityId]) -> Mapping[ActivityId, OptOut]:
+        """Those of `conversations` that were."""
+        ...
+
+
 class Ledger(Protocol):
     def head(self, mailbox_id: MailboxId, workload: Workload, now: datetime) -> LedgerHead:
-        """State, marks and the todos due at `now`: one query."""
+        """State, marks and the todos due at `now`, of which at most `TODOS_AT_ONCE`, the earliest ones: one query."""
         ...
 
     def commit(self, mailbox_id: MailboxId, workload: Workload, etag: str | None, commit: LedgerCommit) -> str:
@@ -370,7 +485,17 @@ class Quarantine(Protocol):
         """Upserts by mailbox and item."""
         ...
 
+    def get(self, mailbox_id: MailboxId, key: ItemKey) -> QuarantinedItem | None: ...
+
+    def remove(self, mailbox_id: MailboxId, key: ItemKey) -> None:
+        """What is not there counts as removed."""
+        ...
+
     def list(self, mailbox_id: MailboxId, continuation: str | None = None, limit: int = 50) -> Slice[QuarantinedItem]: ...
+
+    def mailboxes_of_other_versions(self, version: str) -> Iterator[Sequence[MailboxId]]:
+        """Mailboxes that have items which another version of Sidesync gave up, each once."""
+        ...
 
 
 class Alerts(Protocol):
@@ -433,6 +558,10 @@ class Blobs(Protocol):
         """What is not there counts as deleted."""
         ...
 
+    def delete_folder(self, folder: str) -> None:
+        """Deletes all blobs whose names start with `folder`, which ends in a slash."""
+        ...
+
 
 class WorkQueues(Protocol):
     def send(self, queue: str, text: str, delay: timedelta = timedelta()) -> None: ...
@@ -468,9 +597,11 @@ class Stores:
     address_book: AddressBook
     bulk_loads: BulkLoads
     tracking_rules: TrackingRules
+    folder_trees: FolderTrees
     shares: ConnectionShares
     activities: Activities
     timeline: Timeline
+    correlations: Correlations
     ledger: Ledger
     quarantine: Quarantine
     alerts: Alerts

@@ -1,7 +1,7 @@
 """Builders: one vocabulary for the records that tests are about. Every argument has a default that is valid."""
 
 from collections.abc import Iterator, Sequence
-from dataclasses import replace
+from dataclasses import fields, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -9,6 +9,7 @@ from shared.domain.choices import (
     Approval,
     AuthenticationProtocol,
     CredentialSource,
+    IncomingFilteringMethod,
     OwnerKind,
     ServerType,
     Workload,
@@ -22,8 +23,9 @@ from shared.domain.configuration import (
     SecretRef,
     WorkloadSchedule,
 )
-from shared.domain.email import Address, IncomingAttachment, IncomingMessage, ItemRef
+from shared.domain.email import Address, Envelope, Folder, IncomingAttachment, IncomingMessage, ItemRef
 from shared.domain.ids import OwnerId, ProfileId, mailbox_id_of, normalised_message_id
+from shared.domain.records import FolderTrackingRule, RecordRef
 from shared.messages import SyncMailbox, SyncReason
 from shared.ports import Stores
 
@@ -91,6 +93,7 @@ def a_message(subject: str = "Offer", **changes: Any) -> IncomingMessage:
         sender=_address(changes.pop("sender", "carol@fabrikam.example")),
         to=_addresses(changes.pop("to", ["anna@contoso.example"])),
         cc=_addresses(changes.pop("cc", [])),
+        bcc=_addresses(changes.pop("bcc", [])),
         sent=MONDAY - timedelta(hours=1, minutes=1),
         body_text=changes.pop("body_text", f"About: {subject}"),
         attachments=tuple(_attachment(place, each) for place, each in enumerate(changes.pop("attachments", []))),
@@ -99,16 +102,44 @@ def a_message(subject: str = "Offer", **changes: Any) -> IncomingMessage:
     return replace(message, **changes)
 
 
+def an_envelope(subject: str = "Offer", **changes: Any) -> Envelope:
+    """What judging needs of `a_message`."""
+    return envelope_of(a_message(subject, **changes))
+
+
+def envelope_of(message: IncomingMessage) -> Envelope:
+    return Envelope(**{each.name: getattr(message, each.name) for each in fields(Envelope)})
+
+
+def a_queue(name: str = "support", **changes: Any) -> Owner:
+    """A queue that accepts all mail."""
+    accepting = IncomingFilteringMethod.ALL
+    return replace(
+        Owner(OwnerId(f"queue-{name}"), OwnerKind.QUEUE, name.title(), f"{name}@contoso.example", accepting), **changes
+    )
+
+
+def a_rule(mailbox: Mailbox, folder: Folder, regarding: str | None = None, **changes: Any) -> FolderTrackingRule:
+    """A folder-level tracking rule; `regarding` is the id of an account."""
+    record = RecordRef("account", regarding) if regarding is not None else None
+    return replace(FolderTrackingRule(mailbox.id, folder.id, folder.name, record), **changes)
+
+
 def a_sync_of(mailbox: Mailbox, reason: SyncReason = SyncReason.DUE, message_id: str = "message-1") -> SyncMailbox:
     return SyncMailbox(message_id, mailbox.id, Workload.INCOMING, reason)
 
 
-def with_organisation(stores: Stores, *mailboxes: Mailbox, profile: EmailServerProfile | None = None) -> Stores:
-    """Stores that hold a profile, the mailboxes and their owners; every mailbox is due."""
+def with_organisation(
+    stores: Stores,
+    *mailboxes: Mailbox,
+    profile: EmailServerProfile | None = None,
+    accepting: IncomingFilteringMethod = IncomingFilteringMethod.ALL,
+) -> Stores:
+    """Stores that hold a profile, the mailboxes and their owners, who accept all mail unless told; every mailbox is due."""
     stores.profiles.create(profile or a_profile())
     for mailbox in mailboxes:
         if mailbox.owner is not None:
-            stores.owners.create(Owner(mailbox.owner.id, mailbox.owner.kind, mailbox.name, mailbox.address))
+            stores.owners.create(Owner(mailbox.owner.id, mailbox.owner.kind, mailbox.name, mailbox.address, accepting))
         stores.mailboxes.create(mailbox, {Workload.INCOMING: WorkloadSchedule(due=MONDAY)})
     return stores
 

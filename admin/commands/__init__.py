@@ -4,10 +4,14 @@ from typing import Annotated
 
 import typer
 
+from admin.commands.emails import emails
 from admin.commands.loading import load
 from admin.commands.mailboxes import add_mailbox_commands
+from admin.commands.messages import add_message_commands
 from admin.commands.operations import add_operation_commands
 from admin.commands.policy import policy
+from admin.commands.preview import add_preview_commands
+from admin.commands.quarantine import quarantine
 from admin.commands.reporting import Reporting
 from admin.commands.testing import request_test
 from admin.session import Session, Surroundings
@@ -19,7 +23,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode="markdown",
     help="Administer Sidesync over its HTTP API.",
-    epilog="Exit codes: 0 fine, 1 refused or failed, 2 wrong usage, 3 not reachable, 4 differences (policy diff).",
+    epilog="Exit codes: 0 fine, 1 refused or failed, 2 wrong usage, 3 not reachable, 4 differences (policy diff, preview).",
 )
 
 
@@ -40,5 +44,9 @@ def connect(
 app.add_typer(policy, name="policy")
 app.command(name="test")(request_test)
 add_mailbox_commands(app)
+add_message_commands(app)
+app.add_typer(emails, name="emails")
+app.add_typer(quarantine, name="quarantine")
+add_preview_commands(app)
 add_operation_commands(app)
 app.command()(load)

@@ -7,13 +7,13 @@ from typing import Annotated
 import typer
 from rich.text import Text
 
-from admin.addresses import each_id
-from admin.commands.reporting import AsJson, end, session_of
+from admin.addresses import MailboxFinder
+from admin.commands.arguments import Mailboxes
+from admin.commands.reporting import AsJson, session_of
+from admin.commands.several import do_each
 from admin.connection import Api, Fields, path_part
-from admin.failures import ExitCode, Failure, NotReachable, Refused
 from admin.session import Session
 
-Mailboxes = Annotated[list[str], typer.Argument(metavar="MAILBOX...", help="Ids or email addresses.", show_default=False)]
 Since = Annotated[
     datetime,
     typer.Option(
@@ -78,40 +78,8 @@ def _post(action: str, body: Fields | None = None) -> _Act:
 
 
 def _each(session: Session, names: Sequence[str], done: str, act: _Act, *, as_json: bool) -> None:
-    """Does it to each; one that is refused does not stop the others. Once the server is lost, the rest is not tried."""
-    outcomes = []
-    lost = False
-    for name, failure in _outcomes(session.api, names, act):
-        lost = lost or isinstance(failure, NotReachable)
-        outcomes.append({"mailbox": name, "done": failure is None, "error": failure.detail if failure else None})
-        if failure is not None:
-            session.screen.note(name, "bold")
-            session.screen.failure(failure)
-        elif not as_json:
-            session.screen.say(f"{name}: {done}")
-    if as_json:
-        session.screen.json(outcomes)
-    if lost:
-        raise typer.Exit(ExitCode.UNREACHABLE)
-    end(failed=not all(each["done"] for each in outcomes))
-
-
-def _outcomes(api: Api, names: Sequence[str], act: _Act) -> Iterator[tuple[str, Failure | None]]:
-    lost = False
-    for name, found in each_id(api, names):
-        failure = NotReachable("not tried", "Repeat the command for it.") if lost else _failure(api, found, act)
-        lost = lost or isinstance(failure, NotReachable)
-        yield name, failure
-
-
-def _failure(api: Api, found: str | Refused, act: _Act) -> Failure | None:
-    if isinstance(found, Refused):
-        return found
-    try:
-        act(api, found)
-    except (Refused, NotReachable) as failure:
-        return failure
-    return None
+    finder = MailboxFinder(session.api)
+    do_each(session, "mailbox", names, lambda name: act(session.api, finder.id_of(name)), done, as_json=as_json)
 
 
 def _rows(found: Sequence[Fields]) -> Iterator[Sequence[object]]:

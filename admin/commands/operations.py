@@ -1,4 +1,4 @@
-"""What happened: explanations, runs, quarantined items, alerts, and the audit."""
+"""What happened: runs, alerts, and the audit."""
 
 from itertools import islice
 from typing import Annotated, Any
@@ -7,43 +7,20 @@ import typer
 from rich.text import Text
 
 from admin.addresses import MailboxFinder
+from admin.commands.arguments import Limit, MailboxName
 from admin.commands.reporting import AsJson, session_of
 from admin.connection import Fields, path_part
-from admin.screen import plain, shown
+from admin.screen import plain
 
-MailboxName = Annotated[str, typer.Argument(metavar="MAILBOX", help="Id or email address.", show_default=False)]
-Limit = Annotated[int, typer.Option(min=1, help="Entries at most, newest first.")]
 _LEVELS = {"error": "red", "warning": "yellow"}
 
 alerts = typer.Typer(help="List the alerts, or acknowledge one.", invoke_without_command=True)
 
 
 def add_operation_commands(app: typer.Typer) -> None:
-    for command in (explain, runs, quarantine, audit):
+    for command in (runs, audit):
         app.command()(command)
     app.add_typer(alerts, name="alerts")
-
-
-def explain(
-    context: typer.Context,
-    mailbox: MailboxName,
-    message_id: Annotated[str, typer.Argument(metavar="MESSAGE_ID", help="Message-ID, with or without angle brackets.")],
-    as_json: AsJson = False,
-) -> None:
-    """Explain what became of a message in a mailbox, and why."""
-    session = session_of(context)
-    path = f"{MailboxFinder(session.api).path_of(mailbox)}/explain"
-    found = session.api.get(path, message_id=message_id)
-    if as_json:
-        session.screen.json(found)
-        return
-    session.screen.say(found["summary"], "bold")
-    for item in found["items"]:
-        session.screen.say(f"- {item['words']} ({shown(item['decided_on'])}, {item['folder']})")
-    for activity in found["activities"]:
-        session.screen.say(f"- activity {activity['id']}")
-    for cause in found["causes"]:
-        session.screen.say(f"- {cause}")
 
 
 def runs(context: typer.Context, mailbox: MailboxName, limit: Limit = 20, as_json: AsJson = False) -> None:
@@ -56,20 +33,6 @@ def runs(context: typer.Context, mailbox: MailboxName, limit: Limit = 20, as_jso
         return
     columns = ("Started", "Workload", "Outcome", "Seconds", "Seen", "Verdicts", "Error")
     session.screen.table(columns, (_run(each) for each in found), empty="No run did anything yet.")
-
-
-def quarantine(context: typer.Context, mailbox: MailboxName, limit: Limit = 50, as_json: AsJson = False) -> None:
-    """List the quarantined items of a mailbox."""
-    session = session_of(context)
-    path = f"{MailboxFinder(session.api).path_of(mailbox)}/quarantine"
-    found = list(session.api.entries(path, limit))
-    if as_json:
-        session.screen.json(found)
-        return
-    columns = ("Quarantined", "Received", "Message-ID", "Attempts", "Error", "Detail")
-    names = ("quarantined_on", "received", "message_id", "attempts", "error", "detail")
-    rows = ([each[name] for name in names] for each in found)
-    session.screen.table(columns, rows, empty="Nothing is in quarantine.")
 
 
 def audit(

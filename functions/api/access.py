@@ -8,6 +8,7 @@ a stranger and is not looked at, and whoever holds a function key is an administ
 import base64
 import binascii
 import json
+import re
 from collections.abc import Mapping, Sequence
 from http import HTTPStatus
 from typing import Annotated, Any, cast
@@ -28,6 +29,8 @@ OPEN = ("/api/health", "/api/docs")
 """Paths that show nothing of anybody."""
 
 _READING = ("GET", "HEAD", "OPTIONS")
+_NOT_TRACKED = re.compile(r"/api/mailboxes/[^/]+/quarantine/[^/]+/raw/?")
+"""Paths that show mail which nobody decided to track: it may be private, and is read by administrators only."""
 _LONGEST_NAME = 200
 _NAMES = (
     "preferred_username",
@@ -118,13 +121,17 @@ class Access:
             return None
         try:
             caller = caller_of(Headers(scope=scope), platform_authentication=self._platform_authentication)
-            require(caller, Role.READER if scope["method"] in _READING else Role.ADMIN)
+            require(caller, _role_for(scope["method"], scope["path"]))
         except Unauthenticated as error:
             return problem(HTTPStatus.UNAUTHORIZED, error.code, str(error), error.remedy)
         except Forbidden as error:
             return problem(HTTPStatus.FORBIDDEN, error.code, str(error), error.remedy)
         scope.setdefault("state", {})["caller"] = caller
         return None
+
+
+def _role_for(method: str, path: str) -> Role:
+    return Role.READER if method in _READING and not _NOT_TRACKED.fullmatch(path) else Role.ADMIN
 
 
 def _is_open(path: str) -> bool:

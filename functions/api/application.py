@@ -12,10 +12,14 @@ from functions.api.routers.activities import activities
 from functions.api.routers.address_book import address_book, loads
 from functions.api.routers.alerts import alerts
 from functions.api.routers.audit import audit
+from functions.api.routers.emails import emails
 from functions.api.routers.findings import findings
+from functions.api.routers.folders import folders
+from functions.api.routers.items import items, quarantine
 from functions.api.routers.mailboxes import forward_mailboxes, mailbox_actions, mailboxes
 from functions.api.routers.owners import owners
 from functions.api.routers.page import page
+from functions.api.routers.previews import previews
 from functions.api.routers.profiles import profiles
 from functions.api.routers.rules import rules
 from functions.api.routers.service import service
@@ -23,6 +27,8 @@ from functions.api.routers.settings import settings
 from functions.api.secret_dates import SecretDates
 from shared.administration import Administration
 from shared.domain.choices import OwnerKind
+from shared.sync.folders import Folders
+from shared.sync.preview import Preview
 
 PREFIX = "/api"
 VERSION = "0.1.0"
@@ -42,6 +48,12 @@ class Sidesync(Protocol):
 
     @property
     def administration(self) -> Administration: ...
+
+    @property
+    def preview(self) -> Preview: ...
+
+    @property
+    def folders(self) -> Folders: ...
 
     @property
     def settings(self) -> AccessSettings: ...
@@ -90,9 +102,14 @@ def create_app(sidesync: Sidesync) -> Api:
         mailbox_actions(administration, set_on),
         forward_mailboxes(administration, set_on),
         findings(administration),
+        items(administration),
+        quarantine(administration),
+        previews(administration, sidesync.preview),
+        folders(administration, sidesync.folders),
         rules(administration),
         address_book(administration.address_book),
         loads(administration.loads),
+        emails(administration),
         activities(administration),
         alerts(administration),
         audit(administration),

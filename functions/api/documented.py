@@ -122,8 +122,12 @@ CHANGES: Responses = READS_RECORD | _CONFLICT | _UNREADABLE | _CHANGED
 """Of a change that answers with the record."""
 ACTS: Responses = READS | _CONFLICT
 """Of an action that has no condition."""
+LOOKS: Responses = ACTS | _UNREADABLE
+"""Of an action with a body that changes nothing."""
 DELETES: Responses = READS | _CONFLICT | _CHANGED | {204: {"description": "It is gone."}}
 QUEUES: Responses = READS | _CONFLICT | {202: {"description": "The work is queued."}}
+ORDERS: Responses = QUEUES | _UNREADABLE
+"""Of work that is queued as a body says."""
 
 
 def created(shown: type[BaseModel]) -> Responses:

@@ -17,7 +17,7 @@ from starlette.routing import Match
 
 from functions.api.identifiers import FORMS
 from shared.administration.failures import NotPossibleNow, RecordNotFound
-from shared.domain.errors import AlreadyExists, Changed, InvalidRecord, SyncError, TransientError
+from shared.domain.errors import AlreadyExists, Changed, InvalidRecord, MailboxError, SyncError, TransientError
 
 MEDIA_TYPE = "application/problem+json"
 
@@ -51,6 +51,7 @@ _STATUS: tuple[tuple[type[SyncError], HTTPStatus], ...] = (
     (RecordNotFound, HTTPStatus.NOT_FOUND),
     (AlreadyExists, HTTPStatus.CONFLICT),
     (NotPossibleNow, HTTPStatus.CONFLICT),
+    (MailboxError, HTTPStatus.CONFLICT),
     (Changed, HTTPStatus.PRECONDITION_FAILED),
     (TransientError, HTTPStatus.SERVICE_UNAVAILABLE),
     (SyncError, HTTPStatus.INTERNAL_SERVER_ERROR),
@@ -102,7 +103,11 @@ def _field_problem(error: InvalidRecord) -> FieldProblem:
     return FieldProblem(pointer=pointer, detail=str(error), remedy=error.remedy)
 
 
-_ELSEWHERE = {"query": ("continuation", "limit", "message_id"), "header": ("If-None-Match",), "path": ("folder_id",)}
+_ELSEWHERE = {
+    "query": ("continuation", "limit", "message_id", "queue"),
+    "header": ("If-None-Match",),
+    "path": ("folder_id",),
+}
 """Fields that stand elsewhere than in the body; no body has one of these."""
 
 

@@ -80,7 +80,7 @@ def _approval(api: Api, mailboxes: Mapping[str, str]) -> Finding:
 
 
 def _rule(api: Api, control: MailServerControl, mailbox_id: str) -> Finding:
-    folder = control.add_folder(ANNA.address, "Wingtip")
+    folder = control.add_folder(ANNA.address, "Wingtip", parent="inbox")
     path = f"/mailboxes/{mailbox_id}/rules"
     rule = {"folder_name": "Wingtip", "regarding": {"type": "account", "id": "wingtip"}}
     statuses = [api.answer("PUT", f"{path}/{quote(folder, safe='')}", rule).status_code for _ in range(2)]

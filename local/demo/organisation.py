@@ -5,6 +5,7 @@ from datetime import datetime
 
 from local.demo.api import Api
 from local.samples import START_DATE_AGO
+from local.samples.judged import EXCLUDED_DOMAIN
 from local.samples.people import DOMAIN, PEOPLE, Person, Standing
 
 PROFILE = "contoso-exchange"
@@ -31,7 +32,8 @@ def profile(ews_url: str, now: datetime) -> Mapping[str, object]:
 def configure(api: Api, ews_url: str, now: datetime) -> Mapping[str, str]:
     """Profile, settings, all users and a queue; the mailboxes of users wait for approval. Returns those by address."""
     api.put(f"/profiles/{PROFILE}", profile(ews_url, now))
-    api.patch("/settings", {"default_profile_id": PROFILE, "require_approval_for_queues": False})
+    judging = {"exclude": [EXCLUDED_DOMAIN], "track_sent_items": True}
+    api.patch("/settings", {"default_profile_id": PROFILE, "require_approval_for_queues": False, **judging})
     api.put(f"/queues/{QUEUE}", {"name": "Support", "address": QUEUE_ADDRESS})
     return {person.address: _configure_user(api, person) for person in PEOPLE}
 
@@ -48,8 +50,8 @@ def user_id(person: Person) -> str:
 
 
 def _configure_user(api: Api, person: Person) -> str:
-    """The mailbox comes with the user, on the default profile."""
-    user = api.put(f"/users/{user_id(person)}", {"name": person.name, "address": person.address})
+    """The mailbox comes with the user, on the default profile. All mail is accepted: the samples show what mail can be."""
+    user = api.put(f"/users/{user_id(person)}", {"name": person.name, "address": person.address, "filtering_method": "all"})
     mailbox_id = str(user["mailbox_id"])
     if person.standing is Standing.WITHOUT_PROFILE:
         api.patch(f"/mailboxes/{mailbox_id}", {"profile_id": None})

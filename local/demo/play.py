@@ -16,6 +16,7 @@ from local.demo.api import Api, run_function
 from local.demo.check import Checks, Finding, equal, none_of
 from local.demo.delivery import Post, deliver_all, open_mailboxes
 from local.demo.folder import Account, DeliveredFile, account, as_delivered, eml_files
+from local.demo.judging import Story
 from local.demo.machine import Machine
 from local.demo.misuse import check_misuse
 from local.demo.outcome import MailboxOutcome, Watched, read, wait_until_settled
@@ -57,6 +58,8 @@ def play_samples(play: Play, size: int) -> bool:
         delivering = progress.add_task("delivering", total=len(samples))
         with Post(control, play.machine.smtp_port) as post:
             counts = deliver_all(post, samples, lambda: progress.advance(delivering))
+        story = Story(api, control, lambda: _let_the_timer_enumerate(play))
+        story.begin()
         organisation.approve(api, mailboxes)
         watched = [Watched(person, mailboxes[person.address], counts[person.address]) for person in PEOPLE]
         ready = [one for one in watched if one.person.standing is Standing.READY]
@@ -68,11 +71,16 @@ def play_samples(play: Play, size: int) -> bool:
         check_samples(play.checks, api, shown)
         check_untouched(play.checks, api, control, [one for one in watched if one not in ready])
         check_idle(play.checks, api, control, ready[-1], lambda: _let_the_timer_enumerate(play))
+        story.check(play.checks)
         check_administration(play.checks, api, control, play.machine.ews_url, mailboxes)
         check_misuse(play.checks, api, play.machine.azurite.connection_string, play.machine.host.log)
         _check_operations(play, api, outcomes, alerts={"malformed_message", "test_succeeded", "authentication_failed"})
+        explanations = story.explanations()
         progress.update(looking, total=1, completed=1)
-    _report(play, outcomes, {"delivered": len(samples)}, [one for one in watched if one not in ready])
+    report.print_explanations(play.console, explanations)
+    _report(
+        play, outcomes, {"delivered": len(samples), "explanations": explanations}, [one for one in watched if one not in ready]
+    )
     return play.checks.all_ok
 
 

@@ -69,6 +69,14 @@ def _plain(text: str) -> str:
     return readable.replace("[", "\\[")
 
 
+def print_explanations(console: Console, explanations: Mapping[str, Sequence[str]]) -> None:
+    console.print("\nWhat explain says of")
+    for what, story in explanations.items():
+        console.print(f"  {what}", style="bold", highlight=False, markup=False, soft_wrap=True)
+        for line in story:
+            console.print(f"    {line}", highlight=False, markup=False, soft_wrap=True)
+
+
 def print_urls(console: Console, urls: Mapping[str, str]) -> None:
     console.print("\nTo look at:")
     for what, url in urls.items():

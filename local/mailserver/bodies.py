@@ -3,7 +3,7 @@
 import html
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 
 from local.mailserver import mime
@@ -15,6 +15,9 @@ _LARGE = 256 * 1024
 _HIDDEN = re.compile(r"<(script|style|head|title)\b.*?</\1\s*>|<!--.*?-->", re.IGNORECASE | re.DOTALL)
 _BREAKS = re.compile(r"<(?:br|/p|/div|/tr|/h\d|/li)\b[^>]*>", re.IGNORECASE)
 _TAGS = re.compile(r"<[^>]*>")
+_FOR_PROGRAMS = ("message/delivery-status", "message/disposition-notification")
+"""Parts of reports that become properties of the item, and are no attachments: only its MIME form has them."""
+_SIGNED = b'Content-Type: multipart/signed; name="smime.p7m"\r\nContent-Disposition: attachment; filename="smime.p7m"\r\n\r\n'
 _EXTENSIONS = {"text/plain": ".txt", "text/html": ".htm", "message/rfc822": ".eml", "text/calendar": ".ics"}
 
 
@@ -114,6 +117,19 @@ def text_of(markup: str) -> str:
 
 
 def bodies_of(root: Part) -> Bodies:
+    if root.content_type == "multipart/signed":
+        return replace(_bodies_of(root.parts[0]), attachments=(_signed_entity(root),))
+    return _bodies_of(root)
+
+
+def _signed_entity(root: Part) -> Attachment:
+    """All that a clear-signed message has beside its body: one attachment with the whole entity ([MS-OXOSMIME] 2.1.3.1)."""
+    content_type = str(root.fields.get("Content-Type", "")).encode("utf-8", "surrogateescape")
+    entity = _SIGNED + b"Content-Type: " + content_type + b"\r\n\r\n" + root.buffer[root.body : root.end]
+    return Attachment(0, mime.parse(entity, depth=mime.MAX_DEPTH))
+
+
+def _bodies_of(root: Part) -> Bodies:
     chosen: dict[str, Part] = {}
     rest: list[Part] = []
     for part, in_alternative in _leaves(root, False):
@@ -123,9 +139,10 @@ def bodies_of(root: Part) -> Bodies:
             chosen[slot] = part
         else:
             rest.append(part)
-    return Bodies(
-        chosen.get("html"), chosen.get("text"), chosen.get("calendar"), tuple(Attachment(*pair) for pair in enumerate(rest))
-    )
+    if root.content_type == "multipart/report":
+        rest = [part for part in rest if part.content_type not in _FOR_PROGRAMS]
+    attachments = tuple(Attachment(*pair) for pair in enumerate(rest))
+    return Bodies(chosen.get("html"), chosen.get("text"), chosen.get("calendar"), attachments)
 
 
 def _fits(slot: str, chosen: dict[str, Part], in_alternative: bool) -> bool:

@@ -30,11 +30,16 @@ METHODS = (
     "revoke_tokens",
     "deliver",
     "put",
+    "send",
     "move",
     "remove",
     "mark_read",
     "touch",
+    "categorize",
+    "categories",
     "add_folder",
+    "rename_folder",
+    "move_folder",
     "remove_folder",
     "invalidate_sync_states",
     "items",
@@ -42,8 +47,11 @@ METHODS = (
 )
 """Methods of the server that are served."""
 
-RAW = ("deliver", "put")
+RAW = ("deliver", "put", "send")
 """Those that take a raw message as their first argument."""
+
+_TIMES = ("received", "time")
+"""Arguments that are times."""
 
 
 class Controlled(Protocol):
@@ -93,9 +101,7 @@ def _arguments(text: str) -> dict[str, Any]:
     arguments = json.loads(text)
     if not isinstance(arguments, dict):
         raise TypeError("arguments are a JSON object")
-    if arguments.get("received") is not None:
-        arguments["received"] = datetime.fromisoformat(arguments["received"])
-    return arguments
+    return {name: datetime.fromisoformat(value) if name in _TIMES and value else value for name, value in arguments.items()}
 
 
 def _json(status: int, content: dict[str, Any]) -> Reply:

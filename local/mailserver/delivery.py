@@ -6,8 +6,9 @@ from datetime import UTC, datetime
 from email.utils import format_datetime
 from itertools import count
 
+from local.mailserver.contents import Item
 from local.mailserver.message import Message, spooled, with_headers
-from local.mailserver.model import Item, MailStore
+from local.mailserver.model import MailStore
 
 HOST = "mail.contoso.example"
 _FIREWALLED = re.compile(rb"^X-MS-Exchange-(?:Organization|Forest)-[^\n]*\n(?:[ \t][^\n]*\n)*", re.IGNORECASE | re.MULTILINE)
@@ -35,10 +36,12 @@ def deliver(
     *,
     internal: bool | None = False,
     folder: str = "inbox",
+    item_class: str = "",
 ) -> list[Item]:
     """A copy for every recipient, of one message that they share.
 
-    `internal` None: the message is put there unstamped. Raises NoSuchMailbox, NoSuchFolder, before it does anything.
+    `internal` None: the message is put there unstamped. `item_class`: another one than its form tells.
+    Raises NoSuchMailbox, NoSuchFolder, before it does anything.
     """
     time = received or datetime.now(UTC)
     mailboxes = [store.mailbox(address) for address in to]
@@ -47,7 +50,13 @@ def deliver(
     message = Message(spooled(raw if internal is None else stamped(raw, time, internal=internal)))
     author = message.author.address.lower() if message.author else ""
     return [
-        mailbox.add_item(message, folder, time, is_from_me=bool(internal) and author == mailbox.address.lower())
+        mailbox.add_item(
+            message,
+            folder,
+            time,
+            is_from_me=bool(internal) and author == mailbox.address.lower(),
+            item_class=item_class,
+        )
         for mailbox in _once(mailboxes)
     ]
 

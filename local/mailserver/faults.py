@@ -33,6 +33,8 @@ class FaultKind(StrEnum):
     """The item `item` cannot be rendered: `code`."""
     UNREADABLE_ATTACHMENT = "unreadable_attachment"
     """Attachments of the item `item` cannot be read: `code`."""
+    UNWRITABLE_ITEM = "unwritable_item"
+    """The item `item` cannot be changed, moved or deleted: `code`."""
     INVALID_SYNC_STATE = "invalid_sync_state"
     ERROR_WITHOUT_SYNC_STATE = "error_without_sync_state"
     """As `invalid_sync_state`, in the form without an element for the state."""

@@ -22,6 +22,7 @@ SPOOLED_FROM = 1024 * 1024
 
 _NO_FIELD = re.compile(rb"\A(?:>?From [^\n]*\n)?(?:[ \t]+\r?\n)*[ \t]*")
 """What stands before the first header field of broken mail and would change the meaning of a field put before it."""
+_SMIME = ("application/pkcs7-mime", "application/x-pkcs7-mime")
 _MEETING_CLASSES = {
     "REQUEST": "IPM.Schedule.Meeting.Request",
     "CANCEL": "IPM.Schedule.Meeting.Canceled",
@@ -173,11 +174,11 @@ class Message:
 
     @cached_property
     def item_class(self) -> str:
-        """The MAPI message class that Exchange gives such a message on arrival (MS-OXCMAIL)."""
+        """The MAPI message class that Exchange gives such a message on arrival ([MS-OXCMAIL], [MS-OXOSMIME])."""
         kind = self.root.content_type
         if kind == "multipart/report":
             return self._report_class()
-        if kind in ("application/pkcs7-mime", "application/x-pkcs7-mime"):
+        if kind in _SMIME or (kind == "application/octet-stream" and (self.root.filename or "").lower().endswith(".p7m")):
             return "IPM.Note.SMIME"
         if kind == "multipart/signed":
             return "IPM.Note.SMIME.MultipartSigned"

@@ -1,19 +1,18 @@
-"""The mail store behind every protocol head: mailboxes, folders, items, and what changed when. Knows no protocol.
+"""The mail store behind every protocol head: mailboxes, their folders, what is put into them. Knows no protocol.
 
-Every change in a mailbox gets the next number of that mailbox's clock; a head that knows up to which number a client has read
-a folder can tell what happened since. Ids are opaque; an item that moves gets a new one, as on Exchange.
+Every change in a mailbox gets the next number of that mailbox's clock. Ids are opaque; an item that moves gets a new one, a
+folder that moves keeps its own, as on Exchange.
 """
 
 import base64
 import hashlib
 import threading
-from bisect import bisect_left, bisect_right, insort
-from collections.abc import Iterator
-from dataclasses import dataclass, field
+from collections.abc import Collection, Iterator
+from dataclasses import replace
 from datetime import UTC, datetime
-from enum import Enum, auto
 from itertools import count
 
+from local.mailserver.contents import MAIL, Folder, Item
 from local.mailserver.message import Message
 
 WELL_KNOWN = {
@@ -41,132 +40,20 @@ class NoSuchFolder(NotFound): ...
 class NoSuchItem(NotFound): ...
 
 
-class ChangeKind(Enum):
-    CREATED = auto()
-    UPDATED = auto()
-    READ_FLAG = auto()
-    DELETED = auto()
+class FolderRefused(ValueError):
+    """The folder cannot be that, or there."""
 
 
-@dataclass(eq=False, slots=True)
-class Item:
-    """One copy of a message in one folder. `changed` and `read_changed` are numbers of the mailbox's clock."""
-
-    id: str
-    number: int
-    """Order of arrival on this server."""
-    message: Message
-    folder: "Folder"
-    received: datetime
-    created: datetime
-    entered: int
-    changed: int
-    read_changed: int
-    is_read: bool = False
-    is_draft: bool = False
-    is_from_me: bool = False
-    through_transport: bool = True
-    """It arrived by mail; False: a client put it there (a draft, the copy of something sent)."""
-    item_class: str = ""
-
-    @property
-    def version(self) -> int:
-        """Grows with every change of this item."""
-        return max(self.changed, self.read_changed)
-
-    @property
-    def place(self) -> tuple[datetime, int]:
-        """Position in the folder by time of arrival; ascending."""
-        return self.received, self.number
+class FolderExists(FolderRefused):
+    """Its parent has a folder of that name already; names ignore case."""
 
 
-@dataclass(frozen=True, slots=True)
-class Change:
-    kind: ChangeKind
-    item_id: str
-    item: Item | None
-    """None for a deletion."""
+class FolderLoop(FolderRefused):
+    """A folder cannot be below itself."""
 
 
-@dataclass(eq=False, slots=True)
-class Folder:
-    """A folder. `epoch` names the generation of its change history: a client's position of another one is worthless."""
-
-    id: str
-    name: str
-    mailbox: "Mailbox"
-    parent: "Folder | None"
-    well_known: str | None = None
-    entered: int = 0
-    changed: int = 0
-    epoch: int = 0
-    items: dict[str, Item] = field(default_factory=dict)
-    _by_time: list[tuple[datetime, int, Item]] = field(default_factory=list)
-    _log: list[tuple[int, str]] = field(default_factory=list)
-    _gone: dict[str, int] = field(default_factory=dict)
-    """When removed items had entered."""
-
-    def newest_first(self) -> list[Item]:
-        return [entry[2] for entry in reversed(self._by_time)]
-
-    def listing(self, position: int, before: tuple[datetime, int] | None, limit: int) -> tuple[list[Item], bool]:
-        """A page of the items that had entered by a position: those older than a place, newest first; and whether that is all.
-
-        With `changes_after` the same position a client misses nothing, whatever happens between its pages.
-        """
-        at = len(self._by_time) if before is None else bisect_left(self._by_time, before, key=lambda entry: entry[:2])
-        page: list[Item] = []
-        while at > 0:
-            at -= 1
-            item = self._by_time[at][2]
-            if item.entered <= position:
-                if len(page) == limit:
-                    return page, False
-                page.append(item)
-        return page, True
-
-    def has_changed_after(self, position: int) -> bool:
-        return bool(self._log) and self._log[-1][0] > position
-
-    def changes_after(self, position: int, limit: int) -> tuple[list[Change], int, bool]:
-        """What happened after a position, oldest first: the changes, the position after them, and whether that is all."""
-        changes: list[Change] = []
-        seen: set[str] = set()
-        for at, item_id in self._log[bisect_right(self._log, position, key=lambda entry: entry[0]) :]:
-            if item_id not in seen:
-                change = self._change(item_id, position)
-                if change is not None and len(changes) == limit:
-                    return changes, at - 1, False
-                seen.add(item_id)
-                if change is not None:
-                    changes.append(change)
-        return changes, self.mailbox.clock, True
-
-    def _change(self, item_id: str, position: int) -> Change | None:
-        item = self.items.get(item_id)
-        if item is None:
-            return Change(ChangeKind.DELETED, item_id, None) if self._gone[item_id] <= position else None
-        if item.entered > position:
-            return Change(ChangeKind.CREATED, item_id, item)
-        return Change(ChangeKind.UPDATED if item.changed > position else ChangeKind.READ_FLAG, item_id, item)
-
-    def put(self, item: Item) -> None:
-        self.items[item.id] = item
-        insort(self._by_time, (*item.place, item), key=lambda entry: entry[:2])
-        self.record(item.id, item.entered)
-
-    def take(self, item: Item, at: int) -> None:
-        del self.items[item.id]
-        del self._by_time[bisect_left(self._by_time, item.place, key=lambda entry: entry[:2])]
-        self._gone[item.id] = item.entered
-        self.record(item.id, at)
-
-    def record(self, item_id: str, at: int) -> None:
-        self._log.append((at, item_id))
-
-    def forget_history(self) -> None:
-        """Every position a client holds becomes worthless (a restored or moved store)."""
-        self.epoch += 1
+class DistinguishedFolder(FolderRefused):
+    """A folder that every mailbox has stays where it is."""
 
 
 class Mailbox:
@@ -181,7 +68,6 @@ class Mailbox:
         self.guid = hashlib.sha256(address.lower().encode()).hexdigest()[:32]
         self._numbers = numbers
         self.folders: dict[str, Folder] = {}
-        self.removed_folders: dict[str, int] = {}
         self.root = self._new_folder("Root", None, "root")
         self.top = self._new_folder("Top of Information Store", self.root, "msgfolderroot")
         for well_known, display in WELL_KNOWN.items():
@@ -202,23 +88,80 @@ class Mailbox:
                     return folder
         raise NoSuchFolder(name_or_id)
 
-    def add_folder(self, name: str, parent: str = "msgfolderroot") -> Folder:
+    def add_folder(self, name: str, parent: str = "msgfolderroot", kind: str = MAIL) -> Folder:
+        """Raises FolderRefused."""
         with self.lock:
-            return self._new_folder(name, self.folder(parent), None)
+            below = self.folder(parent)
+            self._refuse_name(name, below)
+            return self._new_folder(name, below, None, kind)
 
-    def remove_folder(self, name_or_id: str) -> None:
-        """The folder, what is under it, and all items in them disappear."""
+    def rename_folder(self, name_or_id: str, name: str) -> Folder:
+        """Raises FolderRefused."""
         with self.lock:
             folder = self.folder(name_or_id)
-            for child in self.children(folder):
-                self.remove_folder(child.id)
-            del self.folders[folder.id]
-            self.removed_folders[folder.id] = self.tick()
+            self._refuse_name(name, folder.parent, folder)
+            folder.name, folder.changed = name, self.tick()
+            return folder
+
+    def move_folder(self, name_or_id: str, parent: str) -> Folder:
+        """With all that is in it and below it; ids stay. Raises FolderRefused."""
+        with self.lock:
+            folder, below = self._movable(name_or_id), self.folder(parent)
+            if folder in (below, *below.ancestors()):
+                raise FolderLoop(folder.name)
+            self._refuse_name(folder.name, below, folder)
+            self._note_ancestors(folder)
+            folder.parent, folder.changed = below, self.tick()
+            self._note_ancestors(folder)
+            return folder
+
+    def discard_folder(self, name_or_id: str) -> None:
+        """Into the deleted items, under another name where one of its name is there. Raises DistinguishedFolder."""
+        with self.lock:
+            folder, bin_ = self._movable(name_or_id), self.folder("deleteditems")
+            if bin_ in folder.ancestors():
+                self.remove_folder(folder.id)
+                return
+            taken = {child.name.lower() for child in self.children(bin_)}
+            names = (folder.name, *(f"{folder.name}{number}" for number in range(1, len(taken) + 1)))
+            free = next(name for name in names if name.lower() not in taken)
+            if free != folder.name:
+                self.rename_folder(folder.id, free)
+            self.move_folder(folder.id, bin_.id)
+
+    def remove_folder(self, name_or_id: str) -> None:
+        """The folder, what is under it, and all items in them disappear. Raises DistinguishedFolder."""
+        with self.lock:
+            folder = self._movable(name_or_id)
+            self._note_ancestors(folder)
+            for gone in [folder, *self.descendants(folder)]:
+                del self.folders[gone.id]
+
+    def _movable(self, name_or_id: str) -> Folder:
+        folder = self.folder(name_or_id)
+        if folder.well_known is not None:
+            raise DistinguishedFolder(folder.name)
+        return folder
+
+    def _refuse_name(self, name: str, parent: Folder | None, itself: Folder | None = None) -> None:
+        if not name.strip():
+            raise FolderRefused("a folder has a name")
+        siblings = self.children(parent) if parent is not None else []
+        if any(name.lower() == sibling.name.lower() for sibling in siblings if sibling is not itself):
+            raise FolderExists(name)
+
+    def _note_ancestors(self, folder: Folder) -> None:
+        """It and what is below it has come below its ancestors, or is about to leave them."""
+        at = self.tick()
+        for moved in (folder, *self.descendants(folder)):
+            for ancestor in folder.ancestors():
+                ancestor.folder_came_or_left(moved.id, at)
 
     def children(self, folder: Folder) -> list[Folder]:
         return [candidate for candidate in self.folders.values() if candidate.parent is folder]
 
     def descendants(self, folder: Folder) -> Iterator[Folder]:
+        """Parents before what is below them."""
         for child in self.children(folder):
             yield child
             yield from self.descendants(child)
@@ -241,7 +184,9 @@ class Mailbox:
         is_draft: bool = False,
         is_from_me: bool = False,
         through_transport: bool = True,
+        item_class: str = "",
     ) -> Item:
+        """`item_class`: another one than the message's form tells."""
         with self.lock:
             now = datetime.now(UTC)
             target, at, number = self.folder(folder), self.tick(), next(self._numbers)
@@ -259,7 +204,7 @@ class Mailbox:
                 is_draft=is_draft,
                 is_from_me=is_from_me,
                 through_transport=through_transport,
-                item_class=message.item_class,
+                item_class=item_class or message.item_class,
             )
             target.put(item)
             return item
@@ -269,12 +214,20 @@ class Mailbox:
         with self.lock:
             item, target = self.item(item_id), self.folder(folder)
             item.folder.take(item, self.tick())
-            item.number = next(self._numbers)
-            item.id = self._opaque_id("item", item.number, 112)
-            item.folder = target
-            item.entered = item.changed = item.read_changed = self.tick()
-            target.put(item)
-            return item
+            return self._put_anew(item, target)
+
+    def copy(self, item_id: str, folder: str) -> Item:
+        """Another one in the other folder, with an id of its own."""
+        with self.lock:
+            return self._put_anew(self.item(item_id), self.folder(folder))
+
+    def _put_anew(self, item: Item, target: Folder) -> Item:
+        """Whoever still holds the item as it was reads it as it was."""
+        number, at = next(self._numbers), self.tick()
+        identity = self._opaque_id("item", number, 112)
+        anew = replace(item, id=identity, number=number, folder=target, entered=at, changed=at, read_changed=at)
+        target.put(anew)
+        return anew
 
     def remove(self, item_id: str) -> None:
         with self.lock:
@@ -296,10 +249,21 @@ class Mailbox:
             item.folder.record(item.id, item.changed)
             return item
 
-    def _new_folder(self, name: str, parent: Folder | None, well_known: str | None) -> Folder:
+    def categorize(self, item_id: str, categories: Collection[str]) -> Item:
+        """The item has these categories from now on, in this order, each once whatever its case."""
+        with self.lock:
+            item = self.touch(item_id)
+            distinct: dict[str, str] = {}
+            for category in categories:
+                distinct.setdefault(category.lower(), category)
+            item.categories = tuple(distinct.values())
+            return item
+
+    def _new_folder(self, name: str, parent: Folder | None, well_known: str | None, kind: str = MAIL) -> Folder:
         at = self.tick()
-        folder = Folder(self._opaque_id("folder", next(self._numbers), 90), name, self, parent, well_known, at, at)
+        folder = Folder(self._opaque_id("folder", next(self._numbers), 90), name, self, parent, well_known, kind, at, at)
         self.folders[folder.id] = folder
+        self._note_ancestors(folder)
         return folder
 
     def _opaque_id(self, kind: str, number: int, size: int) -> str:

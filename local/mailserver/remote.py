@@ -9,11 +9,23 @@ from datetime import datetime
 from typing import Any
 from urllib.parse import urlencode, urlsplit
 
+from local.mailserver.contents import MAIL
 from local.mailserver.faults import FaultKind
 from local.mailserver.journal import Asked
-from local.mailserver.model import NoSuchFolder, NoSuchItem, NoSuchMailbox, NotFound
+from local.mailserver.model import (
+    DistinguishedFolder,
+    FolderExists,
+    FolderLoop,
+    FolderRefused,
+    NoSuchFolder,
+    NoSuchItem,
+    NoSuchMailbox,
+    NotFound,
+)
 
-_ERRORS = {error.__name__: error for error in (NoSuchMailbox, NoSuchFolder, NoSuchItem, NotFound, ValueError, TypeError)}
+_REFUSED = FolderRefused, FolderExists, FolderLoop, DistinguishedFolder
+_MISSING = NotFound, NoSuchMailbox, NoSuchFolder, NoSuchItem
+_ERRORS = {error.__name__: error for error in (*_MISSING, *_REFUSED, ValueError, TypeError)}
 
 
 class MailServerControl:
@@ -112,8 +124,10 @@ class MailServerControl:
         *,
         internal: bool | None = False,
         folder: str = "inbox",
+        item_class: str = "",
     ) -> list[str]:
-        ids: list[str] = self.call("deliver", raw, to=list(to), received=received, internal=internal, folder=folder)
+        how = {"received": received, "internal": internal, "folder": folder, "item_class": item_class}
+        ids: list[str] = self.call("deliver", raw, to=list(to), **how)
         return ids
 
     def put(
@@ -130,6 +144,9 @@ class MailServerControl:
         where = {"mailbox": mailbox, "folder": folder, "received": received}
         return str(self.call("put", raw, **where, draft=draft, from_me=from_me, read=read))
 
+    def send(self, raw: bytes, mailbox: str, time: datetime | None = None, *, answers: str | None = None) -> str:
+        return str(self.call("send", raw, mailbox=mailbox, time=time, answers=answers))
+
     def move(self, mailbox: str, item_id: str, folder: str) -> str:
         return str(self.call("move", mailbox=mailbox, item_id=item_id, folder=folder))
 
@@ -142,11 +159,25 @@ class MailServerControl:
     def touch(self, mailbox: str, item_id: str) -> None:
         self.call("touch", mailbox=mailbox, item_id=item_id)
 
-    def add_folder(self, mailbox: str, name: str, parent: str = "msgfolderroot") -> str:
-        return str(self.call("add_folder", mailbox=mailbox, name=name, parent=parent))
+    def categorize(self, mailbox: str, item_id: str, add: Sequence[str] = (), remove: Sequence[str] = ()) -> list[str]:
+        names: list[str] = self.call("categorize", mailbox=mailbox, item_id=item_id, add=list(add), remove=list(remove))
+        return names
 
-    def remove_folder(self, mailbox: str, folder: str) -> None:
-        self.call("remove_folder", mailbox=mailbox, folder=folder)
+    def categories(self, mailbox: str, item_id: str) -> list[str]:
+        names: list[str] = self.call("categories", mailbox=mailbox, item_id=item_id)
+        return names
+
+    def add_folder(self, mailbox: str, name: str, parent: str = "msgfolderroot", kind: str = MAIL) -> str:
+        return str(self.call("add_folder", mailbox=mailbox, name=name, parent=parent, kind=kind))
+
+    def rename_folder(self, mailbox: str, folder: str, name: str) -> None:
+        self.call("rename_folder", mailbox=mailbox, folder=folder, name=name)
+
+    def move_folder(self, mailbox: str, folder: str, parent: str) -> None:
+        self.call("move_folder", mailbox=mailbox, folder=folder, parent=parent)
+
+    def remove_folder(self, mailbox: str, folder: str, *, to_deleted_items: bool = False) -> None:
+        self.call("remove_folder", mailbox=mailbox, folder=folder, to_deleted_items=to_deleted_items)
 
     def invalidate_sync_states(self, mailbox: str) -> None:
         self.call("invalidate_sync_states", mailbox=mailbox)

@@ -6,9 +6,10 @@ from datetime import datetime
 from pathlib import Path
 from typing import Self
 
-from local.mailserver import delivery
+from local.mailserver import delivery, sending
 from local.mailserver.accounts import Account, Accounts
 from local.mailserver.autodiscover import AUTODISCOVER_PATH, AutodiscoverEndpoint, Whereabouts
+from local.mailserver.contents import MAIL
 from local.mailserver.control import CONTROL_PATH, Control
 from local.mailserver.ews.authentication import SCHEMES
 from local.mailserver.ews.endpoint import EwsEndpoint
@@ -193,9 +194,13 @@ class MailServer:
         *,
         internal: bool | None = False,
         folder: str = "inbox",
+        item_class: str = "",
     ) -> list[str]:
-        """Mail arrives: the id of each copy. `internal`: the sender was signed in; None: put there without any stamp."""
-        items = delivery.deliver(self.store, raw, to, received, internal=internal, folder=folder)
+        """Mail arrives: the id of each copy. `internal`: the sender was signed in; None: put there without any stamp.
+
+        `item_class`: what the organisation's own servers tell each other beside the message; automatic replies have one.
+        """
+        items = delivery.deliver(self.store, raw, to, received, internal=internal, folder=folder, item_class=item_class)
         return [item.id for item in items]
 
     def put(
@@ -216,6 +221,13 @@ class MailServer:
         )
         return item.id
 
+    def send(self, raw: bytes, mailbox: str, time: datetime | None = None, *, answers: str | None = None) -> str:
+        """Somebody writes mail in his mail client: the id of his copy in Sent Items.
+
+        `raw` needs no more than recipients, subject and text; Bcc is for his copy only. `answers` is an item of his mailbox.
+        """
+        return sending.send(self.store, raw, mailbox, time, answers=answers).id
+
     def move(self, mailbox: str, item_id: str, folder: str) -> str:
         """The new id."""
         return self.store.mailbox(mailbox).move(item_id, folder).id
@@ -230,12 +242,32 @@ class MailServer:
         """Somebody changes something about an item: its change key changes."""
         self.store.mailbox(mailbox).touch(item_id)
 
-    def add_folder(self, mailbox: str, name: str, parent: str = "msgfolderroot") -> str:
-        """The id of the new folder."""
-        return self.store.mailbox(mailbox).add_folder(name, parent).id
+    def categorize(self, mailbox: str, item_id: str, add: Sequence[str] = (), remove: Sequence[str] = ()) -> list[str]:
+        """Somebody gives an item categories, or takes some away: those that it has then. Names ignore case."""
+        found = self.store.mailbox(mailbox)
+        with found.lock:
+            gone = {name.lower() for name in remove}
+            kept = [name for name in (*found.item(item_id).categories, *add) if name.lower() not in gone]
+            return list(found.categorize(item_id, kept).categories)
 
-    def remove_folder(self, mailbox: str, folder: str) -> None:
-        self.store.mailbox(mailbox).remove_folder(folder)
+    def categories(self, mailbox: str, item_id: str) -> list[str]:
+        return list(self.store.mailbox(mailbox).item(item_id).categories)
+
+    def add_folder(self, mailbox: str, name: str, parent: str = "msgfolderroot", kind: str = MAIL) -> str:
+        """The id of the new folder; `kind` is its folder class. Raises FolderRefused, as the others do."""
+        return self.store.mailbox(mailbox).add_folder(name, parent, kind).id
+
+    def rename_folder(self, mailbox: str, folder: str, name: str) -> None:
+        self.store.mailbox(mailbox).rename_folder(folder, name)
+
+    def move_folder(self, mailbox: str, folder: str, parent: str) -> None:
+        """With all that is in it; ids stay."""
+        self.store.mailbox(mailbox).move_folder(folder, parent)
+
+    def remove_folder(self, mailbox: str, folder: str, *, to_deleted_items: bool = False) -> None:
+        """For good, or as mail clients do it: into the deleted items, from where it can be moved back."""
+        found = self.store.mailbox(mailbox)
+        (found.discard_folder if to_deleted_items else found.remove_folder)(folder)
 
     def invalidate_sync_states(self, mailbox: str) -> None:
         """As after a restore or a move of the mailbox: every sync state that a client holds is refused from now on."""

@@ -10,9 +10,11 @@ from types import MappingProxyType
 from shared.administration.activities import Activities
 from shared.administration.address_book import AddressBookAdministration
 from shared.administration.auditing import Auditing, AuditLog
+from shared.administration.emails import Emails, FoundBy, found_by_nothing
 from shared.administration.explanation import Explanations
 from shared.administration.forward_mailboxes import ForwardMailboxes
 from shared.administration.housekeeping import Housekeeping
+from shared.administration.items import ItemRequests
 from shared.administration.loading import Loads
 from shared.administration.mailbox_records import MailboxRecords
 from shared.administration.mailboxes import MailboxAdministration
@@ -40,8 +42,11 @@ class Administration:
         probes: Mapping[Workload, Probe] = MappingProxyType({}),
         discover: Discover | None = None,
         findings: Alerts | None = None,
+        version: str = "",
+        found_by: FoundBy = found_by_nothing,
     ) -> None:
-        """`findings` takes what tests found: whoever asked for a test is told, whatever level of alerts is raised."""
+        """`findings` takes what tests found: whoever asked for a test is told, whatever level of alerts is raised. `found_by`
+        says what a deleted email leaves in `Correlations`."""
         auditing = Auditing(stores.audit, clock)
         records = MailboxRecords(stores, clock, auditing)
         self.settings = SettingsAdministration(stores, auditing)
@@ -50,13 +55,15 @@ class Administration:
         self.queues = OwnerAdministration(OwnerKind.QUEUE, stores, records, auditing)
         self.mailboxes = MailboxAdministration(stores, clock, records, self.users, self.queues)
         self.forward_mailboxes = ForwardMailboxes(stores, records)
-        self.tracking_rules = TrackingRuleAdministration(stores, auditing)
+        self.tracking_rules = TrackingRuleAdministration(stores, clock, auditing)
         self.testing = Testing(replace(stores, alerts=findings or stores.alerts), clock, probes, discover)
         self.address_book = AddressBookAdministration(stores, clock)
         self.loads = Loads(stores, clock)
         self.activities = Activities(stores)
+        self.emails = Emails(stores, clock, auditing, found_by)
+        self.items = ItemRequests(stores, clock, auditing)
         self.operations = Operations(stores, clock, auditing)
-        self.housekeeping = Housekeeping(stores, clock)
+        self.housekeeping = Housekeeping(stores, clock, version=version)
         self.audit = AuditLog(stores.audit)
         self.explanations = Explanations(stores, clock)
         self.secret_set_on = stores.secrets.set_on

@@ -1,19 +1,24 @@
-"""Email activities: listed by mailbox, read with what never changes about them, attachments streamed."""
+"""Email activities: listed by mailbox, queue, party and regarding, read with all their content, attachments streamed."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import chain
 
 from shared.administration.failures import RecordNotFound
+from shared.domain.choices import OwnerKind
 from shared.domain.email import (
+    Annotation,
     Attachment,
     EmailActivity,
     EmailContent,
     ListOf,
     Sighting,
+    StoredActivity,
     TimelineEntry,
 )
-from shared.domain.ids import ActivityId, MailboxId
+from shared.domain.ids import ActivityId, MailboxId, OwnerId
+from shared.domain.listings import whose_record
+from shared.domain.records import RecordRef
 from shared.ports import Slice, Stores
 
 
@@ -22,8 +27,11 @@ class WholeEmail:
     """An email activity with its content, and the mailboxes it was seen in."""
 
     activity: EmailActivity
+    etag: str
     content: EmailContent
     sightings: Sequence[Sighting]
+    annotations: Sequence[Annotation]
+    """What delivery reports said about it later."""
 
 
 class Activities:
@@ -36,12 +44,38 @@ class Activities:
             raise RecordNotFound(f"there is no mailbox {mailbox_id}")
         return self._stores.timeline.list(ListOf.MAILBOX, mailbox_id, continuation, limit)
 
+    def of_queue(self, queue: OwnerId, continuation: str | None = None, limit: int = 50) -> Slice[TimelineEntry]:
+        """The queue's items, newest first. Raises RecordNotFound, InvalidRecord."""
+        if self._stores.owners.get(OwnerKind.QUEUE, queue) is None:
+            raise RecordNotFound(f"there is no queue {queue}")
+        return self._stores.timeline.list(ListOf.QUEUE, queue, continuation, limit)
+
+    def of_party(self, record: RecordRef, continuation: str | None = None, limit: int = 50) -> Slice[TimelineEntry]:
+        """Emails in which a record (a contact, a user ...) takes part, newest first. Raises InvalidRecord."""
+        return self._stores.timeline.list(ListOf.PARTY, whose_record(record.type, record.id), continuation, limit)
+
+    def of_regarding(self, record: RecordRef, continuation: str | None = None, limit: int = 50) -> Slice[TimelineEntry]:
+        """Emails about a record, newest first; a part may have fewer than `limit`. Raises InvalidRecord.
+
+        The rows of the list are hints: each is confirmed against the email itself.
+        """
+        part = self._stores.timeline.list(ListOf.REGARDING, whose_record(record.type, record.id), continuation, limit)
+        found = self._stores.activities.find([entry.activity_id for entry in part.items])
+        confirmed = [each for each in part.items if each.activity_id in found and _is_about(found[each.activity_id], record)]
+        return Slice(confirmed, part.continuation)
+
     def get(self, activity_id: ActivityId) -> WholeEmail:
-        """Raises RecordNotFound."""
+        """Raises RecordNotFound, also of one that was deleted."""
         stored = self._stores.activities.get(activity_id)
-        if stored is None:
+        if stored is None or stored.record.deleted_on is not None:
             raise RecordNotFound(f"there is no activity {activity_id}")
-        return WholeEmail(stored.record, self.content(activity_id), self._stores.activities.sightings(activity_id))
+        return WholeEmail(
+            stored.record,
+            stored.etag,
+            self.content(activity_id),
+            self._stores.activities.sightings(activity_id),
+            self._stores.activities.annotations(activity_id),
+        )
 
     def content(self, activity_id: ActivityId) -> EmailContent:
         """Raises RecordNotFound."""
@@ -62,3 +96,7 @@ class Activities:
         except KeyError as error:
             raise RecordNotFound(f"the content of attachment {number} is not there any more") from error
         return attachment, chain((first,), chunks)
+
+
+def _is_about(stored: StoredActivity, record: RecordRef) -> bool:
+    return stored.record.regarding == record and stored.record.deleted_on is None

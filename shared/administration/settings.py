@@ -16,7 +16,9 @@ from shared.domain.ids import normalised_address
 from shared.domain.organisation import OrganisationSettings, StoredSettings
 from shared.domain.ranges import (
     BLOCKED_ATTACHMENTS,
+    CATEGORY,
     EXCLUDED,
+    FORMER_PREFIXES,
     MESSAGE_SIZE,
     RETENTION,
     TRACKING_DIGITS,
@@ -61,14 +63,22 @@ class SettingsAdministration:
         def attempt() -> StoredSettings:
             stored = self._stores.settings.get()
             check_etag(stored.etag or NO_STATE, etag)
-            settings = valid_settings(edit(stored.record))
-            self._check_default_profile(settings)
+            settings = self._edited(stored, edit)
             if settings == stored.record:
                 return stored
             trail.note(ChangeAction.CHANGED, stored.record, settings, stored.etag or NO_STATE)
             return self._stores.settings.put(settings, stored.etag)
 
         return persistently(attempt, etag)
+
+    def tried(self, edit: Edit) -> OrganisationSettings:
+        """What a change would make of the settings; nothing is written. Raises InvalidRecord."""
+        return self._edited(self._stores.settings.get(), edit)
+
+    def _edited(self, stored: StoredSettings, edit: Edit) -> OrganisationSettings:
+        settings = with_former_prefixes(valid_settings(edit(stored.record)), stored.record)
+        self._check_default_profile(settings)
+        return settings
 
     def _check_default_profile(self, settings: OrganisationSettings) -> None:
         profile_id = settings.default_profile_id
@@ -89,6 +99,12 @@ def allowed_now(deployment: Rules, stores: Stores) -> Rules:
 def valid_settings(settings: OrganisationSettings) -> OrganisationSettings:
     """The settings as they are stored, except for whether the default profile is there. Raises InvalidRecord."""
     _check_correlation(settings)
+    settings = replace(
+        settings,
+        tracked_category=_category("tracked_category", settings.tracked_category),
+        undeliverable_category=_category("undeliverable_category", settings.undeliverable_category),
+    )
+    _check_categories(settings)
     return replace(
         settings,
         keep_runs=rules.duration("keep_runs", settings.keep_runs, *RETENTION),
@@ -96,12 +112,47 @@ def valid_settings(settings: OrganisationSettings) -> OrganisationSettings:
         keep_alerts=rules.duration("keep_alerts", settings.keep_alerts, *RETENTION),
         keep_audit=rules.duration("keep_audit", settings.keep_audit, *RETENTION),
         exclude=_distinct("exclude", settings.exclude, EXCLUDED, _address_or_domain),
-        tracking_prefix=rules.text("tracking_prefix", settings.tracking_prefix, TRACKING_PREFIX.high),
+        tracking_prefix=_tracking_prefix("tracking_prefix", settings.tracking_prefix),
+        former_tracking_prefixes=_distinct(
+            "former_tracking_prefixes", settings.former_tracking_prefixes, FORMER_PREFIXES, _tracking_prefix
+        ),
         tracking_digits=rules.number("tracking_digits", settings.tracking_digits, *TRACKING_DIGITS),
         largest_message=rules.number("largest_message", settings.largest_message, *MESSAGE_SIZE),
         largest_attachment=rules.number("largest_attachment", settings.largest_attachment, *MESSAGE_SIZE),
         blocked_attachments=_distinct("blocked_attachments", settings.blocked_attachments, BLOCKED_ATTACHMENTS, _extension),
     )
+
+
+def with_former_prefixes(settings: OrganisationSettings, present: OrganisationSettings) -> OrganisationSettings:
+    """What was a prefix once is never forgotten by a change, however often the change is repeated: mail that carries its tokens
+    is still under way. Cases do not tell prefixes apart."""
+    used = [*present.former_tracking_prefixes, *settings.former_tracking_prefixes, present.tracking_prefix]
+    latest: dict[str, str] = {}
+    for prefix in reversed(used):
+        latest.setdefault(prefix.casefold(), prefix)
+    latest.pop(settings.tracking_prefix.casefold(), None)
+    return replace(settings, former_tracking_prefixes=tuple(latest.values())[FORMER_PREFIXES.high - 1 :: -1])
+
+
+def _tracking_prefix(field: str, value: str) -> str:
+    return rules.text(field, value, TRACKING_PREFIX.high)
+
+
+def _check_categories(settings: OrganisationSettings) -> None:
+    if settings.tracked_category.casefold() == settings.undeliverable_category.casefold():
+        raise InvalidRecord(
+            "undeliverable_category",
+            "the same category says that mail is tracked",
+            "Give mail that could not be stored a category of its own.",
+        )
+
+
+def _category(field: str, value: str) -> str:
+    """Outlook takes commas and semicolons for the end of a category."""
+    name = rules.text(field, value, CATEGORY.high)
+    if "," in name or ";" in name:
+        raise InvalidRecord(field, f"{field} has a comma or a semicolon", "Write the name of one category, without either.")
+    return name
 
 
 def _check_correlation(settings: OrganisationSettings) -> None:

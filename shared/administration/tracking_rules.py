@@ -6,6 +6,8 @@ mailboxes, unless a rule says that it is meant for a queue.
 
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from datetime import timedelta
+from uuid import uuid4
 
 from shared.administration import rules
 from shared.administration.address_book import record_type
@@ -20,14 +22,21 @@ from shared.domain.errors import InvalidRecord
 from shared.domain.ids import MailboxId
 from shared.domain.ranges import FOLDER_ID, FOLDER_NAME, RULES_OF_A_MAILBOX
 from shared.domain.records import FolderTrackingRule, RecordRef, StoredRule
-from shared.ports import Stores
+from shared.messages import Queue, RelinkFolder
+from shared.ports import Clock, Stores
+
+WRITTEN_BY_THEN = timedelta(seconds=10)
+"""After which a rule that was announced is looked for."""
+ANNOUNCED_FOR = timedelta(hours=1)
+"""What is not written by then never will be."""
 
 type Edit = Callable[[FolderTrackingRule], FolderTrackingRule]
 
 
 class TrackingRuleAdministration:
-    def __init__(self, stores: Stores, auditing: Auditing) -> None:
+    def __init__(self, stores: Stores, clock: Clock, auditing: Auditing) -> None:
         self._stores = stores
+        self._clock = clock
         self._auditing = auditing
 
     def list(self, mailbox_id: MailboxId) -> Sequence[StoredRule]:
@@ -102,9 +111,27 @@ class TrackingRuleAdministration:
         if stored is None:
             self._check_room(rule.mailbox_id, 1)
             trail.note(ChangeAction.CREATED, None, rule)
+            self._announce(None, rule)
             return Put(self._create(rule, trail), created=True)
         trail.note(ChangeAction.CHANGED, stored.record, rule, stored.etag)
+        self._announce(stored.record, rule)
         return Put(self._stores.tracking_rules.put(rule, stored.etag), created=False)
+
+    def _announce(self, present: FolderTrackingRule | None, rule: FolderTrackingRule) -> None:
+        """Has the mail that lies in the folder already linked anew, where the rule comes to say what it is about. Sent before
+        the rule is written, so that no interruption loses it; whoever takes it waits until the rule says so."""
+        says_so_already = present is not None and _says(present) == _says(rule)
+        if rule.regarding is None or not rule.active or rule.from_now_on or says_so_already:
+            return
+        message = RelinkFolder(
+            id=uuid4().hex,
+            mailbox_id=rule.mailbox_id,
+            folder_id=rule.folder_id,
+            regarding_type=rule.regarding.type,
+            regarding_id=rule.regarding.id,
+            until=(self._clock() + ANNOUNCED_FOR).isoformat(),
+        )
+        self._stores.queues.send(Queue.RELINK_FOLDER, message.to_json(), WRITTEN_BY_THEN)
 
     def _check_server(self, mailbox: Mailbox) -> None:
         profile = None if mailbox.profile_id is None else self._stores.profiles.get(mailbox.profile_id)
@@ -129,6 +156,11 @@ class TrackingRuleAdministration:
             raise NotPossibleNow(
                 f"the mailbox has {RULES_OF_A_MAILBOX} rules already", "Delete one of them, or track their common folder."
             )
+
+
+def _says(rule: FolderTrackingRule) -> tuple[RecordRef | None, bool]:
+    """What the mail of which folders is about."""
+    return (rule.regarding if rule.active else None, rule.include_subfolders)
 
 
 def valid_rule(rule: FolderTrackingRule) -> FolderTrackingRule:

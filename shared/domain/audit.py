@@ -27,6 +27,13 @@ class ChangeAction(StrEnum):
     TEST_REQUESTED = "test_requested"
     WATERMARK_RESET = "watermark_reset"
     ACKNOWLEDGED = "acknowledged"
+    OPTED_OUT = "opted_out"
+    OPTED_IN = "opted_in"
+    TRACK_REQUESTED = "track_requested"
+    UNTRACK_REQUESTED = "untrack_requested"
+    JUDGING_REQUESTED = "judging_requested"
+    REPLAY_REQUESTED = "replay_requested"
+    GIVEN_UP = "given_up"
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,5 +55,5 @@ class AuditEntry:
     action: ChangeAction
     record: str
     """`profile:<id>`, `user:<id>`, `queue:<id>`, `mailbox:<id>`, `rule:<mailbox>:<folder>`, `settings`, `record:<type>:<id>`,
-    `load:<id>`, `alert:<about>:<code>`."""
+    `load:<id>`, `alert:<about>:<code>`, `activity:<id>`, `conversation:<id>`."""
     changes: tuple[FieldChange, ...] = ()

@@ -78,7 +78,9 @@ class Role(StrEnum):
     """What a caller of the API may do."""
 
     READER = "Sync.Reader"
+    """Reads everything that is stored, tracked mail too, but not what was not tracked: raw quarantined messages, dry runs."""
     ADMIN = "Sync.Admin"
+    """Reads everything, and changes it."""
 
 
 class EmailDeliveryMethod(IntEnum):
@@ -194,6 +196,15 @@ class SenderOrigin(StrEnum):
     UNKNOWN = "unknown"
 
 
+class RegardingSource(StrEnum):
+    """Who said what an email is about."""
+
+    CORRELATION = "correlation"
+    RULE = "rule"
+    """A folder-level tracking rule; it holds over what people set by hand."""
+    HAND = "hand"
+
+
 class Verdict(StrEnum):
     """What became of an item."""
 
@@ -207,8 +218,22 @@ class Verdict(StrEnum):
 class Reason(StrEnum):
     """Why an item has its verdict. `shared.domain.words` says each in plain words."""
 
+    # promoted
     RELEVANT = "relevant"
+    """Somebody accepts all mail."""
+    RESPONSE = "response"
+    """It answers an email that is an activity."""
+    KNOWN_SENDER = "known_sender"
+    """The sender (of a sent item: a recipient) is a lead, contact or account."""
+    KNOWN_RECORD = "known_record"
+    """The sender (of a sent item: a recipient) is an email-enabled record."""
     SENDER_CLAIMS_OWN_ADDRESS = "sender_claims_own_address"
+    FOLDER_RULE = "folder_rule"
+    CATEGORY = "category"
+    BY_HAND = "by_hand"
+    DELIVERY_REPORT = "delivery_report"
+    """It speaks of an email that is an activity."""
+    # skipped
     DRAFT = "draft"
     OWN_COPY = "own_copy"
     INTERNAL_SENDER = "internal_sender"
@@ -216,7 +241,28 @@ class Reason(StrEnum):
     BEFORE_START_DATE = "before_start_date"
     TOO_LARGE = "too_large"
     NOT_A_MESSAGE = "not_a_message"
+    EXCLUDED = "excluded"
+    AUTOMATIC_REPLY = "automatic_reply"
+    LOOP = "loop"
+    """It carries the mark of having been sent by one of the own mailboxes already (X-Loop)."""
+    OPTED_OUT = "opted_out"
+    """Its conversation is not tracked any more."""
+    NO_CORRELATION_MATCH = "no_correlation_match"
+    """Who votes accepts responses only, and it answers nothing that is known."""
+    NO_SENDER_MATCH = "no_sender_match"
+    """Who votes accepts mail of known records only, and the sender is none."""
+    FILTER_NONE = "filter_none"
+    """Who votes accepts nothing."""
+    NO_RECIPIENT_MATCH = "no_recipient_match"
+    """No recipient is a user or queue, and the mailbox belongs to nobody."""
+    UNTRACKED = "untracked"
+    """A person took it back."""
+    DELETED = "deleted"
+    """A person deleted the activity."""
+    # failing, quarantined, gone
     REMOVED_BEFORE_READ = "removed_before_read"
     UNREADABLE = "unreadable"
     REJECTED = "rejected"
     STOPPED_THE_PROCESS = "stopped_the_process"
+    DISCARDED = "discarded"
+    """A person gave a quarantined item up."""

@@ -3,7 +3,7 @@
 Field names are readable ones; each docstring names the model's logical name where it differs. Times are aware UTC.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
@@ -104,8 +104,8 @@ class EmailServerProfile:
     timeout: timedelta = timedelta(seconds=100)
     """timeoutmailboxconnectionafteramount; how long one call may take."""
     move_undeliverable: bool = False
-    """moveundeliveredemails: mail that cannot be processed is moved to a folder of that name. Exchange only; without
-    effect in this version."""
+    """moveundeliveredemails: mail that cannot be processed is moved to the folder Undeliverable beside the Inbox. Exchange
+    only."""
     send_email_alert: bool = False
     """sendemailalert: the profile's owner is told when most of its mailboxes fail; takes effect with outgoing email."""
     owner_address: str | None = None
@@ -167,8 +167,8 @@ class Mailbox:
     credentials: Credentials = Credentials()
     """Used where the profile's credential source is the mailbox."""
     process_and_delete: bool = False
-    """processanddeleteemails: what is stored is deleted on the server. Queues and forward mailboxes only; without effect in
-    this version."""
+    """processanddeleteemails: received mail is deleted on the server once all of it is stored; mail of which attachments were
+    left out stays there. Queues and forward mailboxes only."""
     enabled_on: datetime | None = None
     """When it could first be processed; without a start date, mail received from here on is read."""
     active: bool = True
@@ -244,6 +244,8 @@ class StoredMailbox:
     etag: str
     schedule: Schedule = field(default_factory=dict)
     discovered: Discovered | None = None
+    has_rules: bool = False
+    """It has or had folder-level tracking rules: a run has to look for them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -266,8 +268,16 @@ class AddressMatch:
     id: str
     name: str
     active: bool = True
+    filtering_method: IncomingFilteringMethod | None = None
+    """Of a user or queue: which incoming mail it accepts."""
+    owner_id: str | None = None
+    """Of a record: the user who owns it."""
 
     @property
     def is_own(self) -> bool:
         """Belongs to a user or queue of the organisation."""
         return self.kind in (OwnerKind.USER, OwnerKind.QUEUE)
+
+
+type Matches = Mapping[str, Sequence[AddressMatch]]
+"""Which records have a (normalised) address now."""

@@ -1,20 +1,25 @@
 """Email: what a connector lists and fetches, and what is stored as an activity. Times are aware UTC, sizes are bytes."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
 
 from shared.domain.choices import (
     ActivityState,
+    CorrelationMethod,
     Direction,
     EmailStatus,
     Notifications,
     ParticipationType,
     Priority,
+    Reason,
+    RegardingSource,
     SenderOrigin,
 )
+from shared.domain.configuration import OwnerRef
 from shared.domain.ids import ActivityId, MailboxId, OwnerId
+from shared.domain.records import RecordRef
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,6 +31,24 @@ class Folder:
 
 
 INBOX = Folder(id="inbox", name="Inbox")
+SENT_ITEMS = Folder(id="sentitems", name="Sent Items")
+
+
+@dataclass(frozen=True, slots=True)
+class TreeFolder:
+    """A folder below the Inbox. `parent` is the id of another one, None directly below the Inbox."""
+
+    id: str
+    name: str
+    parent: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class KnownTree:
+    """The folders below the Inbox as they were read last."""
+
+    folders: tuple[TreeFolder, ...]
+    read_on: datetime
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,6 +87,8 @@ class ListedItem:
     is_draft: bool = False
     is_own_copy: bool = False
     """A copy of something that this mailbox sent (it never went through transport)."""
+    categories: tuple[str, ...] = ()
+    """Categories that people or programs gave the item, as they are called in the mailbox."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,8 +128,8 @@ class IncomingAttachment:
 
 
 @dataclass(frozen=True, slots=True)
-class IncomingMessage:
-    """A message as a connector fetched it."""
+class Envelope:
+    """What judging a message needs of it: everything but its content."""
 
     ref: ItemRef
     received: datetime
@@ -113,20 +138,69 @@ class IncomingMessage:
     """Normalised, like `in_reply_to` and `references`."""
     in_reply_to: str | None = None
     references: tuple[str, ...] = ()
+    """Oldest first, as the header has them."""
     sender: Address | None = None
     """From; Sender where From is missing."""
     to: tuple[Address, ...] = ()
     cc: tuple[Address, ...] = ()
+    bcc: tuple[Address, ...] = ()
+    """Known of one's own sent items only."""
     sent: datetime | None = None
+    conversation_index: str | None = None
+    """Base64, as PR_CONVERSATION_INDEX."""
+    sender_origin: SenderOrigin = SenderOrigin.UNKNOWN
+    size: int = 0
+    item_class: str = "IPM.Note"
+    headers: Mapping[str, str] = field(default_factory=dict)
+    """Those of `JUDGED_HEADERS` that the message has, by lower-case name; the first where one stands there twice."""
+    categories: tuple[str, ...] = ()
+
+
+JUDGED_HEADERS = (
+    "auto-submitted",
+    "precedence",
+    "x-auto-response-suppress",
+    "x-autoreply",
+    "x-loop",
+    "content-type",
+    "content-class",
+    "authentication-results",
+)
+"""Headers that judging reads (RFC 3834 for the automatic ones). A connector gives those that the message has."""
+
+
+@dataclass(frozen=True, slots=True)
+class RecipientReport:
+    """What a delivery report says of one recipient (RFC 3464)."""
+
+    address: str
+    action: str
+    """failed, delayed, delivered, relayed or expanded."""
+    status: str
+    """The enhanced status code, such as 5.1.1; empty where there is none."""
+    diagnostic: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class DeliveryReport:
+    """A delivery report (RFC 3464), or an Exchange report that says the same."""
+
+    original_message_id: str | None
+    """Of the email it speaks of; normalised."""
+    recipients: tuple[RecipientReport, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class IncomingMessage(Envelope):
+    """A message as a connector fetched it."""
+
     priority: Priority = Priority.NORMAL
     body_html: str | None = None
     body_text: str | None = None
     """Plain text as received; None where only HTML was received."""
     attachments: tuple[IncomingAttachment, ...] = ()
-    conversation_index: str | None = None
-    """Base64, as PR_CONVERSATION_INDEX."""
-    sender_origin: SenderOrigin = SenderOrigin.UNKNOWN
-    size: int = 0
+    report: DeliveryReport | None = None
+    """Where the message is one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -170,7 +244,20 @@ class EmailContent:
     body_text: str
     attachments: tuple[Attachment, ...]
     conversation_index: str | None
+    acceptance: Reason = Reason.RELEVANT
+    """Why it was accepted."""
+    queues: tuple[OwnerId, ...] = ()
+    """Queues whose item it is, as the mailbox that brought it first saw it."""
     sender_claims_own_address: bool = False
+    sender_is_ambiguous: bool = False
+    """isduplicatesenderunresolved: several active records have the sender's address."""
+    is_encrypted: bool = False
+    """Its body cannot be read (S/MIME, PGP, rights management); kept as it came."""
+    is_automatic: bool = False
+    """A program answered, nobody wrote it."""
+    authentication_results: str | None = None
+    """The header of that name, as the own server wrote it."""
+    report: DeliveryReport | None = None
     notifications: Notifications = Notifications.NONE
 
 
@@ -190,9 +277,25 @@ class EmailActivity:
     """Address of the sender as written, empty where there is none."""
     received: datetime
     created_on: datetime
-    owner: OwnerId | None
+    owner: OwnerRef | None
     receiving_mailbox: MailboxId
     """The mailbox that brought it first (receivingmailboxid)."""
+    accepted_by: OwnerRef | None = None
+    """acceptingentityid; None where a person, a rule or a category tracked it."""
+    conversation: ActivityId | None = None
+    """The email that its conversation began with; its own id where it began one."""
+    correlated_to: ActivityId | None = None
+    """correlatedactivityid: the email that it continues."""
+    parent: ActivityId | None = None
+    """parentactivityid: as `correlated_to`, for answers proper (In-Reply-To, References, conversation index)."""
+    correlation_method: CorrelationMethod = CorrelationMethod.NONE
+    regarding: RecordRef | None = None
+    """regardingobjectid: the record that it is about."""
+    regarding_set_by: RegardingSource | None = None
+    regarding_rule: str | None = None
+    """`<mailbox id>:<hash of the folder id>` of the folder-level tracking rule that set it."""
+    deleted_on: datetime | None = None
+    """Deleted by hand: the row stays as a tombstone, so that the message is not stored again."""
     attachment_count: int = 0
     variant_of: ActivityId | None = None
     has_variants: bool = False
@@ -217,6 +320,51 @@ class NewEmail:
     activity: EmailActivity
     content: EmailContent
     sighting: Sighting
+
+
+@dataclass(frozen=True, slots=True)
+class Annotation:
+    """What a delivery report said later about an email. Annotates, and decides nothing."""
+
+    about: ActivityId
+    report: ActivityId
+    """The activity that the report itself is."""
+    time: datetime
+    recipients: tuple[RecipientReport, ...]
+
+
+class CorrelationKind(StrEnum):
+    """What an email can be found by when In-Reply-To does not lead to it."""
+
+    CONVERSATION = "conversation"
+    """Base of the conversation index."""
+    TOKEN = "token"  # noqa: S105 - the word for what a subject carries, no secret
+    WORDS = "words"
+    """The words of its subject."""
+    MESSAGE = "message"
+    """A Message-ID that no activity has: a member of a conversation that was opted out, or one that a server rewrote."""
+
+
+@dataclass(frozen=True, slots=True)
+class CorrelationEntry:
+    """By `key`, later emails find this one."""
+
+    kind: CorrelationKind
+    key: str
+    activity_id: ActivityId
+    conversation: ActivityId
+    time: datetime
+    addresses: tuple[str, ...] = ()
+    """Hashes of the addresses that take part; for TOKEN and WORDS."""
+
+
+@dataclass(frozen=True, slots=True)
+class OptOut:
+    """A conversation that is not tracked any more."""
+
+    conversation: ActivityId
+    by: str
+    opted_out_on: datetime
 
 
 class ListOf(StrEnum):

@@ -18,6 +18,7 @@ RunId = NewType("RunId", str)
 
 _MAILBOXES = UUID("6f1ad3a4-58c9-5c55-9d2c-0a4f9e7a1f01")
 _EMAILS = UUID("0b8a7b1e-9f43-5a0d-8a52-5f0f6f2d7c02")
+_CONTACTS = UUID("3d5e0c7a-1b62-5f94-a7c8-92e4b6d10f03")
 
 
 def mailbox_id_of(kind: OwnerKind, owner: OwnerId) -> MailboxId:
@@ -33,6 +34,16 @@ def email_id(message_id: str, direction: Direction) -> ActivityId:
 def variant_id(message_id: str, direction: Direction, fingerprint: str) -> ActivityId:
     """The activity id of an email whose Message-ID is taken by other content, and the folder name of any email's blobs."""
     return ActivityId(str(uuid5(_EMAILS, f"{direction.value}:{message_id}:{fingerprint}")))
+
+
+def email_folder(content_id: ActivityId) -> str:
+    """What the names of all blobs of an email start with: of no other email, for they are named after what it says."""
+    return f"emails/{content_id}/"
+
+
+def contact_id_of(address: str) -> str:
+    """The id of the contact that a sender with this normalised address becomes: however often he writes, he becomes one."""
+    return str(uuid5(_CONTACTS, address))
 
 
 def normalised_message_id(value: str | None) -> str | None:

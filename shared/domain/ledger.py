@@ -3,6 +3,7 @@
 An item of mail that was not promoted leaves no subject, address or body here: only ids, times and the decision.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
@@ -10,6 +11,8 @@ from enum import StrEnum
 from shared.domain.choices import Reason, Verdict
 from shared.domain.email import ItemRef
 from shared.domain.ids import ActivityId, RunId, normalised_message_id, short_hash
+from shared.domain.judgement import Judgement
+from shared.domain.records import RecordRef
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -43,10 +46,16 @@ class LedgerItem:
     run_id: RunId
     activity_id: ActivityId | None = None
     attempts: int = 0
+    """How often reading it failed; of a skipped one, how often it was judged again because its conversation was unknown."""
     error: str | None = None
     """Code of the error that an item failed with."""
     detail: str = ""
     """What the error said, without content of the message."""
+    judgement: Judgement | None = None
+    """How it was judged. A detail: retention removes it, the verdict stays."""
+    category: str | None = None
+    """The tracking category that its item carries, by the name that it had then: where that is taken away, a person untracks
+    it. To call the category something else is none of that."""
 
     @property
     def may_lose_details(self) -> bool:
@@ -54,12 +63,24 @@ class LedgerItem:
         return self.verdict not in (Verdict.FAILING, Verdict.QUARANTINED) and any(getattr(self, name) for name in DETAILS)
 
 
-DETAILS = ("detail",)
-"""Texts that say more about an item than its codes do, kept for `OrganisationSettings.keep_ledger_details`."""
+DETAILS: Mapping[str, str | None] = {"detail": "", "judgement": None}
+"""Fields that say more about an item than its codes do, kept for `OrganisationSettings.keep_ledger_details`, and what stands
+there afterwards."""
 
 
 class TodoKind(StrEnum):
     RETRY = "retry"
+    """It failed, and is read again."""
+    JUDGE = "judge"
+    """It is judged again: its conversation was unknown, or a setting was changed."""
+    TRACK = "track"
+    """A person wants it tracked, whatever the filters say."""
+    STAMP = "stamp"
+    """Its category on the server is brought in line with its verdict: Tracked, Undeliverable, or none."""
+    MOVE = "move"
+    """It goes to the folder of undeliverable mail."""
+    DISCARD = "discard"
+    """It is stored, and is deleted on the server (process and delete)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,6 +91,10 @@ class Todo:
     due: datetime
     item: LedgerItem
     """The item row as it was when the todo was written: enough to act without reading it again."""
+    regarding: RecordRef | None = None
+    """Of TRACK: what the email shall be about."""
+    attempts: int = 0
+    """Of STAMP, MOVE and DISCARD: how often it failed."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -87,3 +87,8 @@ class QuarantinedItem:
     """Version of Sidesync that gave up."""
     raw_blob: str | None
     """None where even the raw form cannot be read; `detail` says why."""
+
+    @property
+    def id(self) -> str:
+        """Names it in the API."""
+        return str(self.key)

@@ -12,9 +12,9 @@ class InternalMail(StrEnum):
     """What becomes of mail between own users (ignoreinternalemail)."""
 
     SKIP = "skip"
-    """It is left in the mailboxes."""
+    """It is left in the mailboxes, except where a queue among its recipients accepts it (donotignoreinternalemailtoqueues)."""
     ONE_ACTIVITY = "one_activity"
-    """Stored once, as the sender's outgoing email where that is tracked, else as an incoming one."""
+    """Stored once, as outgoing or incoming, whichever copy is read first."""
     TWO_ACTIVITIES = "two_activities"
     """One outgoing for the sender and one incoming for the recipients: the model's own behaviour."""
 
@@ -31,24 +31,50 @@ class OrganisationSettings:
     """requireapprovalforqueueemail: mailboxes of queues are processed only after their address was approved."""
     filter_ceiling: IncomingFilteringMethod | None = None
     """sssforcefilteringmethodforusermailboxes: no user or queue accepts more than this; None sets no limit. ALL is the widest,
-    NONE the narrowest. What is wider is refused when it is written; judging mail by it takes effect with relevance filters."""
+    NONE the narrowest. What is wider is refused when it is written, and counts as the ceiling when mail is judged."""
     exclude: tuple[str, ...] = ()
-    """Addresses (a@b.example) and domains (b.example, and those under it) that are never tracked; takes effect with relevance
-    filters."""
+    """Addresses (a@b.example) and domains (b.example, and those under it) that are never tracked: mail from them, and sent
+    items of which all recipients are among them. Rules, categories and tracking by hand do not change that."""
     internal_mail: InternalMail = InternalMail.SKIP
-    """ignoreinternalemail; what becomes of mail between own users; takes effect with relevance filters.
-    Until then it is skipped, as in the default."""
+    """ignoreinternalemail; what becomes of mail between own users."""
+    track_sent_items: bool = False
+    """autotracksentfolderitems: what users write in their mail client becomes outgoing activities, by the same filters.
+    Exchange only."""
+    track_automatic_replies: bool = False
+    """Out-of-office and other automatic answers (RFC 3834) are judged like other mail; False skips them."""
     correlation_methods: tuple[CorrelationMethod, ...] = (
         CorrelationMethod.IN_REPLY_TO,
         CorrelationMethod.TRACKING_TOKEN,
         CorrelationMethod.CONVERSATION_INDEX,
     )
-    """Methods that find the conversation an email continues (emailcorrelationenabled, enablesmartmatching); takes effect with
-    relevance filters."""
+    """Methods that find the conversation an email continues (emailcorrelationenabled, enablesmartmatching). Each can be
+    switched off; smart matching is off unless it is named."""
+    correlate_forwards: bool = False
+    """donotcorrelateforwardedemailsasreplies, the other way round: True takes a forwarded email for an answer."""
     tracking_prefix: str = "SYNC:"
-    """trackingprefix; starts the token in the subject of what is sent; takes effect with relevance filters."""
+    """trackingprefix; starts the token in the subject of what is sent."""
+    former_tracking_prefixes: tuple[str, ...] = ()
+    """Prefixes used before, the latest last: their tokens are still understood. A changed prefix joins them by itself. Prefixes
+    can be added, and are not taken away: of more than 20 the oldest give way."""
     tracking_digits: int = 7
-    """trackingtokeniddigits; digits of the token's number; takes effect with relevance filters."""
+    """trackingtokeniddigits; digits of the token's number."""
+    create_contacts: bool = False
+    """autocreatecontactonpromote: an unknown sender of tracked mail becomes a contact."""
+    unresolve_ambiguous_senders: bool = False
+    """unresolvesenderincaseofmultiplematch: True leaves a sender whom several active records match unresolved; False takes the
+    first by the model's order. The email is marked either way."""
+    unresolve_ambiguous_recipients: bool = False
+    """unresolveemailaddressifmultiplematch: True leaves a recipient whom several records match unresolved; False makes every
+    match a party."""
+    track_by_category: bool = True
+    """trackcategorizeditems: a person tracks a message by giving it the category in the mail client, and untracks it by taking
+    that away. Exchange only."""
+    stamp_categories: bool = False
+    """Tracked mail is given the tracking category, and mail that could not be stored the undeliverable one. Exchange only."""
+    tracked_category: str = "Tracked"
+    """Name of the tracking category in the mailboxes."""
+    undeliverable_category: str = "Undeliverable"
+    """Name of the category of mail that could not be stored."""
     largest_message: int = 150 * 1024 * 1024
     """A larger message is not stored. The default is the most that Exchange Online takes."""
     largest_attachment: int = 150 * 1024 * 1024

@@ -49,6 +49,9 @@ MAILBOX_USERNAME = Characters(1, 200)
 CLIENT_ID = Characters(1, 100)
 TRACKING_PREFIX = Characters(1, 20)
 TRACKING_DIGITS = Numbers(4, 12)
+FORMER_PREFIXES = Entries(0, 20)
+CATEGORY = Characters(1, 100)
+"""Name of a category in mailboxes; Outlook allows 255 characters."""
 MESSAGE_SIZE = Numbers(1, 150 * 1024 * 1024)
 RETENTION = Durations(timedelta(days=1), timedelta(days=3650))
 EXCLUDED = Entries(0, 1000)
@@ -66,7 +69,10 @@ RANGES: Mapping[type, Mapping[str, Range]] = {
     OrganisationSettings: {
         "exclude": EXCLUDED,
         "tracking_prefix": TRACKING_PREFIX,
+        "former_tracking_prefixes": FORMER_PREFIXES,
         "tracking_digits": TRACKING_DIGITS,
+        "tracked_category": CATEGORY,
+        "undeliverable_category": CATEGORY,
         "largest_message": MESSAGE_SIZE,
         "largest_attachment": MESSAGE_SIZE,
         "blocked_attachments": BLOCKED_ATTACHMENTS,

@@ -1,12 +1,15 @@
 """What verdicts, reasons and error codes mean, in plain words for administrators.
 
-Every `Verdict`, `Reason`, `Ineligible` and code of a `SyncError` has its words; a code that is not known is shown as it is.
+Every `Verdict`, `Reason`, `TryOutcome`, method and filter, every `Ineligible` and code of a `SyncError` has its words; a code
+that is not known is shown as it is.
 """
 
 from collections.abc import Mapping
 
-from shared.domain.choices import Reason, Verdict
+from shared.domain.choices import CorrelationMethod, IncomingFilteringMethod, Reason, RegardingSource, Verdict
 from shared.domain.eligibility import Ineligible
+from shared.domain.judgement import CorrelationTry, TryOutcome, Vote
+from shared.domain.ledger import TodoKind
 
 VERDICTS: Mapping[Verdict, str] = {
     Verdict.PROMOTED: "The message was stored as an email activity.",
@@ -17,21 +20,83 @@ VERDICTS: Mapping[Verdict, str] = {
 }
 
 REASONS: Mapping[Reason, str] = {
-    Reason.RELEVANT: "It is incoming mail from outside.",
+    Reason.RELEVANT: "Somebody whom it reached accepts all mail.",
+    Reason.RESPONSE: "It answers an email that is an activity already.",
+    Reason.KNOWN_SENDER: "Its sender, or of a sent message a recipient, is a contact, account or lead.",
+    Reason.KNOWN_RECORD: "Its sender, or of a sent message a recipient, is a record of the address book.",
     Reason.SENDER_CLAIMS_OWN_ADDRESS: (
         "Its sender has an address of this organisation, but the server does not confirm that a user of it sent it."
     ),
+    Reason.FOLDER_RULE: "It lies in a folder whose tracking rule says so.",
+    Reason.CATEGORY: "Somebody gave it the tracking category in the mail client.",
+    Reason.BY_HAND: "Somebody asked for it to be tracked.",
+    Reason.DELIVERY_REPORT: "It reports what became of an email that is an activity.",
     Reason.DRAFT: "It is a draft that was not sent yet.",
     Reason.OWN_COPY: "It is this mailbox's own copy of a message that it sent.",
-    Reason.INTERNAL_SENDER: "It was sent by another user of this organisation.",
+    Reason.INTERNAL_SENDER: "It is mail between users of this organisation, which is left in the mailboxes.",
     Reason.MEETING_MESSAGE: "It is a meeting request or an answer to one.",
     Reason.BEFORE_START_DATE: "It was received before the date from which mail of this mailbox is read.",
     Reason.TOO_LARGE: "It is larger than what is read from a mailbox.",
     Reason.NOT_A_MESSAGE: "It is an item of another kind, not a mail message.",
+    Reason.EXCLUDED: "Its sender, or of a sent message every recipient, is on the list of addresses that are never tracked.",
+    Reason.AUTOMATIC_REPLY: "It is an automatic reply, such as an out-of-office message or a receipt.",
+    Reason.LOOP: "It went through a mailbox of this organisation before and came back.",
+    Reason.OPTED_OUT: "It belongs to a conversation that is not tracked any more.",
+    Reason.NO_CORRELATION_MATCH: "Whoever it reached accepts only answers to emails that are activities, and it is none.",
+    Reason.NO_SENDER_MATCH: (
+        "Whoever it reached accepts only mail of known records and answers to activities; its sender, or of a sent message "
+        "every recipient, is unknown."
+    ),
+    Reason.FILTER_NONE: "Whoever it reached accepts no mail, or the organisation allows none to be accepted.",
+    Reason.NO_RECIPIENT_MATCH: "No recipient is a user or queue, and the mailbox belongs to nobody.",
+    Reason.UNTRACKED: "Somebody took it back: by hand, or by removing the category in the mail client.",
+    Reason.DELETED: "Somebody deleted the activity that it was.",
     Reason.REMOVED_BEFORE_READ: "It was moved or deleted before it could be read.",
     Reason.UNREADABLE: "The server cannot give it, or gives it in a form that cannot be read.",
     Reason.REJECTED: "The store does not accept it.",
     Reason.STOPPED_THE_PROCESS: "Reading it stopped the process that read it, several times.",
+    Reason.DISCARDED: "Somebody gave it up while it was in quarantine.",
+}
+
+OUTCOMES: Mapping[TryOutcome, str] = {
+    TryOutcome.MATCHED: "It leads to an email that is an activity.",
+    TryOutcome.NOT_FOUND: "It leads to nothing that is known.",
+    TryOutcome.ABSENT: "The message carries none.",
+    TryOutcome.STRANGER: "It leads to an email in which the sender does not take part, so it proves nothing.",
+    TryOutcome.OPTED_OUT: "It leads to a conversation that is not tracked any more; nothing else was tried.",
+    TryOutcome.FORWARD: "It leads to an email that this message forwards and does not answer.",
+}
+
+METHODS: Mapping[CorrelationMethod, str] = {
+    CorrelationMethod.NONE: "nothing",
+    CorrelationMethod.SKIPPED: "not counted",
+    CorrelationMethod.IN_REPLY_TO: "what it names as answered (In-Reply-To, References)",
+    CorrelationMethod.TRACKING_TOKEN: "the tracking token in its subject",
+    CorrelationMethod.CONVERSATION_INDEX: "the conversation that the mail client keeps (conversation index)",
+    CorrelationMethod.SMART_MATCHING: "the words of its subject and its addresses (smart matching)",
+}
+
+FILTERS: Mapping[IncomingFilteringMethod, str] = {
+    IncomingFilteringMethod.ALL: "accepts all mail",
+    IncomingFilteringMethod.RESPONSES: "accepts answers to emails that are activities",
+    IncomingFilteringMethod.LEADS_CONTACTS_ACCOUNTS: "accepts mail of contacts, accounts and leads, and answers",
+    IncomingFilteringMethod.EMAIL_ENABLED_RECORDS: "accepts mail of all records of the address book, and answers",
+    IncomingFilteringMethod.NONE: "accepts no mail",
+}
+
+TODOS: Mapping[TodoKind, str] = {
+    TodoKind.RETRY: "It is read again",
+    TodoKind.JUDGE: "It is judged again",
+    TodoKind.TRACK: "It is tracked, as somebody asked",
+    TodoKind.STAMP: "Its category in the mailbox is set",
+    TodoKind.MOVE: "It is moved to the folder of undeliverable mail",
+    TodoKind.DISCARD: "It is deleted in the mailbox, since it is stored",
+}
+
+REGARDING: Mapping[RegardingSource, str] = {
+    RegardingSource.CORRELATION: "taken over from the email that it continues",
+    RegardingSource.RULE: "set by the tracking rule of its folder",
+    RegardingSource.HAND: "set by hand",
 }
 
 INELIGIBLE: Mapping[Ineligible, str] = {
@@ -83,6 +148,7 @@ _ERRORS: Mapping[str, str] = {
     "malformed_message": "A queue message was not one of Sidesync's.",
     "poison_message": "A queue message failed repeatedly.",
     "item_quarantined": "A message is in quarantine.",
+    "marking_failed": "A message cannot be marked, moved or deleted in the mailbox.",
     "test_succeeded": "The test succeeded.",
     "test_under_way": "Another test of the mailbox has begun and has not ended yet.",
     "sync_error": "Something failed.",
@@ -110,6 +176,32 @@ def cause_of(code: str) -> str:
     return _ERRORS.get(code, f"Error {code}.")
 
 
+def told(vote: Vote) -> str:
+    """One sentence: what a user or queue said to a message."""
+    answer = "yes" if vote.accepts else "no"
+    return f"{vote.owner.kind.value.capitalize()} {vote.owner.id} {FILTERS[vote.method]}: {answer}. {REASONS[vote.reason]}"
+
+
+def told_try(attempt: CorrelationTry) -> str:
+    """One sentence: what came of one way to find the conversation of a message."""
+    words = METHODS[attempt.method]
+    return f"{words[0].upper()}{words[1:]}: {OUTCOMES[attempt.outcome][0].lower()}{OUTCOMES[attempt.outcome][1:]}"
+
+
 def explain(verdict: Verdict, reason: Reason) -> str:
     """Two sentences: what became of a message, and why."""
     return f"{VERDICTS[verdict]} {REASONS[reason]}"
+
+
+_PREVIEWED: Mapping[Verdict, str] = {
+    Verdict.PROMOTED: "The message would be stored as an email activity.",
+    Verdict.SKIPPED: "The message would be left in the mailbox only.",
+    Verdict.FAILING: "The message could not be stored.",
+    Verdict.QUARANTINED: "The message could not be stored.",
+    Verdict.GONE: "The message is no longer there.",
+}
+
+
+def previewed(verdict: Verdict, reason: Reason | None) -> str:
+    """Two sentences: what would become of a message, and why; `reason` None: its folder is not read."""
+    return f"{_PREVIEWED[verdict]} {'Its folder is not read.' if reason is None else REASONS[reason]}"

@@ -14,21 +14,24 @@ from shared.stores.tables.activities import TableActivities
 from shared.stores.tables.address_book import TableAddressBook
 from shared.stores.tables.addresses import TableAddresses
 from shared.stores.tables.audit import TableAudit
+from shared.stores.tables.correlations import TableCorrelations
 from shared.stores.tables.fast import FastGateway
 from shared.stores.tables.gateway import Gateway
 from shared.stores.tables.hints import Hints
 from shared.stores.tables.ledger import TableLedger
 from shared.stores.tables.loads import TableBulkLoads
 from shared.stores.tables.mailboxes import TableMailboxes
-from shared.stores.tables.operations import TableAlerts, TableQuarantine, TableRuns
+from shared.stores.tables.operations import TableAlerts, TableRuns
 from shared.stores.tables.organisation import TableOrganisation
 from shared.stores.tables.owners import TableOwners
 from shared.stores.tables.profiles import TableProfiles
+from shared.stores.tables.quarantine import TableQuarantine
 from shared.stores.tables.rules import TableTrackingRules
 from shared.stores.tables.sdk import SdkGateway
 from shared.stores.tables.shares import TableShares
 from shared.stores.tables.table import Table
 from shared.stores.tables.timeline import TableTimeline
+from shared.stores.tables.trees import TableFolderTrees
 from shared.stores.text_blobs import TextBlobs
 
 __all__ = ["StorageConnection", "azure_stores", "create_missing", "fast_gateway"]
@@ -42,9 +45,11 @@ _TABLES = (
     "Records",
     "Loads",
     "TrackingRules",
+    "FolderTrees",
     "Shares",
     "Activities",
     "Timeline",
+    "Correlations",
     "Ledger",
     "Quarantine",
     "Alerts",
@@ -83,20 +88,23 @@ def azure_stores(
     hints = Hints(table("Addresses"), parallel)
     owners = TableOwners(table("Owners"), hints)
     book = TableAddressBook(table("Records"), hints, parallel)
+    mailboxes = TableMailboxes(table("Mailboxes"))
     return Stores(
         settings=TableOrganisation(table("Settings")),
         profiles=TableProfiles(table("Profiles")),
         owners=owners,
         addresses=TableAddresses(owners, book, hints, parallel),
-        mailboxes=TableMailboxes(table("Mailboxes")),
+        mailboxes=mailboxes,
         address_book=book,
         bulk_loads=TableBulkLoads(table("Loads"), parallel),
-        tracking_rules=TableTrackingRules(table("TrackingRules")),
+        tracking_rules=TableTrackingRules(table("TrackingRules"), mailboxes),
+        folder_trees=TableFolderTrees(table("FolderTrees"), texts),
         shares=TableShares(table("Shares")),
         activities=TableActivities(table("Activities"), texts, parallel),
         timeline=TableTimeline(table("Timeline"), parallel),
+        correlations=TableCorrelations(table("Correlations"), parallel),
         ledger=TableLedger(table("Ledger"), texts, parallel),
-        quarantine=TableQuarantine(table("Quarantine")),
+        quarantine=TableQuarantine(table("Quarantine"), parallel),
         alerts=TableAlerts(table("Alerts"), table("AlertIds"), parallel),
         audit=TableAudit(table("Audit"), parallel),
         runs=TableRuns(table("Runs"), parallel),

@@ -92,6 +92,18 @@ class StorageBlobs:
         except AzureError as error:
             raise mapped(error, "Blob") from error
 
+    def delete_folder(self, folder: str) -> None:
+        from azure.core.exceptions import AzureError, ResourceNotFoundError
+
+        try:
+            names = list(self._container().list_blob_names(name_starts_with=folder))
+        except ResourceNotFoundError:
+            return
+        except AzureError as error:
+            raise mapped(error, "Blob") from error
+        for name in names:
+            self.delete(name)
+
     def create_container(self) -> None:
         """One that is there already is success."""
         from azure.core.exceptions import AzureError, ResourceExistsError

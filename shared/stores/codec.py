@@ -1,8 +1,8 @@
 """Turns a record into plain values and back, by its dataclass: each record is defined once, in the domain.
 
 `plain` gives what JSON can hold; `columns` gives one column per field, with composite fields as JSON text. None is absence.
-A column that is missing reads as the field's default, so rows written before a field existed stay readable. It knows nothing
-of keys, tables or limits.
+A column that is missing reads as the field's default, so rows written before a field existed stay readable. So does an empty
+text where a composite field stands: a merge cannot remove a column. It knows nothing of keys, tables or limits.
 """
 
 import json
@@ -86,7 +86,7 @@ def to_json(plain: Plain) -> str:
 
 def _decoded(field: _Field, values: Mapping[str, Any], decode: Callable[[Any], Any]) -> object:
     value = values.get(field.name)
-    if value is not None:
+    if value is not None and not (value == "" and field.form.composite):
         return decode(value)
     if field.default is None:
         raise KeyError(field.name)

@@ -10,8 +10,8 @@ import json
 from datetime import UTC, datetime, timedelta
 
 from shared.domain.choices import OwnerKind, Workload
-from shared.domain.email import ListOf
-from shared.domain.ids import ActivityId, MailboxId, OwnerId, ProfileId, RunId, normalised_address, short_hash
+from shared.domain.email import CorrelationKind, ListOf
+from shared.domain.ids import ActivityId, MailboxId, OwnerId, ProfileId, RunId, email_folder, normalised_address, short_hash
 from shared.domain.ledger import ItemKey, Todo
 from shared.domain.operations import Alert
 from shared.domain.records import RejectedLine
@@ -141,6 +141,15 @@ def rule_row(folder_id: str) -> str:
     return short_hash(folder_id)
 
 
+TREE = "tree"
+"""The one row of a mailbox's folder tree."""
+
+
+def tree_blob(mailbox_id: MailboxId, writing: str) -> str:
+    """Every writing has a blob of its own: whoever replaces one removes no other's."""
+    return f"folders/{mailbox_id}/{writing}"
+
+
 def share_key(identity: str) -> tuple[str, str]:
     digest = short_hash(identity)
     return bucket(digest), digest
@@ -151,6 +160,11 @@ def share_key(identity: str) -> tuple[str, str]:
 
 def activity_partition(activity_id: ActivityId) -> str:
     return bucket(activity_id)
+
+
+def rows_beside(activity_id: ActivityId) -> str:
+    """What the keys of all rows of an activity start with, but for its own."""
+    return f"{activity_id}:"
 
 
 def content_row(activity_id: ActivityId) -> str:
@@ -165,10 +179,41 @@ def sighting_row(activity_id: ActivityId, mailbox_id: MailboxId) -> str:
     return f"{sightings_prefix(activity_id)}{mailbox_id}"
 
 
+def annotations_prefix(activity_id: ActivityId) -> str:
+    return f"{activity_id}:note:"
+
+
+def annotation_row(about: ActivityId, report: ActivityId) -> str:
+    return f"{annotations_prefix(about)}{report}"
+
+
 def timeline_key(list_of: ListOf, whose: str) -> tuple[str, str]:
     """The partition of a list, and what its row keys start with. `whose` may be an address, so it is hashed."""
     digest = short_hash(whose)
     return f"{list_of}:{bucket(digest)}", f"{digest}:"
+
+
+def timeline_row(prefix: str, time: datetime, activity_id: ActivityId) -> str:
+    return f"{prefix}{inverted_time(time)}:{activity_id}"
+
+
+def correlation_key(kind: CorrelationKind, key: str) -> tuple[str, str]:
+    """The partition of what is found by `key`, and what its row keys start with."""
+    digest = short_hash(key)
+    return f"{kind}:{bucket(digest)}", f"{digest}:"
+
+
+def correlation_row(prefix: str, time: datetime, activity_id: ActivityId) -> str:
+    """The latest come first."""
+    return f"{prefix}{inverted_time(time)}:{activity_id}"
+
+
+OPT_OUTS = ("opted-out:0", "opted-out:f")
+"""The first and the last partition of opted-out conversations; nothing else lies between them."""
+
+
+def opt_out_key(conversation: ActivityId) -> tuple[str, str]:
+    return f"opted-out:{bucket(conversation)}", conversation
 
 
 # ---- the ledger
@@ -187,7 +232,8 @@ def mark_row(folder: str) -> str:
 
 
 def todo_row(todo: Todo) -> str:
-    return f"todo:{sortable_time(todo.due)}:{todo.item.key}"
+    """An item may have several things to do at one time."""
+    return f"todo:{sortable_time(todo.due)}:{todo.item.key}:{todo.kind}"
 
 
 def todos_due(now: datetime) -> str:
@@ -201,10 +247,10 @@ def watermark_blob(mailbox_id: MailboxId, workload: Workload, folder: str, water
 
 def content_blob(content_id: ActivityId, column: str, text: str) -> str:
     """Named after its hash: another rendering of the same message must not appear under a row that did not name it."""
-    return f"emails/{content_id}/{_digest(text)}{_SUFFIXES.get(column, '.json')}"
+    return f"{email_folder(content_id)}{_digest(text)}{_SUFFIXES.get(column, '.json')}"
 
 
-_SUFFIXES = {"body_html": ".html", "body_text": ".txt", "subject": ".txt"}
+_SUFFIXES = {"body_html": ".html", "body_text": ".txt", "subject": ".txt", "authentication_results": ".txt"}
 
 
 def _digest(text: str) -> str:
@@ -251,6 +297,18 @@ def quarantine_row(key: ItemKey) -> str:
 
 def quarantine_listed_row(quarantined_on: datetime, key: ItemKey) -> str:
     return f"time:{inverted_time(quarantined_on)}:{key}"
+
+
+VERSIONS = "version"
+"""The partition that tells which mailboxes may have items that a version gave up. No mailbox has such an id."""
+
+
+def version_prefix(version: str) -> str:
+    return f"{short_hash(version)}:"
+
+
+def version_row(version: str, mailbox_id: MailboxId) -> str:
+    return f"{version_prefix(version)}{mailbox_id}"
 
 
 def run_row(started_on: datetime, run_id: RunId) -> str:

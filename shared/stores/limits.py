@@ -14,12 +14,24 @@ from typing import Any
 
 from shared.domain.audit import AuditEntry, FieldChange
 from shared.domain.choices import OwnerKind
-from shared.domain.email import EmailActivity, EmailContent, Sighting, TimelineEntry
+from shared.domain.email import (
+    Annotation,
+    CorrelationEntry,
+    EmailActivity,
+    EmailContent,
+    KnownTree,
+    OptOut,
+    RecipientReport,
+    Sighting,
+    TimelineEntry,
+)
 from shared.domain.errors import InvalidRecord
+from shared.domain.judgement import Judgement, Vote
 from shared.domain.ledger import LedgerCommit, LedgerItem
 from shared.domain.operations import Alert, QuarantinedItem, Run
 from shared.domain.records import AddressBookRecord, RejectedLine
 from shared.ports import LEDGER_COMMIT_ROWS
+from shared.stores.codec import codec_of, to_json
 
 ID_UNITS = 200
 """UTF-16 units of an id; a key may hold two."""
@@ -29,6 +41,15 @@ TEXT_UNITS = 30_000
 
 LISTED_UNITS = 1_000
 """UTF-16 units of a text that is only shown in lists, or kept for the record."""
+
+JUDGEMENT_UNITS = 8_000
+"""UTF-16 units of a judgement as JSON: a commit holds 99 items, each perhaps within a todo."""
+
+FEW = 12
+"""So many votes, queues and tries together fit in a judgement, however long their ids are."""
+
+CORRELATED_ADDRESSES = 500
+"""Hashes of addresses by which one email can be found."""
 
 QUEUE_TEXT_BYTES = 48 * 1024
 """Bytes of a queue message before base64; the Queue service takes 64 KiB of base64."""
@@ -117,6 +138,13 @@ def _check_text(field: str, text: str) -> None:
         raise InvalidRecord(field, f"{field} has half a character (a lone surrogate)", "Use text that is valid Unicode.")
 
 
+def checked_limit(limit: int) -> int:
+    """How many items a list shall have. Raises InvalidRecord."""
+    if limit < 1:
+        raise InvalidRecord("limit", f"a list of {limit} items", "Ask for at least one item.")
+    return limit
+
+
 def checked_message(text: str) -> str:
     """A queue message, if it fits. Raises InvalidRecord."""
     if len(text.encode()) > QUEUE_TEXT_BYTES:
@@ -150,8 +178,72 @@ def storable_entry(entry: TimelineEntry) -> TimelineEntry:
 
 
 def storable_item(item: LedgerItem) -> LedgerItem:
-    """A Message-ID or an error text of any length must not break the commit of its page."""
-    return replace(item, message_id=_cut_optional(item.message_id), detail=cut(item.detail, LISTED_UNITS))
+    """A Message-ID, an error text or a judgement of any length must not break the commit of its page."""
+    return replace(
+        item,
+        message_id=_cut_optional(item.message_id),
+        detail=cut(item.detail, LISTED_UNITS),
+        judgement=None if item.judgement is None else storable_judgement(item.judgement),
+    )
+
+
+def storable_judgement(judgement: Judgement) -> Judgement:
+    """Mail to a thousand users has a thousand votes: those that decided are kept first."""
+    whole = replace(judgement, rule=_cut_optional(judgement.rule))
+    if len(whole.votes) + len(whole.queues) + len(whole.correlation.tried) <= FEW:
+        return whole
+    kept, most = whole, 64
+    while units(to_json(codec_of(Judgement).plain(kept := _with_at_most(whole, most)))) > JUDGEMENT_UNITS:
+        most //= 2
+    return kept
+
+
+def _with_at_most(judgement: Judgement, most: int) -> Judgement:
+    votes = _most_telling(judgement, most)
+    return replace(
+        judgement,
+        votes=votes,
+        votes_left_out=judgement.votes_left_out + len(judgement.votes) - len(votes),
+        queues=judgement.queues[:most],
+        correlation=replace(judgement.correlation, tried=judgement.correlation.tried[:most]),
+    )
+
+
+def _most_telling(judgement: Judgement, most: int) -> tuple[Vote, ...]:
+    """That of the owner who accepted it first, then those with the reason that it has; in the order they stand in."""
+
+    def rank(place: int) -> tuple[bool, bool, int]:
+        vote = judgement.votes[place]
+        return vote.owner != judgement.accepted_by, vote.reason != judgement.reason, place
+
+    telling = sorted(range(len(judgement.votes)), key=rank)[:most]
+    return tuple(judgement.votes[place] for place in sorted(telling))
+
+
+def storable_annotation(annotation: Annotation) -> Annotation:
+    """As many recipients as fit in one column; a report may name thousands."""
+    recipients: list[RecipientReport] = []
+    room = TEXT_UNITS
+    for each in annotation.recipients:
+        short = RecipientReport(
+            cut(each.address, LISTED_UNITS),
+            cut(each.action, LISTED_UNITS),
+            cut(each.status, LISTED_UNITS),
+            cut(each.diagnostic, LISTED_UNITS),
+        )
+        room -= units(to_json(codec_of(RecipientReport).plain(short))) + 1
+        if room < 0:
+            break
+        recipients.append(short)
+    return replace(annotation, recipients=tuple(recipients))
+
+
+def storable_correlation(entry: CorrelationEntry) -> CorrelationEntry:
+    return replace(entry, addresses=entry.addresses[:CORRELATED_ADDRESSES])
+
+
+def storable_opt_out(opted_out: OptOut) -> OptOut:
+    return replace(opted_out, by=cut(opted_out.by, LISTED_UNITS))
 
 
 def storable_quarantined(item: QuarantinedItem) -> QuarantinedItem:
@@ -204,6 +296,11 @@ def storable_run(run: Run) -> Run:
 def storable_content(content: EmailContent) -> EmailContent:
     """The content as it is: it may have any length, but its text must be text."""
     return _with_well_formed_texts(content)
+
+
+def storable_tree(tree: KnownTree) -> KnownTree:
+    """The tree as it is: it may have any number of folders, but their names must be text."""
+    return _with_well_formed_texts(tree)
 
 
 def storable_sighting(sighting: Sighting) -> Sighting:

@@ -2,9 +2,8 @@
 
 from collections.abc import Collection, Sequence
 
-from shared.domain.configuration import AddressMatch
+from shared.domain.configuration import AddressMatch, Matches
 from shared.ports import Addresses
-from shared.sync.promotion import Matches
 
 
 class KnownAddresses:
@@ -20,8 +19,3 @@ class KnownAddresses:
         if unknown:
             self._known |= self._addresses.find(unknown)
         return {address: self._known.get(address, ()) for address in addresses}
-
-    def own(self, addresses: Collection[str]) -> frozenset[str]:
-        """Those of `addresses` that belong to a user or queue of the organisation."""
-        found = self.find(addresses)
-        return frozenset(address for address, matches in found.items() if any(match.is_own for match in matches))

@@ -23,6 +23,8 @@ class Assignment:
     is_continuation: bool
     discovered: Discovered | None = None
     """Where the mailbox was found last."""
+    has_rules: bool = False
+    """There may be folder-level tracking rules."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -33,6 +33,8 @@ class ItemLimits:
 
     attempts: int = 5
     retry_after: timedelta = timedelta(minutes=15)
+    judged_again_after: tuple[timedelta, ...] = (timedelta(minutes=15), timedelta(hours=2))
+    """Waits before an answer whose original is unknown is judged again: that may come later, through another mailbox."""
     takeovers_before_care: int = 2
     """Leases lost in a row from which items are read one by one."""
     failures_before_care: int = 3

@@ -1,61 +1,98 @@
 """Writes emails to the store so that repeating it changes nothing, and a crash anywhere leaves what a repetition completes.
 
 The activity row is the decision. It is created without looking first; where it is there already, every other row is derived
-from what is stored, not from what this run would have decided.
+from what is stored, not from what this run would have decided. Only a folder-level tracking rule changes a stored email, and
+who asked for a message by hand: what it is about.
 """
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from shared.domain.choices import Reason
-from shared.domain.email import EmailContent, NewEmail, Sighting, StoredActivity
-from shared.domain.errors import ItemError
-from shared.domain.ids import ActivityId
-from shared.ports import Activities, Timeline
-from shared.sync.items import Result, Written
-from shared.sync.promotion import as_variant, timeline_of
+from shared.domain.choices import CorrelationMethod, Notifications, Reason, Verdict
+from shared.domain.email import Annotation, CorrelationEntry, EmailContent, ListOf, NewEmail, Sighting, StoredActivity
+from shared.domain.errors import AlreadyExists, ItemError
+from shared.domain.ids import ActivityId, MailboxId, OwnerId, email_folder
+from shared.domain.judgement import Judgement
+from shared.domain.listings import entry, listed
+from shared.domain.organisation import OrganisationSettings
+from shared.ports import Stores
+from shared.sync.correlation import entries_of
+from shared.sync.items import Refused, Result, Written
+from shared.sync.judged import Judged
+from shared.sync.promotion import Proposal, as_variant
+from shared.sync.relinking import set_by_hand, set_by_rule
 
 
 @dataclass(frozen=True, slots=True)
 class _Stored:
-    """An email as it stands in the store, and the sighting that this run has of it."""
+    """An email as it stands in the store, the sighting that this run has of it, and how the run judged it."""
 
     activity: StoredActivity
     content: EmailContent
     sighting: Sighting
+    judged: Judged
 
 
 class Emails:
     """Where emails are written. Blobs that an email names are written before it."""
 
-    def __init__(self, activities: Activities, timeline: Timeline) -> None:
-        self._activities = activities
-        self._timeline = timeline
+    def __init__(self, stores: Stores, settings: OrganisationSettings) -> None:
+        self._stores = stores
+        self._activities = stores.activities
+        self._settings = settings
 
-    def write(self, emails: Sequence[NewEmail]) -> Sequence[Result]:
+    def write(self, proposals: Sequence[Proposal]) -> Sequence[Result]:
         """Writes the emails; one that the store refuses is the ItemError at its place and does not affect the others.
 
         Raises TransientError.
         """
-        if not emails:
+        if not proposals:
             return ()
         try:
-            return self._write(emails)
+            return self._write(proposals)
         except ItemError as error:
-            if len(emails) == 1:
+            if len(proposals) == 1:
                 return (error,)
-            return [self.write([email])[0] for email in emails]
+            return [self.write([proposal])[0] for proposal in proposals]
 
-    def _write(self, emails: Sequence[NewEmail]) -> Sequence[Result]:
-        stored = self._with_contents(emails, self._create(emails))
-        self._sight(stored)
-        entries = {
-            (entry.list_of, entry.whose, entry.activity_id): entry
-            for each in stored
-            for entry in timeline_of(each.activity.record, each.content, each.sighting)
-        }
-        self._timeline.put(list(entries.values()))
-        return [Written(each.activity.record.id, _reason(each.content)) for each in stored]
+    def leave_behind(self, entries: Sequence[CorrelationEntry]) -> None:
+        """What is kept of messages that are not: by what their answers find where they belong."""
+        if entries:
+            self._stores.correlations.put(entries)
+
+    def untrack(self, activity_id: ActivityId, mailbox_id: MailboxId) -> None:
+        """The email leaves the list of the mailbox; it stays an activity."""
+        stored = self._activities.get(activity_id)
+        if stored is not None:
+            self._stores.timeline.remove([entry(stored.record, ListOf.MAILBOX, mailbox_id)])
+            self._activities.unsight(activity_id, mailbox_id)
+
+    def _write(self, proposals: Sequence[Proposal]) -> Sequence[Result]:
+        self._create_contacts(proposals)
+        emails = [proposal.email for proposal in proposals]
+        activities = self._create(emails)
+        stored = self._with_contents(proposals, activities)
+        self._remove_blobs([activity for activity, each in zip(activities, stored, strict=True) if each is None])
+        kept = [self._about_what_is_wanted(each) for each in stored if each is not None]
+        self._sight(kept)
+        self._list(kept)
+        self._make_findable(kept)
+        self._annotate(kept)
+        return [_DELETED if each is None else _result(each) for each in stored]
+
+    def _remove_blobs(self, deleted: Sequence[StoredActivity]) -> None:
+        """Another copy of a deleted email brought its attachments with it: they go again."""
+        for each in deleted:
+            self._stores.blobs.delete_folder(email_folder(each.record.content_id))
+
+    def _create_contacts(self, proposals: Sequence[Proposal]) -> None:
+        """Before the emails that name them. One that is there already is as good, whoever made it."""
+        contacts = {each.judged.contact.id: each.judged.contact for each in proposals if each.judged.contact}
+        for contact in contacts.values():
+            try:
+                self._stores.address_book.create(contact)
+            except AlreadyExists:
+                continue
 
     def _create(self, emails: Sequence[NewEmail]) -> list[StoredActivity]:
         """The stored rows, in the order of `emails`: what another content has the id of becomes a variant."""
@@ -71,19 +108,32 @@ class Emails:
             self._activities.mark_variants(unmarked)
         return stored
 
-    def _with_contents(self, emails: Sequence[NewEmail], activities: Sequence[StoredActivity]) -> list[_Stored]:
-        """Beside every stored row its stored content: ours where this call created it, else read."""
-        contents = {
-            activity.record.id: email.content for email, activity in zip(emails, activities, strict=True) if activity.created
-        }
-        stored = []
-        for email, activity in zip(emails, activities, strict=True):
-            activity_id = activity.record.id
-            if activity_id not in contents:
-                contents[activity_id] = self._activities.content(activity_id) or email.content
-            sighting = replace(email.sighting, activity_id=activity_id)
-            stored.append(_Stored(activity, contents[activity_id], sighting))
+    def _with_contents(self, proposals: Sequence[Proposal], activities: Sequence[StoredActivity]) -> list[_Stored | None]:
+        """Beside every stored row its stored content: ours where this call created it, else read. None for one that was
+        deleted, perhaps only just now: its content goes last."""
+        pairs = list(zip(proposals, activities, strict=True))
+        created = {activity.record.id: proposal.email.content for proposal, activity in pairs if activity.created}
+        others = {each.record.id for each in activities if each.record.deleted_on is None} - created.keys()
+        contents = {**created, **(self._activities.contents(others) if others else {})}
+        stored: list[_Stored | None] = []
+        for proposal, activity in pairs:
+            content = contents.get(activity.record.id)
+            sighting = replace(proposal.email.sighting, activity_id=activity.record.id)
+            stored.append(None if content is None else _Stored(activity, content, sighting, proposal.judged))
         return stored
+
+    def _about_what_is_wanted(self, stored: _Stored) -> _Stored:
+        """An email that was there before takes the regarding of the rule of the folder in which it lies now, or the one that a
+        person asked for."""
+        rule, wish = stored.judged.facts.rule, stored.judged.wish
+        activity = stored.activity
+        if activity.created:
+            return stored
+        if rule is not None and rule.regarding is not None:
+            activity = set_by_rule(self._activities, self._stores.timeline, activity, rule, moved=True)
+        elif wish is not None and wish.regarding is not None:
+            activity = set_by_hand(self._activities, self._stores.timeline, activity, wish.regarding)
+        return replace(stored, activity=activity)
 
     def _sight(self, stored: Sequence[_Stored]) -> None:
         """Adds the sightings that were not written together with their activity."""
@@ -94,10 +144,51 @@ class Emails:
         if missing:
             self._activities.sight(list(missing.values()))
 
+    def _list(self, stored: Sequence[_Stored]) -> None:
+        entries = {
+            (row.list_of, row.whose, row.activity_id): row
+            for each in stored
+            for row in listed(each.activity.record, each.content, [each.sighting.mailbox_id], _own_queue(each.judged))
+        }
+        if entries:
+            self._stores.timeline.put(list(entries.values()))
+
+    def _make_findable(self, stored: Sequence[_Stored]) -> None:
+        entries = [entry for each in stored for entry in entries_of(each.activity.record, each.content, self._settings)]
+        unique = {(entry.kind, entry.key, entry.activity_id): entry for entry in entries}
+        if unique:
+            self._stores.correlations.put(list(unique.values()))
+
+    def _annotate(self, stored: Sequence[_Stored]) -> None:
+        """A delivery report tells something about the email that it names."""
+        annotations = {each.activity.record.id: annotation for each in stored if (annotation := _annotation(each)) is not None}
+        if annotations:
+            self._activities.annotate(list(annotations.values()))
+
+
+def _own_queue(judged: Judged) -> Sequence[OwnerId]:
+    return () if judged.own_queue is None else (judged.own_queue,)
+
+
+def _annotation(stored: _Stored) -> Annotation | None:
+    email, report = stored.activity.record, stored.content.report
+    names_it = email.correlation_method is CorrelationMethod.IN_REPLY_TO
+    if report is None or report.original_message_id is None or email.correlated_to is None or not names_it:
+        return None
+    return Annotation(email.correlated_to, email.id, email.received, report.recipients)
+
 
 def _same_content(stored: StoredActivity, email: NewEmail) -> bool:
     return stored.record.fingerprint == email.activity.fingerprint
 
 
-def _reason(content: EmailContent) -> Reason:
-    return Reason.SENDER_CLAIMS_OWN_ADDRESS if content.sender_claims_own_address else Reason.RELEVANT
+_DELETED = Refused(Judgement(Verdict.SKIPPED, Reason.DELETED))
+
+
+def _result(stored: _Stored) -> Result:
+    email, judged = stored.activity.record, stored.judged
+    brought_it = email.receiving_mailbox == stored.sighting.mailbox_id
+    reason = stored.content.acceptance if brought_it or not judged.is_accepted else judged.judgement.reason
+    category = judged.facts.settings.tracked_category if judged.facts.by_category else None
+    is_whole = stored.content.notifications is Notifications.NONE
+    return Written(email.id, reason, judged.judgement, category, is_whole)

@@ -12,20 +12,20 @@ from uuid import uuid4
 from shared import breakers
 from shared.domain import scheduling
 from shared.domain.alerts import UNEXPECTED, alert_of, code_of
-from shared.domain.choices import Workload
+from shared.domain.choices import AlertLevel, Workload
 from shared.domain.configuration import StoredMailbox, StoredProfile, WorkloadSchedule
 from shared.domain.eligibility import Ineligible, own_ineligibility
 from shared.domain.errors import (
     AccessDenied,
     AuthenticationFailed,
-    FolderNotFound,
     MailboxError,
     MailboxNotFound,
     SyncError,
     TransientError,
 )
-from shared.domain.ids import RunId
-from shared.domain.operations import Run, RunOutcome
+from shared.domain.ids import RunId, short_hash
+from shared.domain.operations import Alert, Run, RunOutcome
+from shared.domain.records import FolderTrackingRule
 from shared.domain.words import cause_of
 from shared.messages import Queue, SyncMailbox, SyncReason
 from shared.ports import Clock, Stores
@@ -95,9 +95,11 @@ class Ending:
                 log.info("run_ended", extra={"mailbox_id": self._mailbox.record.id, "outcome": outcome.value})
 
     def _succeed(self, after: WorkloadSchedule, tally: Tally, profile: StoredProfile) -> None:
-        for folder in tally.missing_folders:
-            after = scheduling.with_missing_folder(after, FolderNotFound.code)
-            self._alert(self._about_mailbox, FolderNotFound(folder.name), {"folder": folder.name})
+        for folder, error in tally.unread_folders.items():
+            after = scheduling.with_missing_folder(after, error.code)
+            self._alert(self._about_mailbox, error, {"folder": folder.name})
+        for rule in tally.lost_rules:
+            self._stores.alerts.put(_not_watched(self._about_mailbox, rule, self._clock()))
         self._close_breaker(profile)
         if after.idle_polls:
             self._reschedule(after)  # one request less for what runs most; a change within a poll is corrected by a refusal
@@ -197,3 +199,15 @@ class Ending:
             self._stores.runs.put(run)
         except TransientError:
             log.warning("run_not_recorded", extra={"mailbox_id": run.mailbox_id, "run_id": run.id})
+
+
+def _not_watched(about: str, rule: FolderTrackingRule, now: datetime) -> Alert:
+    return Alert(
+        about=about,
+        code="folder_not_watched",
+        level=AlertLevel.WARNING,
+        cause=f"The folder {rule.folder_name} is not below the Inbox any more, so its tracking rule tracks nothing.",
+        remedy="Move the folder back below the Inbox, or delete the rule. Mail that was tracked stays tracked.",
+        raised_on=now,
+        parameters={"folder": rule.folder_name, "folder_id": short_hash(rule.folder_id)},
+    )

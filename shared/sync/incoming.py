@@ -110,6 +110,7 @@ def _assignment(run_id: RunId, message: SyncMailbox, mailbox: StoredMailbox, pro
         failures=mailbox.schedule.get(message.workload, WorkloadSchedule()).failures,
         is_continuation=message.reason is SyncReason.CONTINUATION,
         discovered=mailbox.discovered,
+        has_rules=mailbox.has_rules,
     )
 
 

@@ -4,10 +4,12 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 
 from shared.domain.choices import Reason, Verdict
-from shared.domain.email import ItemRef, ListedItem
+from shared.domain.email import SENT_ITEMS, ItemRef, ListedItem
 from shared.domain.errors import ItemError, ItemGone, ItemRejected, ItemTooLarge
 from shared.domain.ids import ActivityId, RunId
+from shared.domain.judgement import Judgement
 from shared.domain.ledger import ItemKey, LedgerItem, Todo, TodoKind, item_key
+from shared.domain.records import RecordRef
 from shared.sync.budgets import ItemLimits
 from shared.sync.lease import Change
 
@@ -23,7 +25,7 @@ class StoppedTheProcess(ItemError):
 
 @dataclass(frozen=True, slots=True)
 class Candidate:
-    """An item that is to be read and promoted."""
+    """An item that is to be judged, and where it is accepted read and promoted."""
 
     key: ItemKey
     ref: ItemRef
@@ -31,8 +33,19 @@ class Candidate:
     received: datetime | None
     size: int
     attempts: int = 0
+    """How often reading it failed."""
+    judgings: int = 0
+    """How often it was judged again because its conversation was unknown."""
     todo: Todo | None = None
-    """Where it comes from a retry: done with whatever becomes of it now."""
+    """Where it comes from a todo: done with whatever becomes of it now."""
+    is_fetched_first: bool = False
+    """Its envelope does not tell enough, or will not matter: it is judged over the whole message."""
+    is_repeated: bool = False
+    """Its page was begun by a run that was interrupted: what that run promoted stays promoted."""
+    is_quarantined: bool = False
+    """It was given up before: this is one more attempt."""
+    refusal: Judgement | None = None
+    """What becomes of it unless it was promoted before; of an item of a repeated page."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,9 +54,23 @@ class Written:
 
     activity_id: ActivityId
     reason: Reason
+    judgement: Judgement | None = None
+    category: str | None = None
+    """The tracking category, where a person gave it to the item."""
+    is_whole: bool = True
+    """No attachment was left out of what is stored."""
 
 
-type Result = Written | ItemError
+@dataclass(frozen=True, slots=True)
+class Refused:
+    """An item that is left in the mailbox."""
+
+    judgement: Judgement
+    awaits_original: bool = False
+    """It is left only because what it answers is not known yet."""
+
+
+type Result = Written | Refused | ItemError
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,42 +81,126 @@ class Moment:
     now: datetime
 
 
+@dataclass(frozen=True, slots=True)
+class Aftercare:
+    """What is done on the server with items that came to an end."""
+
+    stamps: bool = False
+    """Categories say what became of them."""
+    moves: bool = False
+    """What was given up goes to the folder of undeliverable mail."""
+    discards: bool = False
+    """What is stored is deleted (process and delete)."""
+
+
 def candidate_of(item: ListedItem) -> Candidate:
     return Candidate(item_key(item.message_id, item.ref), item.ref, item.message_id, item.received, item.size)
 
 
-def candidate_again(todo: Todo) -> Candidate:
-    item = todo.item
-    return Candidate(item.key, item.ref, item.message_id, item.received, item.size, item.attempts, todo)
+def candidate_again(todo: Todo, row: LedgerItem) -> Candidate:
+    has_failed = row.verdict in (Verdict.FAILING, Verdict.QUARANTINED)
+    return Candidate(
+        key=row.key,
+        ref=row.ref,
+        message_id=row.message_id,
+        received=row.received,
+        size=row.size,
+        attempts=row.attempts if has_failed else 0,
+        judgings=row.attempts if row.verdict is Verdict.SKIPPED else 0,
+        todo=todo,
+        is_quarantined=row.verdict is Verdict.QUARANTINED,
+    )
 
 
-def skipped(candidate: Candidate, reason: Reason, moment: Moment) -> Change:
-    return Change(_row(candidate, Verdict.SKIPPED, reason, moment))
+def resolved(candidate: Candidate, result: Result, limits: ItemLimits, aftercare: Aftercare, moment: Moment) -> Change:
+    """What the result of an item means: promoted, left, gone, tried again later, or given up."""
+    match result:
+        case Written():
+            return _promoted(candidate, result, aftercare, moment)
+        case Refused():
+            return _left(candidate, result, limits, moment)
+        case ItemGone():
+            return Change(_row(candidate, Verdict.GONE, Reason.REMOVED_BEFORE_READ, moment), done=candidate.todo)
+        case _:
+            return _failed(candidate, result, limits, aftercare, moment)
 
 
-def resolved(candidate: Candidate, result: Result, limits: ItemLimits, moment: Moment) -> Change:
-    """What the result of reading an item means: promoted, gone, tried again later, or given up."""
-    if isinstance(result, Written):
-        row = replace(_row(candidate, Verdict.PROMOTED, result.reason, moment), activity_id=result.activity_id)
-        return Change(row, done=candidate.todo)
-    if isinstance(result, ItemGone):
-        return Change(_row(candidate, Verdict.GONE, Reason.REMOVED_BEFORE_READ, moment), done=candidate.todo)
-    failed = _failed_row(candidate, result, limits, moment)
-    if failed.verdict is Verdict.QUARANTINED:
-        return Change(failed, done=candidate.todo)
-    return Change(failed, Todo(TodoKind.RETRY, moment.now + limits.retry_after, failed), done=candidate.todo)
+def found_again(candidate: Candidate, row: LedgerItem, moment: Moment) -> Change:
+    """A mail that was moved is what it was before."""
+    moved = replace(row, key=candidate.key, ref=candidate.ref, decided_on=moment.now, run_id=moment.run_id)
+    return Change(moved, done=candidate.todo)
 
 
-def _failed_row(candidate: Candidate, error: ItemError, limits: ItemLimits, moment: Moment) -> LedgerItem:
+def untracked(row: LedgerItem, moment: Moment) -> Change:
+    """A person took the tracking category away."""
+    row = replace(
+        row,
+        verdict=Verdict.SKIPPED,
+        reason=Reason.UNTRACKED,
+        decided_on=moment.now,
+        run_id=moment.run_id,
+        judgement=None,
+        category=None,
+    )
+    return Change(row)
+
+
+def _promoted(candidate: Candidate, written: Written, aftercare: Aftercare, moment: Moment) -> Change:
+    row = replace(
+        _row(candidate, Verdict.PROMOTED, written.reason, moment),
+        activity_id=written.activity_id,
+        judgement=written.judgement,
+        attempts=candidate.attempts,
+        category=written.category,
+    )
+    return Change(row, _after_storing(candidate, written, row, aftercare, moment), done=candidate.todo)
+
+
+def _after_storing(
+    candidate: Candidate, written: Written, row: LedgerItem, aftercare: Aftercare, moment: Moment
+) -> Todo | None:
+    """Nothing is deleted of which something would be lost, nor what people keep of what they sent."""
+    if aftercare.discards and written.is_whole and row.ref.folder != SENT_ITEMS.id:
+        return Todo(TodoKind.DISCARD, moment.now, row)
+    is_stamped = row.category is not None and not candidate.is_quarantined  # what was given up may say so still
+    return Todo(TodoKind.STAMP, moment.now, row) if aftercare.stamps and not is_stamped else None
+
+
+def _left(candidate: Candidate, refused: Refused, limits: ItemLimits, moment: Moment) -> Change:
+    waits = limits.judged_again_after[candidate.judgings : candidate.judgings + 1] if refused.awaits_original else ()
+    row = replace(
+        _row(candidate, Verdict.SKIPPED, refused.judgement.reason, moment),
+        judgement=refused.judgement,
+        attempts=candidate.judgings + len(waits),
+    )
+    todo = Todo(TodoKind.JUDGE, moment.now + waits[0], row) if waits else None
+    return Change(row, todo, done=candidate.todo)
+
+
+def _failed(candidate: Candidate, error: ItemError, limits: ItemLimits, aftercare: Aftercare, moment: Moment) -> Change:
     attempts = candidate.attempts + 1
-    given_up = attempts >= limits.attempts or isinstance(error, StoppedTheProcess)
-    verdict = Verdict.QUARANTINED if given_up else Verdict.FAILING
-    return replace(
-        _row(candidate, verdict, _reason_of(error), moment),
+    given_up = attempts >= limits.attempts or candidate.is_quarantined or isinstance(error, StoppedTheProcess)
+    row = replace(
+        _row(candidate, Verdict.QUARANTINED if given_up else Verdict.FAILING, _reason_of(error), moment),
         attempts=attempts,
         error=error.code,
         detail=str(error)[:DETAIL_LENGTH],
     )
+    if not given_up:
+        return Change(row, Todo(_again(candidate), moment.now + limits.retry_after, row, _regarding(candidate)), candidate.todo)
+    if aftercare.moves:
+        return Change(row, Todo(TodoKind.MOVE, moment.now, row), done=candidate.todo)
+    return Change(row, Todo(TodoKind.STAMP, moment.now, row) if aftercare.stamps else None, done=candidate.todo)
+
+
+def _again(candidate: Candidate) -> TodoKind:
+    """What a person asked for stays asked for while it fails."""
+    by_hand = candidate.todo is not None and candidate.todo.kind is TodoKind.TRACK
+    return TodoKind.TRACK if by_hand else TodoKind.RETRY
+
+
+def _regarding(candidate: Candidate) -> RecordRef | None:
+    return candidate.todo.regarding if candidate.todo is not None else None
 
 
 def _reason_of(error: ItemError) -> Reason:
@@ -115,5 +226,4 @@ def _row(candidate: Candidate, verdict: Verdict, reason: Reason, moment: Moment)
         reason=reason,
         decided_on=moment.now,
         run_id=moment.run_id,
-        attempts=candidate.attempts,
     )

@@ -1,41 +1,70 @@
 """What the ledger says about items that a page brings again."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
+from concurrent.futures import Executor
+from dataclasses import dataclass
+from datetime import datetime
+from sys import intern
 
-from shared.domain.choices import Verdict, Workload
+from shared.domain.choices import Reason, Verdict, Workload
 from shared.domain.email import ChangeKind, ListedItem
 from shared.domain.ids import MailboxId
-from shared.domain.ledger import ItemKey
+from shared.domain.ledger import ItemKey, LedgerItem
 from shared.ports import Ledger
 from shared.sync.lease import Change
 
 
+@dataclass(frozen=True, slots=True)
+class KnownItem:
+    """What decisions about a listed item need of its ledger row: a mailbox may have many."""
+
+    verdict: Verdict
+    reason: Reason
+    category: str | None
+    """`LedgerItem.category`."""
+
+
 class KnownItems:
-    """Verdicts of items that were seen before.
+    """Items that were seen before.
 
     A new item of a folder that is read on from a watermark cannot be known, so nothing is asked. Where items may come again
-    (`load`), all of them are read by range, once; else only a change of an item is looked up, by its key.
+    (`load`), all of them are read by range, once; else only changes of items are looked up, by their keys, several at once.
     """
 
-    def __init__(self, ledger: Ledger, mailbox_id: MailboxId, workload: Workload) -> None:
+    def __init__(self, ledger: Ledger, mailbox_id: MailboxId, workload: Workload, executor: Executor) -> None:
         self._ledger = ledger
+        self._executor = executor
         self._mailbox_id = mailbox_id
         self._workload = workload
-        self._verdicts: dict[ItemKey, Verdict] | None = None
+        self._items: dict[ItemKey, KnownItem] | None = None
 
     def load(self) -> None:
-        if self._verdicts is None:
-            self._verdicts = {item.key: item.verdict for item in self._ledger.items(self._mailbox_id, self._workload)}
+        if self._items is None:
+            self._items = {item.key: _known(item) for item in self._ledger.items(self._mailbox_id, self._workload)}
 
-    def verdict(self, key: ItemKey, item: ListedItem) -> Verdict | None:
-        if self._verdicts is not None:
-            return self._verdicts.get(key)
-        if item.kind is ChangeKind.UPDATED:
-            row = self._ledger.get(self._mailbox_id, self._workload, key)
-            return row.verdict if row is not None else None
-        return None
+    def of(self, listed: Sequence[tuple[ItemKey, ListedItem]]) -> Mapping[ItemKey, KnownItem]:
+        """Those of `listed` that are known."""
+        if self._items is not None:
+            return {key: self._items[key] for key, _ in listed if key in self._items}
+        changed = [key for key, item in listed if item.kind is ChangeKind.UPDATED]
+        return {row.key: _known(row) for row in self._executor.map(self.row, changed) if row is not None}
+
+    def row(self, key: ItemKey) -> LedgerItem | None:
+        """The whole row, read now."""
+        return self._ledger.get(self._mailbox_id, self._workload, key)
+
+    def promoted_elsewhere(self, key: ItemKey, received: datetime | None) -> LedgerItem | None:
+        """The row of the same message in another place of the mailbox, where it was promoted. It came once: another that came
+        with its Message-ID came at another time."""
+        rows = self._ledger.find(self._mailbox_id, self._workload, key.identity)
+        others = (row for row in rows if row.key != key and row.received == received)
+        return next((row for row in others if row.verdict is Verdict.PROMOTED), None)
 
     def remember(self, changes: Iterable[Change]) -> None:
         """What this run commits itself: a folder that is listed again in the same run knows it too."""
-        if self._verdicts is not None:
-            self._verdicts |= {change.item.key: change.item.verdict for change in changes}
+        if self._items is not None:
+            self._items |= {change.item.key: _known(change.item) for change in changes if not change.leaves_row}
+
+
+def _known(item: LedgerItem) -> KnownItem:
+    return KnownItem(item.verdict, item.reason, intern(item.category) if item.category else None)

@@ -23,10 +23,12 @@ class Change:
     item: LedgerItem
     todo: Todo | None = None
     done: Todo | None = None
+    leaves_row: bool = False
+    """Only todos change: the row of the item stays as it is."""
 
     @property
     def rows(self) -> int:
-        return 1 + (self.todo is not None) + (self.done is not None)
+        return (not self.leaves_row) + (self.todo is not None) + (self.done is not None)
 
 
 # ---- decisions
@@ -150,7 +152,7 @@ class Lease:
         self._write(
             LedgerCommit(
                 state=replace(state, nonce=self._new_nonce(), expires=expires),
-                items=tuple(change.item for change in changes),
+                items=tuple(change.item for change in changes if not change.leaves_row),
                 marks=marks,
                 todos=tuple(change.todo for change in changes if change.todo),
                 done=tuple(change.done for change in changes if change.done),

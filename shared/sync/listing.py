@@ -4,7 +4,6 @@ from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 
-from shared.domain.choices import Verdict
 from shared.domain.email import ChangeKind, Folder, ListedItem, Page
 from shared.domain.errors import Unreachable, WatermarkExpired
 from shared.domain.ids import short_hash
@@ -75,10 +74,3 @@ def _earliest_kind(item: ListedItem, former: ListedItem | None) -> ListedItem:
     """An item that was created and updated within one page was created, with the columns of the update."""
     created = former is not None and former.kind is ChangeKind.CREATED
     return replace(item, kind=ChangeKind.CREATED) if created else item
-
-
-def is_decided(item: ListedItem, verdict: Verdict | None) -> bool:
-    """Whether the verdict in the ledger stands. A change of an item that was not promoted is judged like a new one."""
-    if verdict in (None, Verdict.GONE):
-        return False
-    return item.kind is ChangeKind.CREATED or verdict is not Verdict.SKIPPED

@@ -16,12 +16,14 @@ from shared.domain.operations import Alert
 from shared.domain.scheduling import after_transient
 from shared.domain.words import cause_of
 from shared.messages import (
+    ChangeItems,
     EnumerateShards,
     LoadRecords,
     MalformedMessage,
     ProbeMailbox,
     ProfileTask,
     Queue,
+    RelinkFolder,
     SyncMailbox,
     VisitMailboxes,
     parse,
@@ -32,9 +34,12 @@ from shared.sync.lease import expire
 log = logging.getLogger(__name__)
 
 POISON = "poison_message"
+_ASK_AGAIN = "Ask for it again; what was done already is not done twice. If this comes again, look at the log."
 _REMEDY = "Nothing to do for now: the mailbox is tried again by itself. If this comes again, look at the log of the run."
 
 _UNTESTED = "Not every mailbox was tested."
+_UNCHANGED = "What was asked for messages of this mailbox was not done, or not for all of them."
+_UNLINKED = "Not every email of a folder was given the regarding of its tracking rule."
 _REST = timedelta(minutes=15)
 
 
@@ -66,6 +71,12 @@ class Poison:
                 self._alert(f"profile:{profile_id}", POISON, "", "Nothing to do: each mailbox is tried again at its own time.")
             case LoadRecords():
                 self._resume(message)
+            case ChangeItems(mailbox_id=mailbox_id):
+                self._alert(f"mailbox:{mailbox_id}", POISON, _UNCHANGED, _ASK_AGAIN)
+                self._expire(message)
+            case RelinkFolder(mailbox_id=mailbox_id):
+                again = "Give the rule no regarding, then the present one again: it then goes through all of the folder."
+                self._alert(f"mailbox:{mailbox_id}", POISON, _UNLINKED, again)
 
     def _resume(self, message: LoadRecords) -> None:
         """A load counts how often it stopped, and gives up by itself: for that it needs another message."""
@@ -75,17 +86,20 @@ class Poison:
 
     def _restart(self, message: SyncMailbox) -> None:
         """Lets the mailbox go on. Counted as a failure, so that one that always fails is tried less and less often."""
-        now = self._clock()
         mailbox = self._stores.mailboxes.get(message.mailbox_id)
         if mailbox is None:
             log.warning("unknown_mailbox", extra={"mailbox_id": message.mailbox_id, "message_id": message.id})
             return
         self._alert(f"mailbox:{message.mailbox_id}", POISON, "", _REMEDY)
+        self._expire(message)
+        self._make_due(mailbox, message.workload)
+
+    def _expire(self, message: SyncMailbox | ChangeItems) -> None:
+        workload = message.workload if isinstance(message, SyncMailbox) else Workload.INCOMING
         try:
-            expire(self._stores.ledger, message.mailbox_id, message.workload, message.id, now, uuid4().hex)
+            expire(self._stores.ledger, message.mailbox_id, workload, message.id, self._clock(), uuid4().hex)
         except LeaseLost:
             log.info("lease_moved_on", extra={"mailbox_id": message.mailbox_id})
-        self._make_due(mailbox, message.workload)
 
     def _make_due(self, mailbox: StoredMailbox, workload: Workload) -> None:
         schedule = mailbox.schedule.get(workload, WorkloadSchedule())

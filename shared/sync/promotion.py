@@ -1,34 +1,21 @@
-"""How a fetched message becomes an email activity and its rows in listings. Pure: ids, time and lookups come in.
+"""How a fetched message becomes an email activity. Pure: judgement, attachments and time come in.
 
 Refuses to know whether the activity exists already: what is built here is a proposal, and what stands in the store wins.
 """
 
 import hashlib
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 
-from shared.domain.choices import ActivityState, Direction, EmailStatus, Notifications, ParticipationType, SenderOrigin
-from shared.domain.configuration import AddressMatch, Mailbox
-from shared.domain.email import (
-    Address,
-    Attachment,
-    EmailActivity,
-    EmailContent,
-    IncomingMessage,
-    ListOf,
-    NewEmail,
-    Party,
-    Sighting,
-    TimelineEntry,
-)
-from shared.domain.ids import ActivityId, email_id, normalised_address, variant_id
+from shared.domain.choices import Notifications
+from shared.domain.email import Attachment, IncomingMessage, NewEmail, Sighting
+from shared.domain.ids import ActivityId, email_folder, normalised_address, variant_id
 from shared.domain.organisation import OrganisationSettings
+from shared.sync.judged import Judged
+from shared.sync.outline import outline_of
 from shared.sync.text import collapsed, text_of_html
-
-type Matches = Mapping[str, Sequence[AddressMatch]]
-"""Which records have a (normalised) address."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,71 +32,52 @@ class HashedAttachment:
     """Of an attached message: compared instead of its bytes, where a server renders those differently each time."""
 
 
-def addresses_of(message: IncomingMessage) -> set[str]:
-    """The normalised addresses whose owners `promote` asks for."""
-    sender = (message.sender,) if message.sender else ()
-    return {normalised_address(each.address) for each in (*sender, *message.to, *message.cc) if each.address}
+@dataclass(frozen=True, slots=True)
+class Proposal:
+    """The email that a message would become, and what goes with it. What is stored already wins over it."""
+
+    email: NewEmail
+    judged: Judged
 
 
 def promote(
     message: IncomingMessage,
     attachments: Sequence[HashedAttachment],
-    matches: Matches,
-    mailbox: Mailbox,
-    settings: OrganisationSettings,
+    judged: Judged,
     now: datetime,
-) -> NewEmail:
-    """The activity, content and sighting that `message`, found in `mailbox`, would become.
+) -> Proposal:
+    """The activity, content and sighting that `message` would become.
 
     Its identity covers all attachments, those too that the settings leave out: it is the same under any settings.
     """
-    kept = [attachment for attachment in attachments if _is_kept(attachment, settings)]
+    kept = [attachment for attachment in attachments if _is_kept(attachment, judged.facts.settings)]
     text = message.body_text if message.body_text is not None else text_of_html(message.body_html or "")
     fingerprint = fingerprint_of(message, text, attachments)
-    content_id = variant_id(message.message_id or "", Direction.INCOMING, fingerprint)
-    activity_id = email_id(message.message_id, Direction.INCOMING) if message.message_id else content_id
-    return NewEmail(
-        activity=EmailActivity(
-            id=activity_id,
-            fingerprint=fingerprint,
-            content_id=content_id,
-            direction=Direction.INCOMING,
-            state=ActivityState.COMPLETED,
-            status=EmailStatus.RECEIVED,
-            subject=message.subject,
-            sender=message.sender.address if message.sender else "",
-            received=message.received,
-            created_on=now,
-            owner=mailbox.owner.id if mailbox.owner else None,
-            receiving_mailbox=mailbox.id,
-            attachment_count=len(kept),
-        ),
-        content=EmailContent(
-            subject=message.subject,
-            message_id=message.message_id,
-            in_reply_to=message.in_reply_to,
-            references=message.references,
-            parties=_parties(message, matches),
-            sent=message.sent,
-            received=message.received,
+    content_id = variant_id(message.message_id or "", judged.direction, fingerprint)
+    activity, content = outline_of(judged, judged.activity_id or content_id, now)
+    email = NewEmail(
+        activity=replace(activity, fingerprint=fingerprint, content_id=content_id, attachment_count=len(kept)),
+        content=replace(
+            content,
             priority=message.priority,
             body_html=message.body_html,
             body_text=text,
             attachments=tuple(_stored(attachment, content_id) for attachment in kept),
-            conversation_index=message.conversation_index,
-            sender_claims_own_address=_claims_own_address(message, matches, mailbox),
+            report=message.report,
             notifications=Notifications.NONE if len(kept) == len(attachments) else Notifications.ATTACHMENTS_LEFT_OUT,
         ),
-        sighting=Sighting(activity_id, mailbox.id, seen_on=now, item_id=message.ref.id),
+        sighting=Sighting(activity.id, judged.facts.mailbox.id, seen_on=now, item_id=message.ref.id),
     )
+    return Proposal(email, judged)
 
 
 def as_variant(email: NewEmail) -> NewEmail:
     """The same email under the id of a variant: its Message-ID is taken by other content."""
-    variant = email.activity.content_id
+    activity, variant = email.activity, email.activity.content_id
+    conversation = variant if activity.conversation == activity.id else activity.conversation
     return replace(
         email,
-        activity=replace(email.activity, id=variant, variant_of=email.activity.id, has_variants=True),
+        activity=replace(activity, id=variant, conversation=conversation, variant_of=activity.id, has_variants=True),
         sighting=replace(email.sighting, activity_id=variant),
     )
 
@@ -134,29 +102,7 @@ def _time_of(message: IncomingMessage) -> str:
 
 def blob_name(content_id: ActivityId, sha256: str) -> str:
     """Where an attachment stands: derived from content alone, so writing it again writes the same."""
-    return f"emails/{content_id}/{sha256}"
-
-
-def timeline_of(email: EmailActivity, content: EmailContent, sighting: Sighting) -> tuple[TimelineEntry, ...]:
-    """The listing rows of a stored email: one for the mailbox that saw it, one for each record that takes part."""
-    records = {party.record_id for party in content.parties if party.record_id is not None}
-    return (
-        _entry(email, ListOf.MAILBOX, sighting.mailbox_id),
-        *(_entry(email, ListOf.PARTY, record) for record in sorted(records)),
-    )
-
-
-def _entry(email: EmailActivity, list_of: ListOf, whose: str) -> TimelineEntry:
-    return TimelineEntry(
-        list_of=list_of,
-        whose=whose,
-        activity_id=email.id,
-        time=email.received,
-        subject=email.subject,
-        sender=email.sender,
-        direction=email.direction,
-        attachment_count=email.attachment_count,
-    )
+    return f"{email_folder(content_id)}{sha256}"
 
 
 def _is_kept(attachment: HashedAttachment, settings: OrganisationSettings) -> bool:
@@ -176,34 +122,3 @@ def _stored(attachment: HashedAttachment, content_id: ActivityId) -> Attachment:
         content_id=attachment.content_id,
         is_inline=attachment.is_inline,
     )
-
-
-def _parties(message: IncomingMessage, matches: Matches) -> tuple[Party, ...]:
-    sender = (message.sender,) if message.sender else ()
-    by_type = (
-        (ParticipationType.SENDER, sender),
-        (ParticipationType.TO, message.to),
-        (ParticipationType.CC, message.cc),
-    )
-    return tuple(_party(kind, address, matches) for kind, addresses in by_type for address in addresses)
-
-
-def _party(kind: ParticipationType, address: Address, matches: Matches) -> Party:
-    found = sorted(matches.get(normalised_address(address.address), ()), key=_preference)
-    if not found:
-        return Party(kind, address.address, address.name)
-    return Party(kind, address.address, address.name, found[0].kind, found[0].id)
-
-
-def _preference(match: AddressMatch) -> tuple[bool, bool, str, str]:
-    """Active records first, then our own; beyond that any fixed order, so that every process resolves alike."""
-    return (not match.active, not match.is_own, match.kind, match.id)
-
-
-def _claims_own_address(message: IncomingMessage, matches: Matches, mailbox: Mailbox) -> bool:
-    """The sender uses an address of ours, and the server does not vouch for it."""
-    if message.sender is None or message.sender_origin is SenderOrigin.INTERNAL:
-        return False
-    address = normalised_address(message.sender.address)
-    is_own = any(match.is_own for match in matches.get(address, ()))
-    return is_own or address == normalised_address(mailbox.address)

@@ -1,6 +1,9 @@
 """Keeps what failed for good: its raw form, its place in the list of quarantined items, and an alert. Idempotent by item."""
 
+from dataclasses import replace
+
 from shared.domain.choices import AlertLevel
+from shared.domain.email import ItemRef
 from shared.domain.errors import ItemError, TransientError
 from shared.domain.ids import MailboxId
 from shared.domain.ledger import LedgerItem
@@ -9,9 +12,36 @@ from shared.domain.words import cause_of
 from shared.ports import IncomingEmail, Stores
 from shared.sync.items import DETAIL_LENGTH, StoppedTheProcess
 
+SETTLED_BY = "Sidesync"
+"""Who acknowledges the alert about an item that is not in quarantine any more."""
+
+_GONE = "The message is not in the mailbox any more; what is kept here is all that is left of it."
+
 
 def raw_blob_name(mailbox_id: MailboxId, item: LedgerItem) -> str:
     return f"quarantine/{mailbox_id}/{item.key}"
+
+
+def release(stores: Stores, mailbox_id: MailboxId, item: LedgerItem) -> None:
+    """The item is not given up any more: its alert is settled, its raw form goes, and what leads to both goes last. Idempotent.
+    Raises TransientError."""
+    kept = stores.quarantine.get(mailbox_id, item.key)
+    if kept is not None:
+        stores.alerts.acknowledge(_alert_about(kept).id, SETTLED_BY, item.decided_on)
+    stores.blobs.delete(raw_blob_name(mailbox_id, item))
+    stores.quarantine.remove(mailbox_id, item.key)
+
+
+def _alert_about(kept: QuarantinedItem, remedy: str = "") -> Alert:
+    return Alert(
+        about=f"mailbox:{kept.mailbox_id}",
+        code="item_quarantined",
+        level=AlertLevel.ERROR,
+        cause=f"A message was given up after {kept.attempts} attempts. {cause_of(kept.error)}",
+        remedy=remedy,
+        raised_on=kept.quarantined_on,
+        parameters={"item": kept.id, "error": kept.error},
+    )
 
 
 class QuarantineRoom:
@@ -29,22 +59,41 @@ class QuarantineRoom:
         `without_raw`: where the raw form cannot be had just now, the item is kept without it.
         """
         blob, note = self._raw(item, error, without_raw=without_raw)
-        self._stores.quarantine.put(
-            QuarantinedItem(
-                mailbox_id=self._mailbox_id,
-                key=item.key,
-                ref=item.ref,
-                message_id=item.message_id,
-                quarantined_on=item.decided_on,
-                received=item.received,
-                error=error.code,
-                detail=f"{item.detail} {note}".strip()[: 2 * DETAIL_LENGTH],
-                attempts=item.attempts,
-                version=self._version,
-                raw_blob=blob,
-            )
+        kept = QuarantinedItem(
+            mailbox_id=self._mailbox_id,
+            key=item.key,
+            ref=item.ref,
+            message_id=item.message_id,
+            quarantined_on=item.decided_on,
+            received=item.received,
+            error=error.code,
+            detail=f"{item.detail} {note}".strip()[: 2 * DETAIL_LENGTH],
+            attempts=item.attempts,
+            version=self._version,
+            raw_blob=blob,
         )
-        self._stores.alerts.put(self._alert(item, error))
+        former = self._stores.quarantine.get(self._mailbox_id, item.key)
+        if former is not None and former.error != kept.error:  # a replay failed otherwise
+            self._stores.alerts.acknowledge(_alert_about(former).id, SETTLED_BY, item.decided_on)
+        self._stores.quarantine.put(kept)
+        self._stores.alerts.put(_alert_about(kept, error.remedy))
+
+    def release(self, item: LedgerItem) -> None:
+        """The item is not given up any more; before the ledger says so. Raises TransientError."""
+        release(self._stores, self._mailbox_id, item)
+
+    def gone(self, item: LedgerItem) -> None:
+        """The item was to be replayed, and is not there any more: it stays, and says so. Raises TransientError."""
+        kept = self._stores.quarantine.get(self._mailbox_id, item.key)
+        if kept is not None:
+            detail = kept.detail if kept.detail.startswith(_GONE) else f"{_GONE} {kept.detail}".strip()
+            self._stores.quarantine.put(replace(kept, version=self._version, detail=detail))
+
+    def moved(self, item: LedgerItem, ref: ItemRef) -> None:
+        """The item lies somewhere else now. Raises TransientError."""
+        kept = self._stores.quarantine.get(self._mailbox_id, item.key)
+        if kept is not None:
+            self._stores.quarantine.put(replace(kept, ref=ref))
 
     def _raw(self, item: LedgerItem, error: ItemError, *, without_raw: bool) -> tuple[str | None, str]:
         """Name of the blob with the raw form, or None and why there is none."""
@@ -60,14 +109,3 @@ class QuarantineRoom:
                 raise
             return None, f"The raw form could not be read: {failure}"
         return name, ""
-
-    def _alert(self, item: LedgerItem, error: ItemError) -> Alert:
-        return Alert(
-            about=f"mailbox:{self._mailbox_id}",
-            code="item_quarantined",
-            level=AlertLevel.ERROR,
-            cause=f"A message was given up after {item.attempts} attempts. {cause_of(error.code)}",
-            remedy=error.remedy,
-            raised_on=item.decided_on,
-            parameters={"item": str(item.key), "error": error.code},
-        )

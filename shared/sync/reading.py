@@ -1,4 +1,4 @@
-"""Reads items from the server and writes them as emails: one batch is being stored while the next one is fetched.
+"""Reads items, judges them and writes what is accepted: one batch is being stored while the next one is fetched.
 
 All calls of the mail server happen on the run's own thread; the executor only ever runs calls of the store, and none of
 them waits for another, so that any number of runs may share one executor. Memory holds two batches at most.
@@ -11,19 +11,17 @@ from contextlib import ExitStack
 from dataclasses import dataclass, field
 from typing import Protocol
 
-from shared.domain.choices import Direction
-from shared.domain.configuration import Mailbox
-from shared.domain.email import IncomingMessage, ItemRef, NewEmail, Sighting
-from shared.domain.errors import ItemError, ItemUnreadable
-from shared.domain.ids import email_id
-from shared.domain.organisation import OrganisationSettings
+from shared.domain.email import CorrelationEntry, IncomingMessage, ItemRef, Sighting
+from shared.domain.errors import ItemError, ItemUnreadable, TransientError
 from shared.ports import Clock, IncomingEmail, Stores
-from shared.sync.addresses import KnownAddresses
 from shared.sync.attachments import SpooledAttachment, spool
 from shared.sync.budgets import RunBudget
 from shared.sync.emails import Emails
-from shared.sync.items import Candidate, Result
-from shared.sync.promotion import addresses_of, promote
+from shared.sync.items import Candidate, Refused, Result
+from shared.sync.judged import Judged
+from shared.sync.judging import Judging, wish_of
+from shared.sync.promotion import Proposal, promote
+from shared.sync.relevance import CONFIGURED
 
 type Results = Sequence[tuple[Candidate, Result]]
 
@@ -49,40 +47,39 @@ class _Batch:
     """Items that are written together. Each place holds what is known of the candidate so far."""
 
     candidates: list[Candidate] = field(default_factory=list)
-    read: list[_Read | ItemError] = field(default_factory=list)
+    read: list[_Read | Refused | ItemError] = field(default_factory=list)
     size: int = 0
     files: ExitStack = field(default_factory=ExitStack)
     blobs: list[tuple[int, Future[None]]] = field(default_factory=list)
     """Writes of attachments under way, each with the place of its email."""
-    emails: dict[int, NewEmail] = field(default_factory=dict)
+    proposals: dict[int, Proposal] = field(default_factory=dict)
+    leftovers: list[CorrelationEntry] = field(default_factory=list)
+    """What is kept of messages that are refused."""
     written: Future[Sequence[Result]] | None = None
 
 
 class BatchReader:
-    """Reads and writes in batches."""
+    """Reads, judges and writes in batches."""
 
     def __init__(
         self,
         stores: Stores,
         mail: IncomingEmail,
-        mailbox: Mailbox,
-        addresses: KnownAddresses,
+        judging: Judging,
+        emails: Emails,
         executor: Executor,
         budget: RunBudget,
         clock: Clock,
         keep_lease: Callable[[], None],
-        settings: OrganisationSettings,
     ) -> None:
         self._stores = stores
-        self._emails = Emails(stores.activities, stores.timeline)
+        self._emails = emails
         self._mail = mail
-        self._mailbox = mailbox
-        self._addresses = addresses
+        self._judging = judging
         self._executor = executor
         self._budget = budget
         self._clock = clock
         self._keep_lease = keep_lease
-        self._settings = settings
 
     def read(self, candidates: Sequence[Candidate], meanwhile: Callable[[], None]) -> Generator[Results]:
         under_way: deque[_Batch] = deque()
@@ -90,7 +87,7 @@ class BatchReader:
             cleanup.callback(_abandon, under_way)
             try:
                 for batch in self._batches(candidates, under_way):
-                    self._promote(batch)
+                    self._judge(batch)
                     self._start_blobs(batch)
                     yield from self._stored(under_way)
                     self._start_writing(batch)
@@ -99,32 +96,6 @@ class BatchReader:
                 yield from self._stored(under_way)  # what was read before it failed counts
                 raise
             yield from self._stored(under_way)
-
-    def promoted_before(self, candidate: Candidate, *, without_reading: bool) -> bool:
-        """Whether this very item was promoted already, by a run that was interrupted before it committed so.
-
-        `without_reading`: only looks where its Message-ID leads to; the item itself may be what interrupts runs.
-        """
-        if candidate.message_id is not None:
-            sightings = self._stores.activities.sightings(email_id(candidate.message_id, Direction.INCOMING))
-            if not sightings or self._is_among(sightings, candidate):
-                return bool(sightings)
-        if without_reading:
-            return False
-        under_way: deque[_Batch] = deque()
-        with ExitStack() as cleanup:
-            cleanup.callback(_abandon, under_way)
-            for batch in self._batches([candidate], under_way):
-                self._promote(batch)
-                return any(self._is_stored(email, candidate) for email in batch.emails.values())
-        return False
-
-    def _is_stored(self, email: NewEmail, candidate: Candidate) -> bool:
-        """The email stands under the id that only its own content can have."""
-        return self._is_among(self._stores.activities.sightings(email.activity.content_id), candidate)
-
-    def _is_among(self, sightings: Sequence[Sighting], candidate: Candidate) -> bool:
-        return any(sighting.mailbox_id == self._mailbox.id and sighting.item_id == candidate.ref.id for sighting in sightings)
 
     # ---- fetching, on the run's thread
 
@@ -156,30 +127,53 @@ class BatchReader:
         for ref, candidate in waiting.items():
             yield candidate, _no_answer(ref)
 
-    def _promote(self, batch: _Batch) -> None:
-        addresses: set[str] = set()
-        for each in batch.read:
-            if isinstance(each, _Read):
-                addresses |= addresses_of(each.message)
-        matches = self._addresses.find(addresses)
-        now = self._clock()
-        for place, each in enumerate(batch.read):
-            if not isinstance(each, _Read):
+    # ---- judging, on the run's thread
+
+    def _judge(self, batch: _Batch) -> None:
+        """Leaves in the batch what each message would become, or why it becomes nothing."""
+        read = [(place, each) for place, each in enumerate(batch.read) if isinstance(each, _Read)]
+        wishes = {each.message.ref: wish for place, each in read if (wish := wish_of(batch.candidates[place])) is not None}
+        judged = self._judging.judge_each([each.message for _, each in read], wishes)
+        for (place, each), judgement in zip(read, judged, strict=True):
+            if isinstance(judgement, ItemError):
+                batch.read[place] = judgement
                 continue
-            hashed = [attachment.hashed for attachment in each.attachments]
             try:
-                batch.emails[place] = promote(each.message, hashed, matches, self._mailbox, self._settings, now)
+                self._propose(batch, place, each, judgement)
+            except TransientError:
+                raise
             except Exception as error:  # noqa: BLE001 # computed from this item alone, so whatever breaks here is this item
                 batch.read[place] = _unreadable(error)
+
+    def _propose(self, batch: _Batch, place: int, read: _Read, judged: Judged) -> None:
+        candidate = batch.candidates[place]
+        refusal = candidate.refusal or (None if judged.is_accepted else judged.judgement)
+        if refusal is None or (candidate.is_repeated and refusal.reason in CONFIGURED):
+            proposal = promote(read.message, [attachment.hashed for attachment in read.attachments], judged, self._clock())
+            if refusal is None or self._was_promoted(proposal, candidate):
+                batch.proposals[place] = proposal
+                return
+        batch.read[place] = Refused(refusal, awaits_original=candidate.refusal is None and judged.awaits_original)
+        if candidate.refusal is None and judged.leftover is not None:
+            batch.leftovers.append(judged.leftover)
+
+    def _was_promoted(self, proposal: Proposal, candidate: Candidate) -> bool:
+        """Whether this very item was promoted, by a run that was interrupted before it committed so: that decision stands."""
+        activity, sighting = proposal.email.activity, proposal.email.sighting
+        seen: list[Sighting] = []
+        for activity_id in dict.fromkeys((activity.id, activity.content_id)):
+            seen += self._stores.activities.sightings(activity_id)
+        return any(each.mailbox_id == sighting.mailbox_id and each.item_id == candidate.ref.id for each in seen)
 
     # ---- storing, on the executor
 
     def _start_blobs(self, batch: _Batch) -> None:
-        for place, email in batch.emails.items():
+        for place, proposal in batch.proposals.items():
             read = batch.read[place]
             if isinstance(read, _Read):
                 files = {spooled.hashed.sha256: spooled.file for spooled in read.attachments}
-                for sha256, blob in {stored.sha256: stored.blob for stored in email.content.attachments}.items():
+                named = proposal.email.content.attachments
+                for sha256, blob in {stored.sha256: stored.blob for stored in named}.items():
                     future = self._executor.submit(self._stores.blobs.put, blob, files[sha256])
                     batch.blobs.append((place, future))
 
@@ -190,9 +184,13 @@ class BatchReader:
                 future.result()
             except ItemError as error:
                 batch.read[place] = error
-                batch.emails.pop(place, None)
+                batch.proposals.pop(place, None)
         batch.files.close()
-        batch.written = self._executor.submit(self._emails.write, list(batch.emails.values()))
+        batch.written = self._executor.submit(self._write, list(batch.proposals.values()), batch.leftovers)
+
+    def _write(self, proposals: Sequence[Proposal], leftovers: Sequence[CorrelationEntry]) -> Sequence[Result]:
+        self._emails.leave_behind(leftovers)
+        return self._emails.write(proposals)
 
     def _stored(self, under_way: deque[_Batch]) -> Iterator[Results]:
         """The results of the batch that is being stored, if one is. Nothing of it is kept: its messages may be large."""
@@ -201,11 +199,15 @@ class BatchReader:
 
 
 def _results(batch: _Batch, written: Sequence[Result]) -> Results:
-    stored = dict(zip(batch.emails, written, strict=True))
-    return [
-        (candidate, read if isinstance(read, ItemError) else stored[place])
-        for place, (candidate, read) in enumerate(zip(batch.candidates, batch.read, strict=True))
-    ]
+    """What became of every candidate. One that was to be left anyway is left where it cannot be read."""
+    stored = dict(zip(batch.proposals, written, strict=True))
+    results: list[tuple[Candidate, Result]] = []
+    for place, (candidate, read) in enumerate(zip(batch.candidates, batch.read, strict=True)):
+        result = stored[place] if isinstance(read, _Read) else read
+        if candidate.refusal is not None and isinstance(result, ItemError):
+            result = Refused(candidate.refusal)
+        results.append((candidate, result))
+    return results
 
 
 def _abandon(batches: deque[_Batch]) -> None:

@@ -1,51 +1,42 @@
-"""Which items of a mailbox become activities, and why. Pure: an item and facts come in, a verdict comes out.
+"""Which items of a mailbox are mail to be judged at all, by what the listing says of them. Pure.
 
-Refuses to know where the facts come from. The order of the rules is the order in which `explain` tells them.
+Refuses to know who accepts a message: that is judged over the message itself (`shared.sync.acceptance`).
 """
 
-from collections.abc import Collection
-from dataclasses import dataclass
 from datetime import datetime
 
-from shared.domain.choices import Reason, SenderOrigin, Verdict
-from shared.domain.email import ListedItem
+from shared.domain.choices import Reason
+from shared.domain.email import SENT_ITEMS, ListedItem
 
-CONFIGURED = frozenset({Reason.BEFORE_START_DATE, Reason.INTERNAL_SENDER, Reason.TOO_LARGE})
-"""Reasons to skip that depend on configuration: another day the same item may be judged differently."""
-
-
-@dataclass(frozen=True, slots=True)
-class Facts:
-    """What a decision needs to know beside the item."""
-
-    start: datetime | None
-    own_addresses: Collection[str]
-    """Normalised addresses, among those asked for, that belong to the organisation's own users and queues."""
-    largest_message: int
-    """Bytes; the organisation's limit."""
-
-
-def judge(item: ListedItem, facts: Facts) -> tuple[Verdict, Reason]:
-    """What becomes of an item, and why."""
-    if reason := _reason_to_skip(item, facts):
-        return Verdict.SKIPPED, reason
-    if item.sender in facts.own_addresses:
-        return Verdict.PROMOTED, Reason.SENDER_CLAIMS_OWN_ADDRESS
-    return Verdict.PROMOTED, Reason.RELEVANT
+CONFIGURED = frozenset(
+    {
+        Reason.BEFORE_START_DATE,
+        Reason.TOO_LARGE,
+        Reason.INTERNAL_SENDER,
+        Reason.EXCLUDED,
+        Reason.AUTOMATIC_REPLY,
+        Reason.LOOP,
+        Reason.OPTED_OUT,
+        Reason.NO_CORRELATION_MATCH,
+        Reason.NO_SENDER_MATCH,
+        Reason.FILTER_NONE,
+        Reason.NO_RECIPIENT_MATCH,
+    }
+)
+"""Reasons to skip that depend on configuration, or on what else is stored: another day the same item may be promoted."""
 
 
-def _reason_to_skip(item: ListedItem, facts: Facts) -> Reason | None:
-    if facts.start is not None and item.received is not None and item.received < facts.start:
+def reason_to_skip(item: ListedItem, start: datetime | None, largest_message: int) -> Reason | None:
+    """Why an item is not even judged; None where it is. `start`: mail received before is not read; `largest_message`: bytes."""
+    if start is not None and item.received is not None and item.received < start:
         return Reason.BEFORE_START_DATE
     if reason := _no_mail(item.item_class):
         return reason
     if item.is_draft:
         return Reason.DRAFT
-    if item.is_own_copy:
+    if item.is_own_copy and item.ref.folder != SENT_ITEMS.id:
         return Reason.OWN_COPY
-    if item.sender_origin is SenderOrigin.INTERNAL and item.sender in facts.own_addresses:
-        return Reason.INTERNAL_SENDER
-    if item.size > facts.largest_message:
+    if item.size > largest_message:
         return Reason.TOO_LARGE
     return None
 

@@ -12,9 +12,10 @@ from rich.table import Table
 from tests.bench.figures import Figures
 
 RESULTS = Path(__file__).parents[2] / "build" / "bench.json"
-MEASUREMENTS = ("startup", "ews", "idle", "pipeline", "memory", "enumeration", "loading")
+MEASUREMENTS = ("startup", "ews", "idle", "pipeline", "judging", "memory", "enumeration", "loading")
 TARGETS = {
     "pipeline_ratio": (">=", 4.0),
+    "judging_ratio": (">=", 3.0),
     "ews_sync_ratio": (">=", 10.0),
     "ews_getitem_ratio": (">=", 10.0),
     "idle_poll_server_requests": ("<=", 1.0),

@@ -12,7 +12,7 @@ from urllib.parse import urlsplit
 
 from local.mailserver.remote import MailServerControl
 from local.processes import Child
-from shared.domain.choices import Workload
+from shared.domain.choices import IncomingFilteringMethod, Workload
 from shared.domain.configuration import Credentials, EmailServerProfile, Mailbox, WorkloadSchedule
 from shared.ports import Stores
 from tests.bench.mail import messages
@@ -64,12 +64,14 @@ def a_bench_profile(stores: Stores, ews_url: str) -> EmailServerProfile:
     return a_profile(incoming_location=ews_url, credentials=credentials, process_emails_received_after=LONG_AGO)
 
 
-def configure(stores: Stores, ews_url: str, names: Sequence[str]) -> Sequence[Mailbox]:
-    """A profile, users, and their mailboxes, all due."""
+def configure(
+    stores: Stores, ews_url: str, names: Sequence[str], accepting: IncomingFilteringMethod = IncomingFilteringMethod.ALL
+) -> Sequence[Mailbox]:
+    """A profile, users whose filter is `accepting`, and their mailboxes, all due."""
     stores.profiles.create(a_bench_profile(stores, ews_url))
     mailboxes = []
     for name in names:
-        stores.owners.create(an_owner(name))
+        stores.owners.create(an_owner(name, filtering_method=accepting))
         mailbox = a_mailbox(name)
         stores.mailboxes.create(mailbox, {Workload.INCOMING: WorkloadSchedule(due=datetime.now(UTC))})
         mailboxes.append(mailbox)

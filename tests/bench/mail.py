@@ -46,13 +46,21 @@ def messages(count: int, size: int, to: str, now: datetime, seed: int = 1) -> It
 
 
 def _message(chance: random.Random, number: int, size: int, to: str, received: datetime, seed: int) -> bytes:
-    sender = f"customer{number % 40}@northwind.example"
+    header = (
+        f"From: Customer {number % 40} <customer{number % 40}@northwind.example>\r\nTo: <{to}>\r\n"
+        f"Cc: <colleague{number % 7}@northwind.example>\r\n"
+        f"Message-ID: <bench.{seed}.{number}@northwind.example>\r\n"
+    )
+    return a_message(chance, number, size, received, header)
+
+
+def a_message(chance: random.Random, number: int, size: int, received: datetime, header: str) -> bytes:
+    """Text and HTML of about `size` bytes under `header`, which says from whom, to whom and what it answers."""
     text = _words(chance, size // 4)
     html = "".join(f"<p style='margin:0'>{_words(chance, 400)}</p>\r\n" for _ in range(size * 3 // 4 // 480))
     return (
-        f"From: Customer {number % 40} <{sender}>\r\nTo: <{to}>\r\nCc: <colleague{number % 7}@northwind.example>\r\n"
-        f"Subject: Order {number}: {_words(chance, 40)[:40]!a}\r\nDate: {format_datetime(received)}\r\n"
-        f"Message-ID: <bench.{seed}.{number}@northwind.example>\r\nMIME-Version: 1.0\r\n"
+        f"{header}Subject: Order {number}: {_words(chance, 40)[:40]!a}\r\nDate: {format_datetime(received)}\r\n"
+        "MIME-Version: 1.0\r\n"
         "Content-Type: multipart/alternative; boundary=b\r\n\r\n"
         f"--b\r\nContent-Type: text/plain; charset=utf-8\r\nContent-Transfer-Encoding: 8bit\r\n\r\n{text}\r\n"
         f"--b\r\nContent-Type: text/html; charset=utf-8\r\nContent-Transfer-Encoding: 8bit\r\n\r\n"

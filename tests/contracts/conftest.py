@@ -11,11 +11,12 @@ from local.mailserver import MailServer
 from shared.connectors.connect import Connect
 from shared.connectors.exchange import destination
 from shared.ports import Stores
-from shared.stores.account import StorageConnection
+from shared.stores.account import StorageConnection, account_of
 from shared.stores.azure import azure_stores, fast_gateway
 from shared.stores.memory import memory_stores
 from shared.stores.tables.sdk import SdkGateway
 from tests.contracts.exchange_mailboxes import PASSWORD, SERVICE, KnownSecrets, ServedByExchange, a_new_mailbox
+from tests.contracts.gateways import WatchedGateway
 
 SECRETS_KEY = base64.urlsafe_b64encode(bytes(range(32))).decode()
 
@@ -42,6 +43,17 @@ def stores(request: pytest.FixtureRequest, prefix: str) -> Iterator[Stores]:
     connection = request.getfixturevalue("connection")
     gateway = fast_gateway if request.param == "fast" else SdkGateway
     yield azure_stores(connection, secrets_key=SECRETS_KEY, prefix=prefix, gateway=gateway)
+
+
+@pytest.fixture
+def watched(connection: StorageConnection) -> WatchedGateway:
+    return WatchedGateway(fast_gateway(account_of(connection)))
+
+
+@pytest.fixture
+def on_watched(connection: StorageConnection, prefix: str, watched: WatchedGateway) -> Stores:
+    """For what happens between two requests."""
+    return azure_stores(connection, secrets_key=SECRETS_KEY, prefix=prefix, gateway=lambda _: watched)
 
 
 @pytest.fixture

@@ -91,8 +91,24 @@ class ServedByExchange:
     def forget_watermarks(self) -> None:
         self.server.invalidate_sync_states(self.address)
 
+    def categorize(self, message_id: str, *names: str) -> None:
+        self.server.categorize(self.address, self.item(message_id), add=names)
+
+    def categories(self, message_id: str) -> set[str]:
+        return set(self.server.categories(self.address, self.item(message_id)))
+
+    def add_folder(self, name: str, below: str | None = None) -> str:
+        return self.server.add_folder(self.address, name, below or "inbox")
+
+    def move_to(self, message_id: str, folder: str) -> None:
+        self.server.move(self.address, self.item(message_id), folder)
+
+    def store_sent(self, raw: bytes) -> None:
+        self.server.put(raw, self.address, "sentitems", from_me=True)
+
     def item(self, message_id: str) -> str:
-        items = self.server.store.mailbox(self.address).folder("inbox").items.values()
+        mailbox = self.server.store.mailbox(self.address)
+        items = (item for folder in mailbox.folders.values() for item in folder.items.values())
         return next(item.id for item in items if item.message.message_id == f"<{message_id}>")
 
 

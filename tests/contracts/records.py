@@ -9,9 +9,11 @@ from shared.domain.choices import (
     ActivityState,
     AlertLevel,
     AuthenticationProtocol,
+    CorrelationMethod,
     CredentialSource,
     Direction,
     EmailStatus,
+    IncomingFilteringMethod,
     OwnerKind,
     ParticipationType,
     Priority,
@@ -22,17 +24,22 @@ from shared.domain.choices import (
 )
 from shared.domain.configuration import Credentials, EmailServerProfile, Mailbox, Owner, OwnerRef, SecretRef
 from shared.domain.email import (
+    Annotation,
     Attachment,
+    CorrelationEntry,
+    CorrelationKind,
     EmailActivity,
     EmailContent,
     ItemRef,
     ListOf,
     NewEmail,
     Party,
+    RecipientReport,
     Sighting,
     TimelineEntry,
 )
 from shared.domain.ids import ActivityId, MailboxId, OwnerId, ProfileId, RunId
+from shared.domain.judgement import Correlation, CorrelationTry, Judgement, TryOutcome, Vote
 from shared.domain.ledger import LedgerItem, RunState, Todo, TodoKind, item_key
 from shared.domain.operations import Alert, QuarantinedItem, Run, RunOutcome
 from shared.domain.records import AddressBookRecord, BulkLoad, FolderTrackingRule, LoadState, RecordRef
@@ -86,7 +93,7 @@ def an_activity(name: object = "email", **changes: object) -> EmailActivity:
         sender="bob@fabrikam.example",
         received=NOW,
         created_on=NOW + MINUTE,
-        owner=OwnerId(an_id("anna")),
+        owner=OwnerRef(OwnerKind.USER, OwnerId(an_id("anna"))),
         receiving_mailbox=MailboxId(an_id("anna")),
     )
     return replace(activity, **changes)  # type: ignore[arg-type]  # the caller names fields
@@ -143,8 +150,47 @@ def an_item(name: object = "item", **changes: object) -> LedgerItem:
     return replace(item, **changes)  # type: ignore[arg-type]  # the caller names fields
 
 
-def a_todo(name: object = "item", due: datetime = NOW) -> Todo:
-    return Todo(TodoKind.RETRY, due, an_item(name, verdict=Verdict.FAILING, reason=Reason.UNREADABLE, attempts=2))
+def a_vote(name: object = "anna", reason: Reason = Reason.NO_CORRELATION_MATCH) -> Vote:
+    owner = OwnerRef(OwnerKind.USER, OwnerId(an_id(name)))
+    return Vote(owner, IncomingFilteringMethod.RESPONSES, reason is Reason.RESPONSE, reason)
+
+
+def a_judgement(*votes: Vote, **changes: object) -> Judgement:
+    judgement = Judgement(
+        verdict=Verdict.SKIPPED,
+        reason=Reason.NO_CORRELATION_MATCH,
+        votes=votes or (a_vote(),),
+        correlation=Correlation(
+            method=CorrelationMethod.SKIPPED,
+            conversation=ActivityId(an_id("conversation")),
+            opted_out=True,
+            tried=(
+                CorrelationTry(CorrelationMethod.IN_REPLY_TO, TryOutcome.ABSENT),
+                CorrelationTry(CorrelationMethod.TRACKING_TOKEN, TryOutcome.OPTED_OUT, ActivityId(an_id("email"))),
+            ),
+        ),
+        queues=(OwnerId(an_id("sales")),),
+        rule="AAMk/folder==",
+    )
+    return replace(judgement, **changes)  # type: ignore[arg-type]  # the caller names fields
+
+
+def an_annotation(about: object = "email", report: object = "report", *recipients: RecipientReport) -> Annotation:
+    said = recipients or (RecipientReport("bob@fabrikam.example", "failed", "5.1.1", "smtp; 550 no such user"),)
+    return Annotation(ActivityId(an_id(about)), ActivityId(an_id(report)), NOW, said)
+
+
+def a_correlation(
+    name: object = "email", key: str = "base64==", age: timedelta = timedelta(), **changes: object
+) -> CorrelationEntry:
+    entry = CorrelationEntry(
+        CorrelationKind.CONVERSATION, key, ActivityId(an_id(name)), ActivityId(an_id("conversation")), NOW - age, ("hash",)
+    )
+    return replace(entry, **changes)  # type: ignore[arg-type]  # the caller names fields
+
+
+def a_todo(name: object = "item", due: datetime = NOW, kind: TodoKind = TodoKind.RETRY) -> Todo:
+    return Todo(kind, due, an_item(name, verdict=Verdict.FAILING, reason=Reason.UNREADABLE, attempts=2))
 
 
 def a_state(nonce: str = "nonce", **changes: object) -> RunState:

@@ -14,17 +14,33 @@ from lxml import etree
 
 from local.mailserver import FaultKind, MailServer
 from local.mailserver.web import Reply, Request
-from tests.unit.mailserver.messages import a_file, a_message, an_attached_message, with_attachments
+from tests.unit.mailserver.messages import a_draft, a_file, a_message, a_report, an_attached_message, with_attachments
 from tests.unit.mailserver.soap import (
     INBOX,
     NAMES,
     Answer,
     SoapClient,
+    by_id,
+    categories_field,
+    create_folder,
+    delete_field,
+    delete_folder,
     field_uri,
+    find_folders,
+    find_items,
     header_property,
+    indexed_view,
     item_shape,
+    move_folder,
+    move_items,
+    named,
+    read_flag_field,
+    rename_folder,
+    sync_folders,
     sync_items,
     tag_property,
+    update_item,
+    well_known,
 )
 
 SHARED = Path(__file__).parents[2] / ".." / "shared"
@@ -38,6 +54,7 @@ EVERYTHING = (
     header_property("X-MS-Exchange-Organization-AuthAs") + tag_property("0x7d") + field_uri("item:TextBody", "item:UniqueBody")
 )
 MIME = "<t:IncludeMimeContent>true</t:IncludeMimeContent>"
+SIGNED = 'MIME-Version: 1.0\r\nContent-Type: application/pkcs7-mime; smime-type=enveloped-data; name="smime.p7m"\r\n'
 FOLDER_SHAPE = "<m:FolderShape><t:BaseShape>AllProperties</t:BaseShape></m:FolderShape>"
 INVITATION = 'MIME-Version: 1.0\r\nContent-Type: text/calendar; method="{}"\r\n'
 
@@ -95,6 +112,13 @@ def deliver_all_kinds(server: MailServer) -> None:
         server.deliver(a_message(text="BEGIN:VCALENDAR", headers=INVITATION.format(method)), [ANNA])
     server.put(a_message(), ANNA, "inbox", draft=True)
     server.put(a_message(), ANNA, "inbox", from_me=True)
+    for action, kind in (("failed", "delivery-status"), ("delayed", "delivery-status"), ("", "disposition-notification")):
+        server.deliver(a_report(action=action, kind=kind), [ANNA])
+    server.deliver(a_message(headers=SIGNED), [ANNA])
+    server.deliver(a_message("Automatic reply"), [ANNA], internal=True, item_class="IPM.Note.Rules.OofTemplate.Microsoft")
+    (answered,) = server.deliver(a_message(), [ANNA])
+    server.categorize(ANNA, answered, ["Tracked", "Rot & <Grün>"])
+    server.move(ANNA, server.send(a_draft("x@y.example", headers=f"Bcc: {ANNA}\r\n"), ANNA, answers=answered), "inbox")
 
 
 OPERATIONS = {
@@ -118,6 +142,24 @@ OPERATIONS = {
         f'<m:IndexedPageItemView MaxEntriesReturned="3" Offset="1" BasePoint="Beginning"/><m:ParentFolderIds>{INBOX}'
         '<t:FolderId Id="junk"/></m:ParentFolderIds></m:FindItem>'
     ),
+    "FindItem sorted": find_items(
+        EVERYTHING,
+        view=indexed_view(2, 1, "End"),
+        sort=f'<m:SortOrder><t:FieldOrder Order="Descending">{field_uri("item:DateTimeReceived")}</t:FieldOrder></m:SortOrder>',
+    ),
+    "FindFolder by pages": find_folders(view=indexed_view(1, of="Folder"), restriction=named("Inbox"), base="AllProperties"),
+    "FindFolder beyond": find_folders(view=indexed_view(0, of="Folder")),
+    "SyncFolderHierarchy of a part": sync_folders(folder=INBOX, base="IdOnly"),
+    "CreateFolder": create_folder("New"),
+    "CreateFolder refused": create_folder("New", '<t:FolderId Id="junk"/>'),
+    "UpdateFolder of nothing": rename_folder("junk", None, "New"),
+    "MoveFolder of nothing": move_folder('<t:FolderId Id="junk"/>', INBOX),
+    "DeleteFolder of nothing": delete_folder(INBOX, "MoveToDeletedItems"),
+    "UpdateItem of nothing": update_item("junk", "k", categories_field("Tracked")),
+    "UpdateItem of nothing, to nothing": update_item("junk", None, delete_field("item:Categories"), "AlwaysOverwrite"),
+    "UpdateItem of the flag of nothing": update_item("junk", None, read_flag_field(True), "AutoResolve"),
+    "MoveItem of nothing": move_items("junk"),
+    "CopyItem of nothing": move_items("junk", operation="CopyItem", with_ids=False),
     "GetItem of nothing": f'<m:GetItem>{item_shape()}<m:ItemIds><t:ItemId Id="junk"/></m:ItemIds></m:GetItem>',
     "GetAttachment of none": '<m:GetAttachment><m:AttachmentIds><t:AttachmentId Id="j"/></m:AttachmentIds></m:GetAttachment>',
     "DeleteItem of none": '<m:DeleteItem DeleteType="HardDelete"><m:ItemIds><t:ItemId Id="j"/></m:ItemIds></m:DeleteItem>',
@@ -156,6 +198,41 @@ def test_items_attachments_and_changes_are_valid(server: MailServer, anna: SoapC
     changes = anna.sync(state)
     assert_valid(changes, schema)
     assert [kind for kind, _ in changes.changes()] == ["ReadFlagChange", "Update", "Delete"]
+
+
+def test_what_changes_items_and_folders_is_answered_validly(
+    server: MailServer, anna: SoapClient, schema: etree.XMLSchema
+) -> None:
+    deliver_all_kinds(server)
+    server.add_folder(ANNA, "Meetings", "inbox", "IPF.Appointment")
+    server.add_folder(ANNA, "People", "inbox", "IPF.Contact")
+    server.add_folder(ANNA, "Tasks", "inbox", "IPF.Task")
+
+    def answered(operation: str) -> Answer:
+        names = " ".join(f'xmlns:{prefix}="{uri}"' for prefix, uri in NAMES.items())
+        assert_valid_body(f"<s:Envelope {names}><s:Body>{operation}</s:Body></s:Envelope>".encode(), schema)
+        answer = anna.ask(operation)
+        assert_valid(answer, schema)
+        assert answer.codes == ["NoError"]
+        return answer
+
+    state, tree = anna.sync().sync_state, anna.ask(sync_folders()).sync_state
+    for item in server.items(ANNA):
+        answered(update_item(item, anna.get(item).change_key, categories_field("Tracked") + read_flag_field(True)))
+        answered(update_item(item, None, delete_field("item:Categories"), "AlwaysOverwrite"))
+        answered(move_items(item, operation="CopyItem"))
+        answered(move_items(item))
+    (folder,) = answered(create_folder("New")).ids("t:FolderId")
+    found = answered(find_folders(base="AllProperties", deep=True))
+    assert found.ids("t:FolderId")[-1] == folder
+    key = found.xml.findall(".//t:FolderId", NAMES)[-1].get("ChangeKey")
+    answered(rename_folder(folder, key, "Renamed"))
+    answered(move_folder(by_id(folder), well_known("junkemail")))
+    answered(sync_folders(tree, base="AllProperties"))
+    answered(delete_folder(by_id(folder), "MoveToDeletedItems"))
+    answered(delete_folder(by_id(folder)))
+    answered(sync_folders(tree, base="AllProperties"))
+    answered(sync_items(state, base="AllProperties"))
 
 
 def test_errors_on_request_are_valid(server: MailServer, anna: SoapClient, schema: etree.XMLSchema) -> None:
@@ -221,7 +298,7 @@ def test_what_exchangelib_asks_is_valid(server: MailServer, schema: etree.XMLSch
     )
     items = [item for _, item in account.inbox.sync_items()]
     fetched = list(account.fetch(items))
-    assert len(list(account.inbox.all())) == len(fetched) == 9
+    assert len(list(account.inbox.all())) == len(fetched) == 17
     assert all(attachment.content for item in fetched for attachment in item.attachments if hasattr(attachment, "content"))
     close_connections()
     for body in asked:

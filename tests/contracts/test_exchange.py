@@ -7,8 +7,11 @@ import pytest
 
 from local.mailserver import MailServer
 from shared.connectors.connect import Connect
+from shared.connectors.exchange.marking import GetCategories
 from shared.domain.choices import AuthenticationProtocol
-from shared.ports import IncomingEmail
+from shared.domain.email import ItemRef
+from shared.domain.errors import FolderNotFound, TransientError
+from shared.ports import IncomingEmail, Marking
 from tests.contracts.exchange_mailboxes import (
     PASSWORD,
     SERVICE,
@@ -18,7 +21,8 @@ from tests.contracts.exchange_mailboxes import (
     a_new_mailbox,
     a_profile,
 )
-from tests.contracts.incoming_email import IncomingEmailContract, ReadsAnyMailbox, a_message, content, fetched
+from tests.contracts.incoming_email import IncomingEmailContract, ReadsAnyMailbox, a_message, content, everything, fetched
+from tests.contracts.marking_email import EnvelopeContract, FolderTreeContract, MarkingContract
 
 
 @pytest.fixture(scope="module")
@@ -35,7 +39,7 @@ def connect() -> Iterator[Connect]:
     connecting.close()
 
 
-class TestExchangeImpersonating(IncomingEmailContract):
+class TestExchangeImpersonating(IncomingEmailContract, EnvelopeContract, FolderTreeContract, MarkingContract):
     use_impersonation = True
 
     @pytest.fixture
@@ -51,6 +55,43 @@ class TestExchangeImpersonating(IncomingEmailContract):
 
 class TestExchangeAsDelegate(TestExchangeImpersonating):
     use_impersonation = False
+
+
+def test_what_somebody_changed_meanwhile_is_not_written_over(
+    server: MailServer, connect: Connect, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    served = a_new_mailbox(server)
+    served.deliver(bytes(a_message()))
+    read = GetCategories.of
+
+    def interrupted(self: GetCategories, ref: ItemRef) -> tuple[tuple[str, ...], str | None]:
+        found = read(self, ref)
+        served.categorize("one@fabrikam.example", "Blue")
+        return found
+
+    with connect(a_profile(server.ews_url), a_mailbox(served.address)) as incoming:
+        assert isinstance(incoming, Marking)
+        ((item,), _) = everything(incoming)
+        monkeypatch.setattr(GetCategories, "of", interrupted)
+        with pytest.raises(TransientError):
+            incoming.categorize(item.ref, ["Tracked"], [])
+        monkeypatch.setattr(GetCategories, "of", read)
+        incoming.categorize(item.ref, ["Tracked"], [])
+    assert served.categories("one@fabrikam.example") == {"Blue", "Tracked"}
+
+
+def test_a_folder_that_somebody_deletes_meanwhile_is_made_again(server: MailServer, connect: Connect) -> None:
+    served = a_new_mailbox(server)
+    for name in ("one@fabrikam.example", "two@fabrikam.example"):
+        served.deliver(bytes(a_message(name)))
+    with connect(a_profile(server.ews_url), a_mailbox(served.address)) as incoming:
+        assert isinstance(incoming, Marking)
+        one, two = everything(incoming)[0]
+        former = incoming.move(one.ref, "Undeliverable")
+        server.remove_folder(served.address, former.folder)
+        with pytest.raises(FolderNotFound):
+            incoming.move(two.ref, "Undeliverable")
+        assert incoming.move(two.ref, "Undeliverable").folder != former.folder
 
 
 def test_compressed_replies_are_read(connect: Connect) -> None:

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pytest
 
-from shared.domain.choices import OwnerKind
+from shared.domain.choices import IncomingFilteringMethod, OwnerKind
 from shared.domain.configuration import AddressMatch
 from shared.domain.errors import AlreadyExists, Changed, InvalidRecord
 from shared.domain.records import AddressBookRecord
@@ -61,17 +61,20 @@ def test_a_record_that_is_not_there_has_no_state_to_match(stores: Stores) -> Non
 
 
 def test_addresses_find_records_and_owners_alike(stores: Stores) -> None:
-    stores.owners.create(an_owner("sales", "Shared@Fabrikam.example", OwnerKind.QUEUE))
+    """With what judging a message needs of each: the filter of an owner, the owner of a record."""
+    sales = an_owner("sales", "Shared@Fabrikam.example", OwnerKind.QUEUE)
+    stores.owners.create(replace(sales, filtering_method=IncomingFilteringMethod.ALL))
     stores.address_book.put(a_contact("bob", " SHARED@fabrikam.example", "bob@home.example"))
     stores.address_book.put(replace(a_contact("lead", "shared@fabrikam.example", record_type="lead"), active=False))
     found = stores.addresses.find(["shared@fabrikam.example", "bob@home.example", "nobody@x.example"])
+    bob = AddressMatch("contact", an_id("bob"), "bob", owner_id=an_id("anna"))
     assert found == {
         "shared@fabrikam.example": [
-            AddressMatch("contact", an_id("bob"), "bob"),
-            AddressMatch("lead", an_id("lead"), "lead", active=False),
-            AddressMatch("queue", an_id("sales"), "sales"),
+            bob,
+            AddressMatch("lead", an_id("lead"), "lead", active=False, owner_id=an_id("anna")),
+            AddressMatch("queue", an_id("sales"), "sales", filtering_method=IncomingFilteringMethod.ALL),
         ],
-        "bob@home.example": [AddressMatch("contact", an_id("bob"), "bob")],
+        "bob@home.example": [bob],
         "nobody@x.example": [],
     }
     assert [match.is_own for match in found["shared@fabrikam.example"]] == [False, False, True]

@@ -11,8 +11,18 @@ from hypothesis import strategies as st
 
 from shared.domain.audit import AuditEntry
 from shared.domain.configuration import Discovered, EmailServerProfile, Mailbox, Owner, WorkloadSchedule
-from shared.domain.email import EmailActivity, EmailContent, Sighting, TimelineEntry
+from shared.domain.email import (
+    Annotation,
+    CorrelationEntry,
+    EmailActivity,
+    EmailContent,
+    KnownTree,
+    OptOut,
+    Sighting,
+    TimelineEntry,
+)
 from shared.domain.ids import MailboxId
+from shared.domain.judgement import Judgement
 from shared.domain.ledger import LedgerItem, Mark, RunState, Todo
 from shared.domain.operations import Alert, QuarantinedItem, Run
 from shared.domain.organisation import OrganisationSettings
@@ -32,6 +42,11 @@ RECORDS: list[type[Any]] = [
     EmailContent,
     Sighting,
     TimelineEntry,
+    Annotation,
+    CorrelationEntry,
+    OptOut,
+    KnownTree,
+    Judgement,
     LedgerItem,
     Todo,
     Mark,
@@ -112,6 +127,11 @@ class Naive:
 def test_a_row_written_before_a_field_existed_reads_its_default() -> None:
     row = Entity("p", "r", "e", columns_of(Before("old")))
     assert record_of(After, row) == After("old")
+
+
+def test_a_composite_field_that_a_merge_emptied_reads_its_default() -> None:
+    row = Entity("p", "r", "e", {**columns_of(After("new", tags=("a",))), "tags": ""})
+    assert record_of(After, row) == After("new")
 
 
 def test_a_row_with_a_field_that_is_not_known_any_more_is_read() -> None:

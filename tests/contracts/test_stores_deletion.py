@@ -103,10 +103,10 @@ def test_nothing_is_discovered_of_a_mailbox_that_is_not_there(stores: Stores) ->
 def test_what_is_no_etag_of_a_record_matches_none(stores: Stores, etag: str) -> None:
     profile = stores.profiles.create(a_profile())
     owner = stores.owners.create(an_owner())
+    rule = stores.tracking_rules.put(a_rule(), None)
     mailbox = stores.mailboxes.create(a_mailbox(), {INCOMING: DUE})
     settings = stores.settings.put(OrganisationSettings(), None)
     contact = stores.address_book.put(a_contact())
-    rule = stores.tracking_rules.put(a_rule(), None)
     load = stores.bulk_loads.create(a_load())
     for write in (
         lambda: stores.profiles.replace(profile.record, etag),

@@ -14,7 +14,7 @@ from shared.stores.account import StorageConnection
 from shared.stores.azure import azure_stores, fast_gateway
 from shared.stores.tables.gateway import Gateway, Operation, Verb
 from tests.contracts.conftest import SECRETS_KEY
-from tests.contracts.records import INCOMING, MINUTE, NOW, a_state, a_todo, an_id, an_item
+from tests.contracts.records import INCOMING, MINUTE, NOW, a_judgement, a_state, a_todo, an_id, an_item
 
 ANNA = MailboxId(an_id("anna"))
 BERT = MailboxId(an_id("bert"))
@@ -46,6 +46,13 @@ def test_an_item_decided_before_loses_its_details_and_nothing_else(stores: Store
     assert found["AAMkold"] == replace(a_worded("old", MICROSECOND), detail="")
     assert found["AAMknew"] == a_worded("new", timedelta())
     assert found["AAMkplain"] == an_item("plain", decided_on=NOW - MINUTE)
+
+
+def test_how_an_item_was_judged_goes_with_its_details(stores: Stores) -> None:
+    commit(stores, an_item(decided_on=NOW - MINUTE, judgement=a_judgement()))
+    assert sum(stores.ledger.remove_details_before(NOW)) == 1
+    assert list(stores.ledger.items(ANNA, INCOMING)) == [an_item(decided_on=NOW - MINUTE)]
+    assert sum(stores.ledger.remove_details_before(NOW)) == 0
 
 
 def test_what_lost_its_details_is_left_alone_from_then_on(stores: Stores) -> None:

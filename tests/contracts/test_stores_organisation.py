@@ -5,12 +5,13 @@ from datetime import timedelta
 
 import pytest
 
-from shared.domain.choices import AlertLevel, CorrelationMethod, IncomingFilteringMethod
+from shared.domain.choices import AlertLevel, CorrelationMethod, IncomingFilteringMethod, Workload
+from shared.domain.configuration import WorkloadSchedule
 from shared.domain.errors import AlreadyExists, Changed, InvalidRecord
 from shared.domain.ids import MailboxId, ProfileId
 from shared.domain.organisation import InternalMail, OrganisationSettings, StoredSettings
 from shared.ports import Stores
-from tests.contracts.records import a_rule, an_id
+from tests.contracts.records import NOW, a_mailbox, a_rule, an_id
 
 EVERYTHING = OrganisationSettings(
     default_profile_id=ProfileId("p"),
@@ -53,6 +54,17 @@ def test_settings_are_written_only_as_they_were_read(stores: Stores) -> None:
     with pytest.raises(Changed):
         stores.settings.put(EVERYTHING, first.etag)
     assert stores.settings.get() == second
+
+
+def test_a_mailbox_says_that_it_has_rules_and_its_record_and_schedule_stay_as_they_are(stores: Stores) -> None:
+    """So that a poll of a mailbox without rules asks for none."""
+    created = stores.mailboxes.create(a_mailbox(), {Workload.INCOMING: WorkloadSchedule(due=NOW)})
+    assert not created.has_rules
+    stores.tracking_rules.put(a_rule(), None)
+    assert stores.mailboxes.get(a_mailbox().id) == replace(created, has_rules=True)
+    stores.mailboxes.reschedule(a_mailbox().id, Workload.INCOMING, WorkloadSchedule())
+    [listed] = stores.mailboxes.list().items
+    assert listed.has_rules
 
 
 def test_a_rule_reads_as_it_was_written(stores: Stores) -> None:

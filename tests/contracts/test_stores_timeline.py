@@ -49,6 +49,32 @@ def test_lists_are_kept_apart(stores: Stores) -> None:
     assert listed(stores, list_of=ListOf.QUEUE) == []
 
 
+def test_entries_are_taken_off_a_list(stores: Stores) -> None:
+    entries = [an_entry(number, age=number * MINUTE) for number in range(230)]
+    stores.timeline.put(entries)
+    for _ in range(2):
+        stores.timeline.remove([replace(each, subject="as it was then") for each in entries[::2]])
+    assert listed(stores) == entries[1::2]
+    stores.timeline.remove([])
+
+
+def test_taking_off_what_is_not_there_changes_nothing(stores: Stores) -> None:
+    stores.timeline.put([an_entry()])
+    others = [an_entry("other"), an_entry(age=MICROSECOND), an_entry(whose="bert"), replace(an_entry(), list_of=ListOf.QUEUE)]
+    stores.timeline.remove(others)
+    assert listed(stores) == [an_entry()]
+
+
+def test_an_email_that_is_about_something_else_now_moves_to_another_list(stores: Stores) -> None:
+    before, now = (replace(an_entry(whose=whose), list_of=ListOf.REGARDING) for whose in ("account:a", "lead:b"))
+    stores.timeline.put([before, replace(before, list_of=ListOf.QUEUE)])
+    stores.timeline.put([now])
+    stores.timeline.remove([before])
+    assert listed(stores, "account:a", list_of=ListOf.REGARDING) == []
+    assert listed(stores, "lead:b", list_of=ListOf.REGARDING) == [now]
+    assert listed(stores, "account:a", list_of=ListOf.QUEUE) == [replace(before, list_of=ListOf.QUEUE)]
+
+
 def test_a_list_shows_the_start_of_a_long_subject(stores: Stores) -> None:
     stores.timeline.put([an_entry(subject="x\ud800" * 40_000)])
     assert listed(stores) == [an_entry(subject="x\ufffd" * 500)]

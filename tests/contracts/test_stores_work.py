@@ -73,6 +73,17 @@ def test_an_empty_blob_is_a_blob(stores: Stores) -> None:
     assert content(stores, "put") == content(stores, "written") == b""
 
 
+def test_a_folder_is_deleted_with_all_that_is_in_it_and_nothing_else(stores: Stores) -> None:
+    for name in ("emails/a/one", "emails/a/two/deep", "emails/ab/one", "emails/b"):
+        stores.blobs.put(name, b"x")
+    stores.blobs.delete_folder("emails/a/")
+    stores.blobs.delete_folder("emails/nothing/")
+    for name in ("emails/a/one", "emails/a/two/deep"):
+        with pytest.raises(KeyError):
+            stores.blobs.read(name)
+    assert content(stores, "emails/ab/one") == content(stores, "emails/b") == b"x"
+
+
 def test_what_is_not_there_cannot_be_read_but_may_be_deleted(stores: Stores) -> None:
     with pytest.raises(KeyError):
         stores.blobs.read("nothing")

@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 from uuid import uuid4
 
 from shared.connectors.connect import Connect
-from shared.domain.choices import Workload
+from shared.domain.choices import IncomingFilteringMethod, Workload
 from shared.domain.configuration import Credentials, EmailServerProfile, Mailbox, WorkloadSchedule
 from shared.domain.ids import MailboxId, ProfileId
 from shared.domain.operations import RunOutcome
@@ -57,8 +57,8 @@ class Organisation:
         return self.stores.profiles.create(replace(profile, **changes)).record  # type: ignore[arg-type]
 
     def add_mailbox(self, name: str, profile: str = "contoso") -> Mailbox:
-        """A user, and their mailbox, due now."""
-        self.stores.owners.create(an_owner(name))
+        """A user who accepts all mail, and their mailbox, due now."""
+        self.stores.owners.create(an_owner(name, filtering_method=IncomingFilteringMethod.ALL))
         mailbox = a_mailbox(name, profile_id=ProfileId(profile))
         self.stores.mailboxes.create(mailbox, {Workload.INCOMING: WorkloadSchedule(due=self.clock())})
         self.mailboxes[name] = mailbox

@@ -39,7 +39,8 @@ class Site:
         self.control.add_mailbox(f"{name}@contoso.example")
         server = {**profile(self.machine.ews_url, start), "min_polling_interval": 0, "timeout": 10}
         self.api.put(f"/profiles/{name}", {**server, "credentials": {"username": account, "secret": password}})
-        mailbox_id = str(self.api.put(f"/users/{name}", {"name": name, "address": f"{name}@contoso.example"})["mailbox_id"])
+        user = {"name": name, "address": f"{name}@contoso.example", "filtering_method": "all"}
+        mailbox_id = str(self.api.put(f"/users/{name}", user)["mailbox_id"])
         self.api.patch(f"/mailboxes/{mailbox_id}", {"profile_id": name})
         self.api.post(f"/mailboxes/{mailbox_id}/approve")
         return mailbox_id

@@ -1,100 +1,30 @@
-"""kill -9 of the real host in the middle of a sync: started again, the store is complete, and nothing is in it twice.
-
-A proxy stands between the host and its mail server and tables; at the n-th request it kills the host, before the request is
-forwarded or when its effect has happened and the reply is lost. What would be a wait (for the lease of the dead run to
-expire, for its queue message to count as lost) is shortened by writing what that time would bring.
-"""
+"""kill -9 of the real host in the middle of a sync: started again, the store is complete, and nothing is in it twice."""
 
 import base64
 import hashlib
-import os
-import secrets
-import signal
-import sys
-import time
 from collections import Counter
-from collections.abc import Callable, Iterator
-from contextlib import ExitStack
-from dataclasses import dataclass, replace
-from datetime import UTC, datetime
-from pathlib import Path
-from threading import Lock
+from collections.abc import Iterator
 
 import pytest
 
-from local.azurite import Azurite
-from local.demo.api import run_function
-from local.mailserver import MailServer
-from local.processes import Child
 from shared.domain.choices import Verdict, Workload
-from shared.domain.configuration import Credentials, Mailbox, WorkloadSchedule
+from shared.domain.configuration import Mailbox
 from shared.domain.email import ListOf
-from shared.domain.ledger import LedgerCommit, LedgerItem
+from shared.domain.ledger import LedgerItem
 from shared.ports import Stores
-from shared.stores.azure import StorageConnection, azure_stores, create_missing
-from tests.bench.wire import Dropped, Request, Wire, through, wire_to
-from tests.builders import a_mailbox, a_profile, an_owner
-from tests.e2e.organisation import LONG_AGO, PASSWORD, USERNAME
+from tests.e2e.killing import World, a_world, wait_until
 
-ROOT = Path(__file__).parents[2]
 MESSAGES = 540
 """More than a page holds; the second page is another run, by way of the backfill queue."""
-PATIENCE = 60.0
 ATTACHMENT = b"delivery note\r\n" * 400
 
 
-@dataclass
-class _World:
-    server: MailServer
-    stores: Stores
-    mail_wire: Wire
-    table_wire: Wire
-    host: Child
-    count: int = 0
-
-    def watch(self, at: int | None, *, effect_happens: bool) -> None:
-        """Kills the host at the `at`-th request from now on, over both wires; None only counts."""
-        self.count = 0
-        lock = Lock()
-
-        def look(_: Request) -> None:
-            with lock:
-                self.count += 1
-                if at is not None and self.count == at:
-                    os.kill(self.host.pid, signal.SIGKILL)
-                if at is not None and self.count >= at:
-                    raise Dropped
-
-        for wire in (self.mail_wire, self.table_wire):
-            wire.before = (lambda _: None) if effect_happens else look
-            wire.after = look if effect_happens else (lambda _: None)
-
-    def trigger(self) -> None:
-        run_function(str(self.host.greeting["base_url"]), str(self.host.greeting["master_key"]), "enumerate_mailboxes")
-
-    def add_mailbox(self, name: str) -> Mailbox:
-        address = f"{name}@contoso.example"
-        self.server.add_mailbox(address)
-        for number in range(MESSAGES):
-            self.server.deliver(_mail(name, number), [address])
-        self.stores.owners.create(an_owner(name))
-        mailbox = a_mailbox(name)
-        self.stores.mailboxes.create(mailbox, {Workload.INCOMING: WorkloadSchedule(due=datetime.now(UTC))})
-        return mailbox
-
-    def let_time_pass(self, mailbox: Mailbox) -> None:
-        """The lease of a dead run expires, its queue message counts as lost: the mailbox is due."""
-        now = datetime.now(UTC)
-        head = self.stores.ledger.head(mailbox.id, Workload.INCOMING, now)
-        if head.state is not None and head.state.expires is not None:
-            expired = LedgerCommit(state=replace(head.state, expires=now))
-            self.stores.ledger.commit(mailbox.id, Workload.INCOMING, head.etag, expired)
-        self.stores.mailboxes.reschedule(mailbox.id, Workload.INCOMING, WorkloadSchedule(due=now))
-
-    def is_caught_up(self, mailbox: Mailbox) -> bool:
-        head = self.stores.ledger.head(mailbox.id, Workload.INCOMING, datetime.now(UTC))
-        released = head.state is not None and head.state.holder is None
-        return released and bool(head.marks) and all(mark.caught_up for mark in head.marks)
+def _with_mail(world: World, name: str) -> Mailbox:
+    address = f"{name}@contoso.example"
+    world.server.add_mailbox(address)
+    for number in range(MESSAGES):
+        world.server.deliver(_mail(name, number), [address])
+    return world.configure(name)
 
 
 def _mail(name: str, number: int) -> bytes:
@@ -112,48 +42,18 @@ def _mail(name: str, number: int) -> bytes:
 
 
 @pytest.fixture(scope="module")
-def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[_World]:
-    with ExitStack() as running:
-        azurite = running.enter_context(Azurite())
-        server = running.enter_context(MailServer())
-        server.add_account(USERNAME, PASSWORD, impersonation=True)
-        mail_wire = running.enter_context(wire_to(server.ews_url))
-        table_wire = running.enter_context(wire_to(azurite.endpoints["TableEndpoint"]))
-        key = base64.urlsafe_b64encode(secrets.token_bytes(32)).decode()
-        account = StorageConnection(azurite.connection_string)
-        create_missing(account)
-        stores = azure_stores(account, secrets_key=key)
-        _configure_profile(stores, through(server.ews_url, mail_wire))
-        tables = azurite.endpoints["TableEndpoint"]
-        environment = {
-            "AzureWebJobsStorage": azurite.connection_string.replace(tables, through(tables, table_wire)),
-            "SIDESYNC_SECRETS_KEY": key,
-            "SIDESYNC_ALLOW_LOCAL_SERVERS": "true",
-            "AzureFunctionsJobHost__extensions__queues__maxPollingInterval": "00:00:00.2",
-            "AzureWebJobs.enumerate_mailboxes.Disabled": "false",
-        }
-        options = ("--app", str(ROOT), "--no-settings", "--port", "0", "--json", "--grace", "5")
-        command = (sys.executable, "-m", "local.host", *options)
-        host = Child("the host", command, tmp_path_factory.mktemp("host") / "host.log", environment)
-        running.callback(host.kill)
-        host.start()
-        yield _World(server, stores, mail_wire, table_wire, host)
-
-
-def _configure_profile(stores: Stores, ews_url: str) -> None:
-    credentials = Credentials(username=USERNAME, secret=stores.secrets.set("profile-contoso", PASSWORD))
-    stores.profiles.create(
-        a_profile(incoming_location=ews_url, credentials=credentials, process_emails_received_after=LONG_AGO)
-    )
+def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
+    with a_world(tmp_path_factory.mktemp("host")) as running:
+        yield running
 
 
 @pytest.fixture(scope="module")
-def undisturbed(world: _World) -> int:
+def undisturbed(world: World) -> int:
     """How many requests a sync takes that nobody disturbs."""
-    mailbox = world.add_mailbox("undisturbed")
+    mailbox = _with_mail(world, "undisturbed")
     world.watch(None, effect_happens=False)
-    world.trigger()
-    _wait_until(lambda: world.is_caught_up(mailbox))
+    world.trigger(mailbox)
+    wait_until(lambda: world.is_caught_up(mailbox))
     requests = world.count
     _assert_complete(world, mailbox, "undisturbed")
     return requests
@@ -162,25 +62,23 @@ def undisturbed(world: _World) -> int:
 @pytest.mark.slow
 @pytest.mark.parametrize(("share", "effect_happens"), [(0.15, True), (0.4, False), (0.6, True), (0.75, True), (0.88, False)])
 def test_a_host_that_is_killed_in_the_middle_loses_and_repeats_nothing(
-    world: _World, undisturbed: int, share: float, effect_happens: bool
+    world: World, undisturbed: int, share: float, effect_happens: bool
 ) -> None:
     name = f"at{round(share * 100)}"
-    mailbox = world.add_mailbox(name)
+    mailbox = _with_mail(world, name)
     world.watch(max(1, round(undisturbed * share)), effect_happens=effect_happens)
-    world.trigger()
-    _wait_until(lambda: not world.host.running)
+    world.trigger(mailbox)
+    wait_until(lambda: not world.host.running)
     assert not world.is_caught_up(mailbox)
 
-    world.watch(None, effect_happens=False)
-    world.host.kill()
-    world.host.start()
+    world.restart()
     world.let_time_pass(mailbox)
-    world.trigger()
-    _wait_until(lambda: world.is_caught_up(mailbox))
+    world.trigger(mailbox)
+    wait_until(lambda: world.is_caught_up(mailbox))
     _assert_complete(world, mailbox, name)
 
 
-def _assert_complete(world: _World, mailbox: Mailbox, name: str) -> None:
+def _assert_complete(world: World, mailbox: Mailbox, name: str) -> None:
     """Every message is one activity with its content and attachment, listed once, and one promoted item of the ledger."""
     stores = world.stores
     expected = {f"{name}.{number}@northwind.example" for number in range(MESSAGES)}
@@ -218,10 +116,3 @@ def _listed(stores: Stores, mailbox: Mailbox) -> list[str]:
         continuation = part.continuation
         if continuation is None:
             return listed
-
-
-def _wait_until(holds: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + PATIENCE
-    while not holds():
-        assert time.monotonic() < deadline, "waited in vain"
-        time.sleep(0.1)

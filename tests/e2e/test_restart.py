@@ -36,7 +36,7 @@ def test_a_host_that_is_restarted_twice_goes_on_where_it_was(tmp_path: Path) -> 
 def _configure(machine: Machine) -> str:
     with Api(machine.base_url, machine.key) as api:
         api.put("/profiles/contoso-exchange", {**profile(machine.ews_url, LONG_AGO), "min_polling_interval": 0})
-        user = api.put(f"/users/{user_id(ANNA)}", {"name": ANNA.name, "address": ANNA.address})
+        user = api.put(f"/users/{user_id(ANNA)}", {"name": ANNA.name, "address": ANNA.address, "filtering_method": "all"})
         api.patch(f"/mailboxes/{user['mailbox_id']}", {"profile_id": "contoso-exchange"})
         api.post(f"/mailboxes/{user['mailbox_id']}/approve")
         return str(user["mailbox_id"])

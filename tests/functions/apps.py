@@ -20,9 +20,10 @@ import azure.functions as func
 
 app = func.FunctionApp()
 _writing = threading.Lock()
+_records = Path(os.environ["RECORD"])  # read once: what runs on after its test has ended writes into no other one's
 
 def record(text):
-    with _writing, Path(os.environ["RECORD"]).open("a") as file:
+    with _writing, _records.open("a") as file:
         file.write(f"{text}\\n")
 """
 QUICK: Mapping[str, object] = {"queues": {"maxPollingInterval": "00:00:00.2"}}

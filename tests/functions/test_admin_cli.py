@@ -233,13 +233,13 @@ def test_what_strangers_wrote_cannot_steer_the_terminal(deployment: Deployment) 
         raw_blob=None,
     )
     deployment.stores.quarantine.put(item)
-    result = deployment.admin("quarantine", mailbox_id)
+    result = deployment.admin("quarantine", "list", mailbox_id)
 
     assert result.exit_code == 0
     assert "\x1b" not in result.stdout
     assert "[red]@example" in result.stdout
     assert "[bold]no[/bold]" in result.stdout
-    assert deployment.json("quarantine", mailbox_id)[0]["message_id"] == "\x1b[2J[red]@example"
+    assert deployment.json("quarantine", "list", mailbox_id)[0]["message_id"] == "\x1b[2J[red]@example"
 
 
 def test_a_message_without_a_trace_is_explained(deployment: Deployment) -> None:
@@ -367,7 +367,7 @@ def _told() -> Iterator[str]:
     waiting = [("", root)]
     while waiting:
         name, command = waiting.pop()
-        if name and not (getattr(command, "commands", None) and name == "policy"):
+        if name and not (getattr(command, "commands", None) and command.no_args_is_help):
             yield name
         yield from (
             option

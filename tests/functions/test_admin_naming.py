@@ -26,7 +26,7 @@ def test_a_forward_mailbox_is_named_by_the_id_that_was_chosen_for_it(deployment:
 
     assert deployment.admin("approve", "collected").exit_code == 0
     assert deployment.shown("/mailboxes/collected")["approval"] == "approved"
-    assert deployment.json("runs", "collected") == deployment.json("quarantine", "collected") == []
+    assert deployment.json("runs", "collected") == deployment.json("quarantine", "list", "collected") == []
 
 
 def test_an_address_names_the_mailbox_that_is_in_use_and_not_the_one_that_somebody_left(deployment: Deployment) -> None:

@@ -25,6 +25,10 @@ SURFACE = {
     "visit_mailboxes_poison": ("queueTrigger", "visit-mailboxes-poison", None),
     "load_records": ("queueTrigger", "load-records", None),
     "load_records_poison": ("queueTrigger", "load-records-poison", None),
+    "change_items": ("queueTrigger", "change-items", None),
+    "change_items_poison": ("queueTrigger", "change-items-poison", None),
+    "relink_folder": ("queueTrigger", "relink-folder", None),
+    "relink_folder_poison": ("queueTrigger", "relink-folder-poison", None),
     "about_the_api": ("httpTrigger", "docs/{file?}", "ANONYMOUS"),
     "api": ("httpTrigger", "{*path}", "FUNCTION"),
 }

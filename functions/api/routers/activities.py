@@ -10,9 +10,10 @@ from urllib.parse import quote
 from fastapi import APIRouter, Query, Response
 from fastapi.responses import StreamingResponse
 
-from functions.api.documented import READS, binary
+from functions.api.conditions import show_etag
+from functions.api.documented import READS, READS_RECORD, binary
 from functions.api.identifiers import ActivityPath, AttachmentPath
-from functions.api.schemas.mail import ActivityShown, AttachmentShown, SightingShown
+from functions.api.schemas.mail import ActivityShown, AnnotationShown, AttachmentShown, SightingShown
 from shared.administration import Administration
 from shared.administration.activities import WholeEmail
 from shared.administration.failures import RecordNotFound
@@ -42,9 +43,11 @@ _MEDIA_TYPE = re.compile(r"[a-z0-9][a-z0-9!#$&^_.+-]{0,63}/[a-z0-9][a-z0-9!#$&^_
 def activities(administration: Administration) -> APIRouter:
     router = APIRouter(prefix="/activities", tags=["activities"])
 
-    @router.get("/{activity_id}", summary="Read an email activity", responses=READS)
-    def read_activity(activity_id: ActivityPath, raw: Raw = False) -> ActivityShown:
-        return _shown(administration.activities.get(ActivityId(activity_id)), raw=raw)
+    @router.get("/{activity_id}", summary="Read an email activity", responses=READS_RECORD)
+    def read_activity(activity_id: ActivityPath, response: Response, raw: Raw = False) -> ActivityShown:
+        email = administration.activities.get(ActivityId(activity_id))
+        show_etag(response, email.etag)
+        return shown(email, raw=raw)
 
     @router.get(
         "/{activity_id}/body",
@@ -76,10 +79,10 @@ def activities(administration: Administration) -> APIRouter:
     return router
 
 
-def _shown(email: WholeEmail, *, raw: bool) -> ActivityShown:
+def shown(email: WholeEmail, *, raw: bool = False) -> ActivityShown:
     content = email.content
     html = content.body_html if raw else _safe_html(email.activity.id, content)
-    shown = {
+    fields = {
         name: getattr(source, name)
         for source in (content, email.activity)
         for name in ActivityShown.model_fields
@@ -89,7 +92,9 @@ def _shown(email: WholeEmail, *, raw: bool) -> ActivityShown:
         AttachmentShown.of(each, _attachment_url(email.activity.id, number)) for number, each in enumerate(content.attachments)
     ]
     sightings = [SightingShown.model_validate(each) for each in email.sightings]
-    return ActivityShown.model_validate(shown | {"body_html": html, "attachments": attachments, "sightings": sightings})
+    annotations = [AnnotationShown.model_validate(each) for each in email.annotations]
+    beside = {"body_html": html, "attachments": attachments, "sightings": sightings, "annotations": annotations}
+    return ActivityShown.model_validate(fields | beside)
 
 
 def _safe_html(activity_id: str, content: EmailContent) -> str | None:

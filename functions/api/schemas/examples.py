@@ -54,3 +54,14 @@ RULE: list[JsonValue] = [
 RULE_PATCH: list[JsonValue] = [{"regarding": {"type": "account", "id": "fabrikam"}, "from_now_on": True}]
 
 RESET: list[JsonValue] = [{"received_after": "2026-01-31T00:00:00Z"}]
+
+REGARDING: list[JsonValue] = [{"type": "account", "id": "contoso"}]
+OWNER_REF: list[JsonValue] = [{"kind": "user", "id": "anna"}]
+TRACK: list[JsonValue] = [{"message_id": "<offer@fabrikam.com>", "regarding": {"type": "account", "id": "fabrikam"}}]
+UNTRACK: list[JsonValue] = [{"message_id": "<offer@fabrikam.com>"}]
+JUDGE: list[JsonValue] = [{"since": "2026-01-31T00:00:00Z"}]
+PREVIEW: list[JsonValue] = [
+    {"last": 100, "changes": {"filtering_method": "responses"}},
+    {"last": 50, "changes": {"settings": {"exclude": ["newsletter.example"]}, "rules": []}},
+]
+DISCARD: list[JsonValue] = [{"reason": "Advertising that nobody needs."}]

@@ -22,9 +22,11 @@ class AlertShown(Shown):
     id: str = Field(description="Derived from what it is about, its code and its parameters.")
 
 
-@shows(QuarantinedItem, without=("raw_blob",))
+@shows(QuarantinedItem, without=("key", "raw_blob"))
 class QuarantinedItemShown(Shown):
     """An item that failed for good and is kept with its raw form."""
+
+    id: str = Field(description="Hashes of the message's identity and of the server's id of this copy.")
 
 
 @shows(AuditEntry)

@@ -5,6 +5,7 @@ from dataclasses import replace
 
 from local.mailserver import mime
 from local.mailserver.bodies import Attachment
+from local.mailserver.contents import Item
 from local.mailserver.ews import envelope
 from local.mailserver.ews.call import Call
 from local.mailserver.ews.errors import ResponseError
@@ -13,7 +14,6 @@ from local.mailserver.ews.ids import attachment_prefix, item_and_path
 from local.mailserver.ews.shapes import Shape, read_shape
 from local.mailserver.faults import FaultKind
 from local.mailserver.message import Message
-from local.mailserver.model import Item
 from local.mailserver.web import Stream
 
 

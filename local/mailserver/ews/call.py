@@ -1,14 +1,17 @@
 """One call: who asks for what, and what of the store they may see. Turns the ids of a request into items and folders."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 
 from lxml import etree
 
 from local.mailserver.accounts import Account
+from local.mailserver.contents import Folder, Item
 from local.mailserver.ews.envelope import NAMES, Envelope
 from local.mailserver.ews.errors import ResponseError, SoapFault
 from local.mailserver.faults import FaultKind, Faults
-from local.mailserver.model import Folder, Item, Mailbox, MailStore, NoSuchFolder, NoSuchItem, NoSuchMailbox
+from local.mailserver.model import Mailbox, MailStore, NoSuchFolder, NoSuchItem, NoSuchMailbox
 
 
 @dataclass(slots=True)
@@ -64,6 +67,16 @@ class Call:
         except NoSuchItem:
             raise ResponseError("ErrorItemNotFound") from None
 
+    @contextmanager
+    def held_item(self, item_id: str) -> Iterator[Item]:
+        """An item that the request changes, and nobody else meanwhile. Raises ResponseError."""
+        with self._mailbox_of(item_id).lock:
+            item = self.item(item_id)
+            unwritable = self.faults.hit(FaultKind.UNWRITABLE_ITEM, item.folder.mailbox.address, self.operation, item_id)
+            if unwritable is not None:
+                raise ResponseError(unwritable.code or "ErrorItemSave")
+            yield item
+
     def readable_item(self, item_id: str) -> Item:
         """An item whose content is wanted. Raises ResponseError."""
         item = self.item(item_id)
@@ -85,6 +98,13 @@ class Call:
             return mailbox.folder(name)
         except NoSuchFolder:
             raise self._no_folder() from None
+
+    def target_folder(self, element: etree._Element, missing: str = "ErrorToFolderNotFound") -> Folder:
+        """A folder that something is put into; `missing` is the error where it is not there. Raises ResponseError."""
+        try:
+            return self.folder(element)
+        except ResponseError as error:
+            raise (ResponseError(missing) if error.code == "ErrorFolderNotFound" else error) from None
 
     def _no_folder(self) -> ResponseError:
         syncing = self.operation in ("SyncFolderItems", "SyncFolderHierarchy")

@@ -6,7 +6,7 @@ import threading
 from collections.abc import Callable, Collection
 
 from local.mailserver.accounts import Account, Accounts
-from local.mailserver.ews import attachments, convert, envelope, find, folders, items, sync
+from local.mailserver.ews import attachments, convert, envelope, find, folder_changes, folders, items, sync, update
 from local.mailserver.ews.authentication import Challenge, authenticate, unauthorized
 from local.mailserver.ews.call import Call
 from local.mailserver.ews.envelope import NAMES, Envelope
@@ -20,14 +20,21 @@ _log = logging.getLogger(__name__)
 
 OPERATIONS: dict[str, Callable[[Call], list[bytes | Stream]]] = {
     "ConvertId": convert.convert_id,
+    "CopyItem": items.copy_item,
+    "CreateFolder": folder_changes.create_folder,
+    "DeleteFolder": folder_changes.delete_folder,
     "DeleteItem": items.delete_item,
     "FindFolder": folders.find_folder,
     "FindItem": find.find_item,
     "GetAttachment": attachments.get_attachment,
     "GetFolder": folders.get_folder,
     "GetItem": items.get_item,
+    "MoveFolder": folder_changes.move_folder,
+    "MoveItem": items.move_item,
     "SyncFolderHierarchy": sync.sync_folder_hierarchy,
     "SyncFolderItems": sync.sync_folder_items,
+    "UpdateFolder": folder_changes.update_folder,
+    "UpdateItem": update.update_item,
 }
 _NAMED = ".//t:Mailbox/t:EmailAddress"
 _XML = "text/xml; charset=utf-8"

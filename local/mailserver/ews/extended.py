@@ -6,10 +6,11 @@ from itertools import chain
 
 from lxml import etree
 
+from local.mailserver.contents import Item
+from local.mailserver.conversation import conversation_index
 from local.mailserver.ews.errors import SoapFault
-from local.mailserver.ews.fields import Renderer, conversation_index
+from local.mailserver.ews.fields import Renderer
 from local.mailserver.ews.text import attribute, escaped, instant
-from local.mailserver.model import Item
 
 _READ, _UNSENT, _HAS_ATTACHMENTS, _FROM_ME = 0x1, 0x8, 0x10, 0x20
 

@@ -4,16 +4,15 @@ Fields of the content are rendered once per message and kept with it; fields of 
 """
 
 import base64
-import hashlib
 from collections.abc import Callable
-from datetime import UTC, datetime
 
 from local.mailserver import mime
 from local.mailserver.bodies import Attachment
+from local.mailserver.contents import Item
+from local.mailserver.conversation import conversation_index, topic_hash
 from local.mailserver.ews.ids import attachment_prefix, attachment_suffix, change_key, item_id_element
 from local.mailserver.ews.text import attribute, element, escaped, flag, moment
 from local.mailserver.message import Address, Message
-from local.mailserver.model import Item
 from local.mailserver.web import Stream
 
 type Rendered = bytes | list[bytes | Stream]
@@ -145,23 +144,8 @@ _headers = kept(
 )
 
 
-def conversation_index(message: Message) -> bytes:
-    """PR_CONVERSATION_INDEX: as sent, else made up from date and topic ([MS-OXOMSG] 2.2.1.3)."""
-    sent = (message.header("Thread-Index") or "").replace(" ", "")
-    decoded = mime.decoded_content(sent.encode("ascii", "ignore"), "base64") if sent else b""
-    if len(decoded) >= 22:  # the size of a first header block
-        return decoded
-    since_1601 = (message.sent or datetime(2000, 1, 1, tzinfo=UTC)) - datetime(1601, 1, 1, tzinfo=UTC)
-    ticks = max(0, int(since_1601.total_seconds())) * 10_000_000
-    return ticks.to_bytes(9, "big")[1:7] + _topic_hash(message)
-
-
-def _topic_hash(message: Message) -> bytes:
-    return hashlib.sha256(message.conversation_topic.lower().encode("utf-8", "surrogatepass")).digest()[:16]
-
-
 def _conversation_id(message: Message) -> bytes:
-    identity = base64.b64encode(b"\x00\x03\x24\x00" + _topic_hash(message) * 2).decode()
+    identity = base64.b64encode(b"\x00\x03\x24\x00" + topic_hash(message) * 2).decode()
     return f'<t:ConversationId Id="{identity}"/>'.encode()
 
 
@@ -175,6 +159,11 @@ def _receiver(tag: bytes) -> Renderer:
         return _single(tag, Address(owner.name, owner.address)) if item.through_transport else b""
 
     return render
+
+
+def _categories(item: Item) -> bytes:
+    names = b"".join(b"<t:String>%b</t:String>" % escaped(name) for name in item.categories)
+    return b"<t:Categories>%b</t:Categories>" % names if names else b""
 
 
 _RIGHTS = (
@@ -194,6 +183,7 @@ ITEM_FIELDS: dict[str, Renderer] = {
     "item:Attachments": attachments,
     "item:DateTimeReceived": lambda item: moment("DateTimeReceived", item.received),
     "item:Size": lambda item: f"<t:Size>{item.message.size}</t:Size>".encode(),
+    "item:Categories": _categories,
     "item:Importance": kept("ews:importance", lambda message: element("Importance", message.importance)),
     "item:InReplyTo": kept("ews:in_reply_to", lambda message: element("InReplyTo", message.in_reply_to or "")),
     "item:IsSubmitted": lambda _: flag("IsSubmitted", False),

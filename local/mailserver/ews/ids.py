@@ -3,7 +3,7 @@
 import base64
 import binascii
 
-from local.mailserver.model import Item
+from local.mailserver.contents import Item
 
 _ITEM_ID_BYTES = 112
 _MARK = b"\x01\x12"
@@ -11,8 +11,19 @@ _MARK = b"\x01\x12"
 _STEP = 3
 
 
+_KEY_HEAD = b"\x09\x00\x00\x00\x16\x00\x00\x00"
+
+
 def change_key(version: int) -> str:
-    return base64.b64encode(b"\x09\x00\x00\x00\x16\x00\x00\x00" + version.to_bytes(16, "big")).decode()
+    return base64.b64encode(_KEY_HEAD + version.to_bytes(16, "big")).decode()
+
+
+def version_of(key: str) -> int:
+    """The version that a change key stands for. Raises ValueError for what is none."""
+    decoded = base64.b64decode(key, validate=True)
+    if len(decoded) != len(_KEY_HEAD) + 16 or not decoded.startswith(_KEY_HEAD):
+        raise ValueError(key)
+    return int.from_bytes(decoded[len(_KEY_HEAD) :], "big")
 
 
 def attachment_prefix(item_or_attachment_id: str) -> str:

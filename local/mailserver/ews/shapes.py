@@ -6,15 +6,16 @@ from functools import lru_cache
 
 from lxml import etree
 
+from local.mailserver.contents import Item
 from local.mailserver.ews import extended, fields
 from local.mailserver.ews.envelope import NAMES
 from local.mailserver.ews.errors import SoapFault
 from local.mailserver.ews.fields import EXTENDED_AFTER, ITEM_FIELDS, MESSAGE_FIELDS, Renderer
-from local.mailserver.model import Item
 from local.mailserver.web import Stream
 
 NOT_IN_LISTS = frozenset(
-    {"item:Body", "item:UniqueBody", "item:TextBody", "item:Attachments", "item:MimeContent", "item:InternetMessageHeaders"}
+    "item:Body item:UniqueBody item:TextBody item:Attachments item:MimeContent item:InternetMessageHeaders"  # noqa: SIM905
+    " message:ToRecipients message:CcRecipients message:BccRecipients message:ReplyTo".split()
 )
 """Not served by SyncFolderItems and FindItem: asking for them there gives nothing."""
 

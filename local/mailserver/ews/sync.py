@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Self
 
+from local.mailserver.contents import Change, ChangeKind, Folder
 from local.mailserver.ews import envelope, folders
 from local.mailserver.ews.call import Call
 from local.mailserver.ews.envelope import NAMES
@@ -16,7 +17,6 @@ from local.mailserver.ews.ids import item_id_element
 from local.mailserver.ews.shapes import Shape, read_shape
 from local.mailserver.ews.text import flag
 from local.mailserver.faults import FaultKind
-from local.mailserver.model import Change, ChangeKind, Folder
 from local.mailserver.web import Stream
 
 MAX_CHANGES = 512
@@ -162,19 +162,23 @@ def _folder_changes(call: Call) -> bytes:
         root = call.open(call.acting_as).top
     else:
         raise ResponseError("ErrorNonExistentMailbox")
+    shape = folders.read_folder_shape(call)
     with root.mailbox.lock:
         state = _state(call, root)
-        since = -1 if state is None else state.position
+        known = root.folders_below_at(state.position) if state is not None else set()
         following = SyncState(root.id, root.epoch, root.mailbox.clock)
-        present = [folder for folder in root.mailbox.descendants(root) if folder.changed > since]
-        gone = [folder_id for folder_id, at in root.mailbox.removed_folders.items() if at > since >= 0]
-        changes = b"".join(
-            b"<t:%(tag)b>%(folder)b</t:%(tag)b>"
-            % {b"tag": b"Create" if folder.entered > since else b"Update", b"folder": folders.rendered(folder, "Default")}
-            for folder in present
-        )
-        changes += b"".join(f'<t:Delete><t:FolderId Id="{folder_id}"/></t:Delete>'.encode() for folder_id in gone)
+        present = list(root.mailbox.descendants(root))
+        changes = b"".join(_folder_change(folder, folder.id in known, state, shape) for folder in present)
+        gone = known - {folder.id for folder in present}
+        changes += b"".join(f'<t:Delete><t:FolderId Id="{folder_id}"/></t:Delete>'.encode() for folder_id in sorted(gone))
     return (
         b"<m:SyncState>%b</m:SyncState><m:IncludesLastFolderInRange>true</m:IncludesLastFolderInRange><m:Changes>%b</m:Changes>"
         % (following.encode().encode(), changes)
     )
+
+
+def _folder_change(folder: Folder, is_known: bool, state: SyncState | None, shape: folders.FolderShape) -> bytes:
+    if is_known and state is not None and folder.changed <= state.position:
+        return b""
+    tag = b"Update" if is_known else b"Create"
+    return b"<t:%b>%b</t:%b>" % (tag, folders.rendered(folder, shape), tag)

@@ -4,8 +4,9 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from functools import partial
 
+from shared.connectors.exchange.operation import NoContent
 from shared.connectors.exchange.records import AttachmentEntry, Fetched
-from shared.connectors.exchange.services import AttachedItem, GetAttachment, NoContent
+from shared.connectors.exchange.services import AttachedItem, GetAttachment
 from shared.connectors.exchange.session import Session
 from shared.domain.email import IncomingAttachment, IncomingMessage
 from shared.domain.errors import ItemError, Throttled, TransientError

@@ -56,6 +56,10 @@ class PerhapsMoved(Busy):
     calls_for_discovery = True
 
 
+class InvalidId(ItemUnreadable):
+    """What was asked for is no id at all, or one of something else."""
+
+
 class BatchStopped(Busy):
     """The server stopped in the middle of a batch; the rest of it can be asked for again."""
 
@@ -91,7 +95,7 @@ _CODES: Mapping[type[SyncError], str] = {
     DelegateAccessMissing: "ErrorNotDelegate ErrorDelegateNoUser",
     EwsBlocked: "ErrorOrganizationAccessBlocked",
     AccessDenied: """
-        ErrorAccessDenied ErrorMailboxLogonFailed ErrorSendAsDenied ErrorLogonAsNetworkServiceFailed
+        ErrorAccessDenied ErrorCreateItemAccessDenied ErrorMailboxLogonFailed ErrorSendAsDenied ErrorLogonAsNetworkServiceFailed
         ErrorCallerIsInvalidADAccount ErrorProxyRequestNotAllowed""",
     MailboxNotFound: """
         ErrorNonExistentMailbox ErrorMissingEmailAddress ErrorMissingInformationEmailAddress ErrorInvalidSmtpAddress
@@ -101,17 +105,19 @@ _CODES: Mapping[type[SyncError], str] = {
     MailboxError: "ErrorQuotaExceeded",
     WatermarkExpired: "ErrorInvalidSyncStateData",
     FolderNotFound: """
-        ErrorFolderNotFound ErrorSyncFolderNotFound ErrorInvalidFolderId ErrorParentFolderNotFound ErrorFolderCorrupt
-        ErrorInvalidFolderTypeForOperation""",
+        ErrorFolderNotFound ErrorSyncFolderNotFound ErrorToFolderNotFound ErrorInvalidFolderId ErrorParentFolderNotFound
+        ErrorFolderCorrupt ErrorInvalidFolderTypeForOperation""",
+    InvalidId: """
+        ErrorInvalidIdMalformed ErrorInvalidId ErrorInvalidIdEmpty ErrorInvalidIdMalformedEwsLegacyIdFormat
+        ErrorInvalidIdNotAnItemAttachmentId ErrorInvalidIdStoreObjectIdTooLong ErrorInvalidIdMonikerTooLong ErrorInvalidIdXml
+        ErrorCannotUseFolderIdForItemId ErrorCannotUseItemIdForFolderId""",
     ItemGone: "ErrorItemNotFound ErrorInvalidAttachmentId",
     ItemTooLarge: """
         ErrorMessageSizeExceeded ErrorDataSizeLimitExceeded ErrorAttachmentSizeLimitExceeded
         ErrorAttachmentNestLevelLimitExceeded""",
     ItemUnreadable: """
         ErrorCorruptData ErrorItemCorrupt ErrorContentConversionFailed ErrorMimeContentConversionFailed
-        ErrorMimeContentInvalid ErrorMimeContentInvalidBase64String ErrorUnsupportedMimeConversion ErrorInvalidIdMalformed
-        ErrorInvalidId ErrorInvalidIdEmpty ErrorInvalidIdMalformedEwsLegacyIdFormat ErrorInvalidIdNotAnItemAttachmentId
-        ErrorInvalidIdStoreObjectIdTooLong ErrorInvalidIdMonikerTooLong ErrorInvalidIdXml ErrorCannotUseFolderIdForItemId
+        ErrorMimeContentInvalid ErrorMimeContentInvalidBase64String ErrorUnsupportedMimeConversion
         ErrorPropertyValidationFailure ErrorUnsupportedTypeForConversion ErrorCannotOpenFileAttachment""",
 }
 
@@ -189,7 +195,7 @@ def back_off(milliseconds: str | None) -> timedelta | None:
     """BackOffMilliseconds of a reply."""
     try:
         return _seconds(int(milliseconds or "") / 1000)
-    except ValueError:
+    except (ValueError, OverflowError):
         return None
 
 
@@ -197,11 +203,11 @@ def retry_after(header: str | None, now: Callable[[], datetime] = lambda: dateti
     """Retry-After (RFC 9110): seconds, or an HTTP date. None where it is absent, past, or neither."""
     if not header:
         return None
-    if header.strip().isdecimal():
-        return _seconds(int(header.strip()))
     try:
+        if header.strip().isdecimal():
+            return _seconds(int(header.strip()))
         moment = parsedate_to_datetime(header)
-    except ValueError:
+    except (ValueError, OverflowError):
         return None
     if moment.tzinfo is None:
         moment = moment.replace(tzinfo=UTC)

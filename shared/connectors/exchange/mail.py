@@ -1,25 +1,24 @@
-"""The Exchange mailbox that mail is read from: `IncomingEmail` over EWS.
+"""The Exchange mailbox that mail is read from: `IncomingEmail` over EWS, with its folders (`FolderTree`) and marks (`Marking`).
 
-An idle poll is one request: the Inbox goes by its distinguished name, and nothing is discovered. One bad item is that
-item's error: when a batch fails, its items are tried in smaller ones, and an item that fails alone while the server
-answers otherwise is unreadable.
+An idle poll is one request: the Inbox goes by its distinguished name, and nothing is discovered.
 """
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import replace
 from functools import partial
-from itertools import islice, takewhile
-from time import monotonic
+from itertools import islice
 
+from shared.connectors.exchange.asking import Asking, of_item, server_answers
 from shared.connectors.exchange.attachments import Attachments, Guard
-from shared.connectors.exchange.batches import LARGEST, SLOW_SECONDS, next_batch
-from shared.connectors.exchange.errors import BatchStopped
+from shared.connectors.exchange.folders import CreateFolder, FindFolder, FindItem
+from shared.connectors.exchange.marking import MoveItem, UpdateItem
 from shared.connectors.exchange.records import Fetched
 from shared.connectors.exchange.services import DeleteItem, GetItem, SyncFolderItems
 from shared.connectors.exchange.session import Session
-from shared.domain.email import INBOX, Folder, IncomingMessage, ItemRef, Page
-from shared.domain.errors import Busy, ItemError, ItemGone, ItemTooLarge, ItemUnreadable, SyncError, Throttled, TransientError
+from shared.connectors.reports import delivery_report, is_report
+from shared.domain.email import INBOX, Envelope, Folder, IncomingMessage, ItemRef, Page, TreeFolder
+from shared.domain.errors import Busy, FolderNotFound, ItemError, ItemGone, Throttled, TransientError
 from shared.ports import PAGE_ITEMS
 
 _REMEMBERED_SIZES = 8 * PAGE_ITEMS
@@ -30,9 +29,14 @@ class ExchangeMail:
 
     def __init__(self, session: Session) -> None:
         self._session = session
-        self._batch_size = session.protocol.batch_size
         self._attachments = Attachments(session)
         self._sizes: dict[str, int] = {}
+        self._folder_ids: dict[str, str] = {}
+        """Of the folders that items are moved to, by name."""
+        get = GetItem(session)
+        sizes = session.protocol.batch_size, session.protocol.envelope_batch_size
+        self._messages = Asking[Fetched, IncomingMessage](session, sizes[0], self._sizes, get.fetch, self._completed)
+        self._envelopes = Asking[Envelope, Envelope](session, sizes[1], None, get.envelopes, _as_it_is)
 
     @property
     def source(self) -> str:
@@ -41,81 +45,68 @@ class ExchangeMail:
     def folders(self) -> Sequence[Folder]:
         return (INBOX,)
 
+    def tree(self) -> Sequence[TreeFolder]:
+        return FindFolder(self._session).below_inbox()
+
     def changes(self, folder: Folder, watermark: str | None, limit: int = PAGE_ITEMS) -> Page:
         page = SyncFolderItems(self._session).page(folder, watermark, max(1, min(limit, PAGE_ITEMS)))
         self._remember_sizes(page)
         return page
 
+    def latest(self, folder: Folder, count: int) -> Sequence[ItemRef]:
+        return FindItem(self._session).latest(folder, count)
+
+    def envelopes(self, refs: Sequence[ItemRef]) -> Iterator[tuple[ItemRef, Envelope | ItemError]]:
+        return self._envelopes.read(refs)
+
     def fetch(self, refs: Sequence[ItemRef]) -> Iterator[tuple[ItemRef, IncomingMessage | ItemError]]:
-        done, alone = 0, False
-        while done < len(refs):
-            batch = next_batch(refs[done : done + LARGEST], self._sizes, 1 if alone else self._batch_size.size)
-            answer = self._answer(batch)
-            yield from zip(batch, answer.outcomes, strict=False)
-            if answer.throttled:
-                raise answer.throttled
-            done += len(answer.outcomes)
-            alone = not answer.outcomes
+        return self._messages.read(refs)
 
     def raw(self, ref: ItemRef) -> Iterator[bytes]:
         return self._guarded(ref, partial(GetItem(self._session).mime, ref))
+
+    # ---- changing what is in the mailbox
 
     def discard(self, ref: ItemRef) -> None:
         with suppress(ItemGone):
             DeleteItem(self._session).delete(ref)
 
-    # ---- batches
+    def categorize(self, ref: ItemRef, add: Collection[str], remove: Collection[str]) -> None:
+        UpdateItem(self._session).categorize(ref, add, remove)
 
-    def _answer(self, batch: Sequence[ItemRef]) -> "_Answer":
-        started = monotonic()
+    def move(self, ref: ItemRef, folder_name: str) -> ItemRef:
+        folder = self._folder_ids.get(folder_name) or self._folder_beside_inbox(folder_name)
+        self._folder_ids[folder_name] = folder
+        if ref.folder == folder:
+            return ref
         try:
-            return self._fetched(batch)
-        except Throttled:
-            self._batch_size.shrink()
+            return MoveItem(self._session).move(ref, folder)
+        except FolderNotFound:
+            del self._folder_ids[folder_name]
             raise
-        except TransientError as error:
-            return self._after_failure(error, batch, quick=monotonic() - started < SLOW_SECONDS)
 
-    def _fetched(self, batch: Sequence[ItemRef]) -> "_Answer":
-        started = monotonic()
+    def _folder_beside_inbox(self, name: str) -> str:
+        """Found or created; created by somebody else meanwhile it is found then."""
+        find = partial(FindFolder(self._session).beside_inbox, name)
+        found = find() or CreateFolder(self._session).beside_inbox(name) or find()
+        if found is None:
+            raise Busy("CreateFolder: the server neither creates the folder nor has it.")
+        return found
+
+    # ---- messages
+
+    def _completed(self, batch: Sequence[Fetched]) -> Sequence[IncomingMessage]:
+        """With attachments, and delivery reports read."""
+        return [self._with_report(message) for message in self._attachments.complete(batch, self._guard)]
+
+    def _with_report(self, message: IncomingMessage) -> IncomingMessage:
+        """What the report says stands only in its MIME form. Without that it is still mail."""
+        if not is_report(message.item_class, message.headers.get("content-type", "")):
+            return message
         try:
-            outcomes = GetItem(self._session).fetch(batch)
-        except ItemTooLarge as error:
-            return _Answer([error] if len(batch) == 1 else [])
-        answered = list(takewhile(lambda outcome: not isinstance(outcome, Throttled | BatchStopped), outcomes))
-        if not answered:
-            raise _first_error(outcomes)
-        self._batch_size.answered(monotonic() - started, len(answered))
-        if len(answered) < len(batch):
-            self._batch_size.shrink()
-        throttled = outcomes[len(answered)] if len(answered) < len(outcomes) else None
-        return _Answer(self._completed(answered), throttled if isinstance(throttled, Throttled) else None)
-
-    def _completed(self, outcomes: Sequence[Fetched | SyncError]) -> Sequence[IncomingMessage | ItemError]:
-        """With attachments. An error that is no item's own is raised if no item did better."""
-        if not any(isinstance(outcome, Fetched | ItemError) for outcome in outcomes):
-            raise _first_error(outcomes)
-        fetched = [outcome for outcome in outcomes if isinstance(outcome, Fetched)]
-        messages = iter(self._attachments.complete(fetched, self._guard))
-        return [next(messages) if isinstance(outcome, Fetched) else _of_item(outcome) for outcome in outcomes]
-
-    def _after_failure(self, error: TransientError, batch: Sequence[ItemRef], *, quick: bool) -> "_Answer":
-        """One of the items may be the cause: each is tried alone, the first of them now if the failure cost no time.
-
-        What fails alone, and again, while the server answers otherwise, is unreadable; else the server is the cause."""
-        self._batch_size.isolate()
-        if len(batch) > 1:
-            if quick:
-                return _Answer([])
-            raise error
-        if not self._server_answers(batch[0]):
-            raise error
-        if quick:
-            with suppress(TransientError):
-                return self._fetched(batch)
-        return _Answer([_of_item(error)])
-
-    # ---- one item
+            return replace(message, report=delivery_report(self.raw(message.ref)))
+        except ItemError:
+            return message
 
     def _guard(self, fetched: Fetched) -> Guard:
         return partial(self._guarded, fetched.message.ref)
@@ -127,16 +118,9 @@ class ExchangeMail:
         except Throttled:
             raise
         except TransientError as error:
-            if not self._server_answers(ref):
+            if not server_answers(self._session, ref):
                 raise
-            raise _of_item(error) from error
-
-    def _server_answers(self, ref: ItemRef) -> bool:
-        try:
-            GetItem(self._session).exists(ref)
-        except TransientError:
-            return False
-        return True
+            raise of_item(error) from error
 
     def _remember_sizes(self, page: Page) -> None:
         """Of the latest pages: the one being fetched may not be the last one listed."""
@@ -145,24 +129,5 @@ class ExchangeMail:
             del self._sizes[oldest]
 
 
-@dataclass(frozen=True, slots=True)
-class _Answer:
-    """To the first items of a batch; to none of them where each should be tried alone."""
-
-    outcomes: Sequence[IncomingMessage | ItemError]
-    throttled: Throttled | None = None
-    """The server answered these and then asked to slow down."""
-
-
-def _first_error(outcomes: Sequence[Fetched | SyncError]) -> SyncError:
-    errors = (outcome for outcome in outcomes if isinstance(outcome, SyncError))
-    return next(errors, Busy("GetItem: the server answered for none of the items."))
-
-
-def _of_item(error: SyncError) -> ItemError:
-    """An error that turned out to be one item's."""
-    if isinstance(error, ItemError):
-        return error
-    unreadable = ItemUnreadable(f"The server cannot give this item: {error}")
-    unreadable.__cause__ = error
-    return unreadable
+def _as_it_is(envelopes: Sequence[Envelope]) -> Sequence[Envelope]:
+    return envelopes

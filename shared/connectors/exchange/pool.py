@@ -13,7 +13,7 @@ from exchangelib.transport import DEFAULT_HEADERS, NOAUTH
 from exchangelib.version import EXCHANGE_2016, Version
 
 from shared.connectors.exchange.answers import Answers
-from shared.connectors.exchange.batches import BatchSize
+from shared.connectors.exchange.batches import LARGEST, BatchSize
 from shared.connectors.exchange.destination import guarded_session
 from shared.connectors.exchange.gate import Gate
 from shared.connectors.exchange.sign_in import MakeAuth
@@ -41,6 +41,7 @@ class Pool(BaseProtocol):  # type: ignore[misc] # exchangelib has no types
         )
         self.profile_wide = profile_wide
         self.batch_size = BatchSize()
+        self.envelope_batch_size = BatchSize(LARGEST)
         self._auth = auth
         self._gate = gate
         self._slots = slots

@@ -4,20 +4,28 @@ A column that cannot be read is left out: a broken date or size of one item neve
 cannot be left out (its elements are not what the schema says) makes that one message unreadable. Knows no connection.
 """
 
-import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from typing import Any
 
 from lxml.etree import _Element
 
+from shared.connectors.exchange.values import (
+    MailboxName,
+    T,
+    mailbox_name,
+    message_ids,
+    number_of,
+    origin_of,
+    recipients,
+    time_of,
+)
 from shared.domain.choices import Priority, SenderOrigin
-from shared.domain.email import Address, ChangeKind, IncomingMessage, ItemRef, ListedItem
+from shared.domain.email import JUDGED_HEADERS, Address, ChangeKind, Envelope, IncomingMessage, ItemRef, ListedItem
 from shared.domain.errors import ItemUnreadable
 from shared.domain.ids import normalised_address, normalised_message_id
 
-T = "{http://schemas.microsoft.com/exchange/services/2006/types}"
 M = "{http://schemas.microsoft.com/exchange/services/2006/messages}"
 
 AUTH_AS = "X-MS-Exchange-Organization-AuthAs"
@@ -26,89 +34,8 @@ SENDER_SMTP_ADDRESS = 0x5D01
 FROM_SMTP_ADDRESS = 0x5D02
 """PidTagSentRepresentingSmtpAddress, likewise for From."""
 
-_MOST_REFERENCES = 1000
-_ANGLE_BRACKETED = re.compile(r"<([^<>]+)>")
-
 type Fields = dict[str, Any]
 type Reader = Callable[[Fields, _Element], None]
-
-
-# ---- single values
-
-
-def time_of(text: str | None) -> datetime | None:
-    """An xs:dateTime as aware UTC; one without a zone is UTC, since no time zone was asked for. None if it is no time."""
-    try:
-        moment = datetime.fromisoformat((text or "").strip())
-        return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
-    except (ValueError, OverflowError):
-        return None
-
-
-def number_of(text: str | None) -> int:
-    """A size in bytes; 0 if it is none."""
-    try:
-        return max(0, int(text or 0))
-    except ValueError:
-        return 0
-
-
-def message_ids(text: str | None) -> tuple[str, ...]:
-    """The Message-IDs of In-Reply-To or References, normalised, in order. A thousand at most, the last ones."""
-    if not text:
-        return ()
-    found = _ANGLE_BRACKETED.findall(text) or text.split()
-    normalised = (normalised_message_id(each) for each in found[-_MOST_REFERENCES:])
-    return tuple(each for each in normalised if each)
-
-
-def _origin(text: str | None) -> SenderOrigin:
-    if not text:
-        return SenderOrigin.UNKNOWN
-    return SenderOrigin.INTERNAL if text.strip().lower() == "internal" else SenderOrigin.EXTERNAL
-
-
-# ---- addresses
-
-
-@dataclass(frozen=True, slots=True)
-class _Mailbox:
-    """t:Mailbox as the server gives it: `address` is an X.500 name where `is_smtp` is False."""
-
-    name: str
-    address: str
-    is_smtp: bool
-
-    def resolved(self, smtp_address: str | None) -> Address | None:
-        """With the item's own SMTP address in place of an X.500 name. A mailbox without any address stands by its name."""
-        address = self.address if self.is_smtp else smtp_address or self.address
-        if address or self.name:
-            return Address(address or self.name, self.name)
-        return None
-
-
-def _mailbox(element: _Element) -> _Mailbox:
-    name = address = routing = ""
-    for child in element:
-        tag = child.tag
-        if tag == _EMAIL_ADDRESS:
-            address = (child.text or "").strip()
-        elif tag == _NAME:
-            name = (child.text or "").strip()
-        elif tag == _ROUTING_TYPE:
-            routing = (child.text or "").upper()
-    return _Mailbox(name, address, is_smtp=bool(address) and routing != "EX" and not address.startswith("/"))
-
-
-_NAME = T + "Name"
-_EMAIL_ADDRESS = T + "EmailAddress"
-_ROUTING_TYPE = T + "RoutingType"
-_MAILBOX = T + "Mailbox"
-
-
-def _recipients(element: _Element) -> tuple[Address, ...]:
-    resolved = (_mailbox(child).resolved(None) for child in element if child.tag == _MAILBOX)
-    return tuple(address for address in resolved if address)
 
 
 # ---- readers, one per element
@@ -124,14 +51,14 @@ def _text(key: str) -> Reader:
 def _one_mailbox(key: str) -> Reader:
     def read(fields: Fields, element: _Element) -> None:
         if len(element):
-            fields[key] = _mailbox(element[0])
+            fields[key] = mailbox_name(element[0])
 
     return read
 
 
 def _many_mailboxes(key: str) -> Reader:
     def read(fields: Fields, element: _Element) -> None:
-        fields[key] = _recipients(element)
+        fields[key] = recipients(element)
 
     return read
 
@@ -146,12 +73,17 @@ def _extended(fields: Fields, element: _Element) -> None:
 
 
 _AUTH_AS_FIELD = f"header {AUTH_AS.lower()}"
+_HEADER_FIELDS = tuple((name, f"header {name}") for name in JUDGED_HEADERS)
 _SENDER_SMTP_FIELD = f"property {SENDER_SMTP_ADDRESS:#06x}"
 _FROM_SMTP_FIELD = f"property {FROM_SMTP_ADDRESS:#06x}"
 
 
 def _item_id(fields: Fields, element: _Element) -> None:
     fields["id"] = element.get("Id")
+
+
+def _categories(fields: Fields, element: _Element) -> None:
+    fields["categories"] = tuple(child.text for child in element if child.text)
 
 
 def _body(fields: Fields, element: _Element) -> None:
@@ -167,6 +99,7 @@ _LISTED: Mapping[str, Reader] = {
     T + "ItemClass": _text("item_class"),
     T + "DateTimeReceived": _text("received"),
     T + "Size": _text("size"),
+    T + "Categories": _categories,
     T + "IsDraft": _text("is_draft"),
     T + "IsFromMe": _text("is_from_me"),
     T + "InternetMessageId": _text("message_id"),
@@ -174,15 +107,14 @@ _LISTED: Mapping[str, Reader] = {
     T + "ExtendedProperty": _extended,
 }
 
-_FETCHED: Mapping[str, Reader] = {
+_JUDGED: Mapping[str, Reader] = {
     T + "ItemId": _item_id,
+    T + "ItemClass": _text("item_class"),
     T + "Subject": _text("subject"),
-    T + "Body": _body,
-    T + "Attachments": _attachments,
     T + "DateTimeReceived": _text("received"),
     T + "DateTimeSent": _text("sent"),
     T + "Size": _text("size"),
-    T + "Importance": _text("importance"),
+    T + "Categories": _categories,
     T + "InReplyTo": _text("in_reply_to"),
     T + "InternetMessageId": _text("message_id"),
     T + "References": _text("references"),
@@ -191,7 +123,15 @@ _FETCHED: Mapping[str, Reader] = {
     T + "Sender": _one_mailbox("sender"),
     T + "ToRecipients": _many_mailboxes("to"),
     T + "CcRecipients": _many_mailboxes("cc"),
+    T + "BccRecipients": _many_mailboxes("bcc"),
     T + "ExtendedProperty": _extended,
+}
+
+_FETCHED: Mapping[str, Reader] = {
+    **_JUDGED,
+    T + "Body": _body,
+    T + "Attachments": _attachments,
+    T + "Importance": _text("importance"),
 }
 
 
@@ -234,7 +174,7 @@ def listed_item(change: _Element, folder: str) -> ListedItem:
         return ListedItem(ItemRef(_required_id(item.get("Id")), folder), kind)
     fields = _fields(item, _LISTED)
     sender = fields.get("from")
-    origin = _origin(fields.get(_AUTH_AS_FIELD))
+    origin = origin_of(fields.get(_AUTH_AS_FIELD))
     return ListedItem(
         ItemRef(_required_id(fields.get("id")), folder),
         kind,
@@ -247,6 +187,7 @@ def listed_item(change: _Element, folder: str) -> ListedItem:
         fields.get("is_draft") == "true",
         # What never went through transport carries no origin. IsFromMe alone also marks mail to oneself, and what claims so.
         fields.get("is_from_me") == "true" and origin is SenderOrigin.UNKNOWN,
+        fields.get("categories", ()),
     )
 
 
@@ -256,7 +197,7 @@ def _required_id(value: str | None) -> str:
     return value
 
 
-def _sender_address(sender: _Mailbox | None, smtp_address: str | None) -> str | None:
+def _sender_address(sender: MailboxName | None, smtp_address: str | None) -> str | None:
     address = sender.address if sender and sender.is_smtp else smtp_address or (sender.address if sender else None)
     return normalised_address(address) if address else None
 
@@ -312,42 +253,62 @@ _PRIORITIES: Mapping[str | None, Priority] = {"Low": Priority.LOW, "High": Prior
 
 def fetched(item: _Element, ref: ItemRef) -> Fetched:
     """The message that the child of m:Items is. Raises ItemUnreadable."""
+    with _readable():
+        fields = _fields(item, _FETCHED)
+        message = IncomingMessage(
+            **_judged(item, fields, ref),
+            priority=_PRIORITIES.get(fields.get("importance"), Priority.NORMAL),
+            body_html=fields.get("body_html"),
+            body_text=fields.get("body_text"),
+        )
+        return Fetched(message, fields.get("attachments", ()))
+
+
+def envelope(item: _Element, ref: ItemRef) -> Envelope:
+    """As `fetched`, of what is outside of the message."""
+    with _readable():
+        return Envelope(**_judged(item, _fields(item, _JUDGED), ref))
+
+
+@contextmanager
+def _readable() -> Iterator[None]:
     try:
-        return _fetched(_fields(item, _FETCHED), ref)
+        yield
     except (LookupError, TypeError, ValueError) as error:
         raise ItemUnreadable(f"GetItem: the item is not what the schema says ({type(error).__name__})") from error
 
 
-def _fetched(fields: Fields, ref: ItemRef) -> Fetched:
+def _judged(item: _Element, fields: Fields, ref: ItemRef) -> Fields:
+    """The fields of an Envelope."""
     sent = time_of(fields.get("sent"))
     received = time_of(fields.get("received")) or sent
     if received is None:
         raise ItemUnreadable("GetItem: the item has no time of receipt")
     in_reply_to = message_ids(fields.get("in_reply_to"))
-    message = IncomingMessage(
-        ref=ref,
-        received=received,
-        subject=fields.get("subject") or "",
-        message_id=normalised_message_id(fields.get("message_id")),
-        in_reply_to=in_reply_to[0] if in_reply_to else None,
-        references=message_ids(fields.get("references")),
-        sender=_from_or_sender(fields),
-        to=fields.get("to", ()),
-        cc=fields.get("cc", ()),
-        sent=sent,
-        priority=_PRIORITIES.get(fields.get("importance"), Priority.NORMAL),
-        body_html=fields.get("body_html"),
-        body_text=fields.get("body_text"),
-        conversation_index=fields.get("conversation_index") or None,
-        sender_origin=_origin(fields.get(_AUTH_AS_FIELD)),
-        size=number_of(fields.get("size")),
-    )
-    return Fetched(message, fields.get("attachments", ()))
+    return {
+        "ref": ref,
+        "received": received,
+        "subject": fields.get("subject") or "",
+        "message_id": normalised_message_id(fields.get("message_id")),
+        "in_reply_to": in_reply_to[0] if in_reply_to else None,
+        "references": message_ids(fields.get("references")),
+        "sender": _from_or_sender(fields),
+        "to": fields.get("to", ()),
+        "cc": fields.get("cc", ()),
+        "bcc": fields.get("bcc", ()),
+        "sent": sent,
+        "conversation_index": fields.get("conversation_index") or None,
+        "sender_origin": origin_of(fields.get(_AUTH_AS_FIELD)),
+        "size": number_of(fields.get("size")),
+        "item_class": fields.get("item_class") or _CLASSES.get(item.tag, "IPM.Note"),
+        "headers": {name: value for name, key in _HEADER_FIELDS if (value := fields.get(key))},
+        "categories": fields.get("categories", ()),
+    }
 
 
 def _from_or_sender(fields: Fields) -> Address | None:
     for key, smtp_field in (("from", _FROM_SMTP_FIELD), ("sender", _SENDER_SMTP_FIELD)):
-        mailbox: _Mailbox | None = fields.get(key)
+        mailbox: MailboxName | None = fields.get(key)
         if mailbox and (address := mailbox.resolved(fields.get(smtp_field))):
             return address
     return None

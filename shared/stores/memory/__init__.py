@@ -9,10 +9,11 @@ from shared.ports import Stores
 from shared.stores.codec import Plain
 from shared.stores.memory.address_book import MemoryAddressBook, MemoryAddresses, MemoryBulkLoads
 from shared.stores.memory.configuration import MemoryMailboxes, MemoryOwners, MemoryProfiles
+from shared.stores.memory.correlations import MemoryCorrelations
 from shared.stores.memory.ledger import MemoryLedger
 from shared.stores.memory.mail import MemoryActivities, MemoryTimeline
 from shared.stores.memory.operations import MemoryAlerts, MemoryAudit, MemoryQuarantine, MemoryRuns
-from shared.stores.memory.organisation import MemoryOrganisation, MemoryShares, MemoryTrackingRules
+from shared.stores.memory.organisation import MemoryFolderTrees, MemoryOrganisation, MemoryShares, MemoryTrackingRules
 from shared.stores.memory.work import MemoryBlobs, MemoryQueues, MemorySecrets
 
 __all__ = ["memory_stores", "snapshot"]
@@ -23,19 +24,21 @@ class _HasContent(Protocol):
 
 
 def memory_stores() -> Stores:
-    owners, book = MemoryOwners(), MemoryAddressBook()
+    owners, book, mailboxes = MemoryOwners(), MemoryAddressBook(), MemoryMailboxes()
     return Stores(
         settings=MemoryOrganisation(),
         profiles=MemoryProfiles(),
         owners=owners,
         addresses=MemoryAddresses(owners, book),
-        mailboxes=MemoryMailboxes(),
+        mailboxes=mailboxes,
         address_book=book,
         bulk_loads=MemoryBulkLoads(),
-        tracking_rules=MemoryTrackingRules(),
+        tracking_rules=MemoryTrackingRules(mailboxes),
+        folder_trees=MemoryFolderTrees(),
         shares=MemoryShares(),
         activities=MemoryActivities(),
         timeline=MemoryTimeline(),
+        correlations=MemoryCorrelations(),
         ledger=MemoryLedger(),
         quarantine=MemoryQuarantine(),
         alerts=MemoryAlerts(),
@@ -57,9 +60,11 @@ def snapshot(stores: Stores) -> dict[str, Plain]:
         "address_book": stores.address_book,
         "bulk_loads": stores.bulk_loads,
         "tracking_rules": stores.tracking_rules,
+        "folder_trees": stores.folder_trees,
         "shares": stores.shares,
         "activities": stores.activities,
         "timeline": stores.timeline,
+        "correlations": stores.correlations,
         "ledger": stores.ledger,
         "quarantine": stores.quarantine,
         "alerts": stores.alerts,

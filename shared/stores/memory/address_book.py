@@ -67,7 +67,9 @@ class MemoryAddressBook:
     def having(self, address: str) -> Sequence[AddressMatch]:
         with self._lock:
             records = [self._rows[key].record for key in sorted(self._having.get(address, ()))]
-        return [AddressMatch(record.type, record.id, record.name, record.active) for record in records]
+        return [
+            AddressMatch(record.type, record.id, record.name, record.active, owner_id=record.owner_id) for record in records
+        ]
 
     def _put(self, record: AddressBookRecord) -> StoredRecord:
         key = (record.type, record.id)

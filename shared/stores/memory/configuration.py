@@ -127,7 +127,7 @@ class MemoryOwners:
         with self._lock:
             owners = [found.record for _, found in sorted(self._rows.items())]
         return [
-            AddressMatch(owner.kind, owner.id, owner.name, owner.active)
+            AddressMatch(owner.kind, owner.id, owner.name, owner.active, owner.filtering_method)
             for owner in owners
             if normalised_address(owner.address) == address
         ]
@@ -147,6 +147,7 @@ class MemoryMailboxes:
         self._rows: dict[MailboxId, Row[Mailbox]] = {}
         self._schedules: dict[MailboxId, Row[dict[Workload, WorkloadSchedule]]] = {}
         self._discovered: dict[MailboxId, Discovered] = {}
+        self._having_rules: set[MailboxId] = set()
 
     def get(self, mailbox_id: MailboxId) -> StoredMailbox | None:
         with self._lock:
@@ -177,6 +178,14 @@ class MemoryMailboxes:
                 check_etag(self._rows[mailbox_id], etag, f"mailbox {mailbox_id}")
                 del self._rows[mailbox_id], self._schedules[mailbox_id]
                 self._discovered.pop(mailbox_id, None)
+                self._having_rules.discard(mailbox_id)
+
+    def note_rules(self, mailbox_id: MailboxId) -> None:
+        with self._lock:
+            if mailbox_id not in self._schedules:
+                raise Changed(f"mailbox {mailbox_id} is not there any more")
+            self._schedules[mailbox_id] = row(self._schedules[mailbox_id].record)
+            self._having_rules.add(mailbox_id)
 
     def set_discovered(self, mailbox_id: MailboxId, discovered: Discovered | None) -> None:
         with self._lock:
@@ -229,7 +238,8 @@ class MemoryMailboxes:
     def _stored(self, mailbox_id: MailboxId) -> StoredMailbox:
         found = self._rows[mailbox_id]
         schedule = dict(self._schedules[mailbox_id].record)
-        return StoredMailbox(found.record, found.etag, schedule, self._discovered.get(mailbox_id))
+        has_rules = mailbox_id in self._having_rules
+        return StoredMailbox(found.record, found.etag, schedule, self._discovered.get(mailbox_id), has_rules)
 
     def snapshot(self) -> dict[str, Plain]:
         with self._lock:
@@ -240,6 +250,7 @@ class MemoryMailboxes:
                         workload.value: codec_of(WorkloadSchedule).plain(schedule)
                         for workload, schedule in self._schedules[key].record.items()
                     },
+                    "has_rules": key in self._having_rules,
                     "discovered": (codec_of(Discovered).plain(self._discovered[key]) if key in self._discovered else None),
                 }
                 for key, found in self._rows.items()

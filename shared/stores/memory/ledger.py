@@ -10,14 +10,15 @@ from shared.domain.choices import Workload
 from shared.domain.errors import LeaseLost
 from shared.domain.ids import MailboxId
 from shared.domain.ledger import DETAILS, ItemKey, LedgerCommit, LedgerHead, LedgerItem, Mark, RunState, Todo
+from shared.ports import TODOS_AT_ONCE
 from shared.stores.codec import Plain, codec_of
 from shared.stores.entities import sortable_time
 from shared.stores.limits import checked_id, checked_rows, storable_item
 from shared.stores.memory.rows import next_etag
 
-type _TodoKey = tuple[str, ItemKey]
+type _TodoKey = tuple[str, ItemKey, str]
 
-_NO_DETAILS: dict[str, Any] = dict.fromkeys(DETAILS, "")
+_NO_DETAILS: dict[str, Any] = dict(DETAILS)
 
 
 @dataclass(slots=True)
@@ -41,7 +42,7 @@ class MemoryLedger:
             found = self._partition(mailbox_id, workload)
             due = [todo for _, todo in sorted(found.todos.items()) if todo.due <= now]
             marks = tuple(sorted(found.marks.values(), key=lambda mark: mark.folder))
-            return LedgerHead(found.state, found.etag, marks, tuple(due))
+            return LedgerHead(found.state, found.etag, marks, tuple(due[:TODOS_AT_ONCE]))
 
     def commit(self, mailbox_id: MailboxId, workload: Workload, etag: str | None, commit: LedgerCommit) -> str:
         checked_rows(commit)
@@ -91,7 +92,7 @@ class MemoryLedger:
 
 
 def _todo_key(todo: Todo) -> _TodoKey:
-    return sortable_time(todo.due), todo.item.key
+    return sortable_time(todo.due), todo.item.key, todo.kind
 
 
 def _plain(found: _Partition) -> dict[str, Plain]:

@@ -1,10 +1,11 @@
 """Activities and their timelines in memory."""
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 from threading import RLock
 
 from shared.domain.email import (
+    Annotation,
     EmailActivity,
     EmailContent,
     ListOf,
@@ -18,8 +19,15 @@ from shared.domain.ids import ActivityId, MailboxId
 from shared.ports import Slice
 from shared.stores.codec import Plain, codec_of
 from shared.stores.entities import inverted_time
-from shared.stores.limits import checked_id, storable_activity, storable_content, storable_entry, storable_sighting
-from shared.stores.memory.rows import Row, row, slice_of
+from shared.stores.limits import (
+    checked_id,
+    storable_activity,
+    storable_annotation,
+    storable_content,
+    storable_entry,
+    storable_sighting,
+)
+from shared.stores.memory.rows import Row, check_etag, row, slice_of
 
 
 class MemoryActivities:
@@ -28,6 +36,7 @@ class MemoryActivities:
         self._rows: dict[ActivityId, Row[EmailActivity]] = {}
         self._contents: dict[ActivityId, EmailContent] = {}
         self._sightings: dict[ActivityId, dict[MailboxId, Sighting]] = {}
+        self._annotations: dict[ActivityId, dict[ActivityId, Annotation]] = {}
 
     def create(self, emails: Sequence[NewEmail]) -> Sequence[StoredActivity]:
         for email in emails:
@@ -52,6 +61,10 @@ class MemoryActivities:
         with self._lock:
             return self._contents.get(activity_id)
 
+    def contents(self, activity_ids: Collection[ActivityId]) -> Mapping[ActivityId, EmailContent]:
+        with self._lock:
+            return {each: self._contents[each] for each in activity_ids if each in self._contents}
+
     def sightings(self, activity_id: ActivityId) -> Sequence[Sighting]:
         with self._lock:
             return [sighting for _, sighting in sorted(self._sightings.get(activity_id, {}).items())]
@@ -66,6 +79,37 @@ class MemoryActivities:
         self._sightings.setdefault(checked_id(sighting.activity_id), {}).setdefault(
             sighting.mailbox_id, storable_sighting(sighting)
         )
+
+    def find(self, activity_ids: Collection[ActivityId]) -> Mapping[ActivityId, StoredActivity]:
+        with self._lock:
+            return {each: self._stored(each, created=False) for each in activity_ids if each in self._rows}
+
+    def replace(self, activity: EmailActivity, etag: str) -> StoredActivity:
+        with self._lock:
+            check_etag(self._rows.get(activity.id), etag, f"email {activity.id}")
+            self._rows[activity.id] = row(storable_activity(activity))
+            return self._stored(activity.id, created=False)
+
+    def erase(self, activity: EmailActivity, etag: str) -> None:
+        with self._lock:
+            self.replace(activity, etag)
+            self._contents.pop(activity.id, None)
+            self._sightings.pop(activity.id, None)
+            self._annotations.pop(activity.id, None)
+
+    def unsight(self, activity_id: ActivityId, mailbox_id: MailboxId) -> None:
+        with self._lock:
+            self._sightings.get(activity_id, {}).pop(mailbox_id, None)
+
+    def annotate(self, annotations: Sequence[Annotation]) -> None:
+        with self._lock:
+            for each in annotations:
+                about, report = checked_id(each.about, "about"), checked_id(each.report, "report")
+                self._annotations.setdefault(about, {})[report] = storable_annotation(each)
+
+    def annotations(self, activity_id: ActivityId) -> Sequence[Annotation]:
+        with self._lock:
+            return [annotation for _, annotation in sorted(self._annotations.get(activity_id, {}).items())]
 
     def mark_variants(self, activity_ids: Collection[ActivityId]) -> None:
         with self._lock:
@@ -85,6 +129,10 @@ class MemoryActivities:
                 "sightings": {
                     key: {mailbox_id: codec_of(Sighting).plain(sighting) for mailbox_id, sighting in seen.items()}
                     for key, seen in self._sightings.items()
+                },
+                "annotations": {
+                    key: {report: codec_of(Annotation).plain(each) for report, each in annotations.items()}
+                    for key, annotations in self._annotations.items()
                 },
             }
 
@@ -107,6 +155,12 @@ class MemoryTimeline:
             for entry in entries:
                 key = (inverted_time(entry.time), checked_id(entry.activity_id))
                 self._rows.setdefault((entry.list_of, entry.whose), {})[key] = storable_entry(entry)
+
+    def remove(self, entries: Sequence[TimelineEntry]) -> None:
+        with self._lock:
+            for entry in entries:
+                key = (inverted_time(entry.time), entry.activity_id)
+                self._rows.get((entry.list_of, entry.whose), {}).pop(key, None)
 
     def list(self, list_of: ListOf, whose: str, continuation: str | None = None, limit: int = 50) -> Slice[TimelineEntry]:
         with self._lock:

@@ -1,6 +1,6 @@
 """Quarantine, alerts, audit and runs in memory."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from datetime import datetime
 from threading import RLock
@@ -33,6 +33,24 @@ class MemoryQuarantine:
     def put(self, item: QuarantinedItem) -> None:
         with self._lock:
             self._rows.setdefault(checked_id(item.mailbox_id), {})[item.key] = storable_quarantined(item)
+
+    def get(self, mailbox_id: MailboxId, key: ItemKey) -> QuarantinedItem | None:
+        with self._lock:
+            return self._rows.get(mailbox_id, {}).get(key)
+
+    def remove(self, mailbox_id: MailboxId, key: ItemKey) -> None:
+        with self._lock:
+            self._rows.get(mailbox_id, {}).pop(key, None)
+
+    def mailboxes_of_other_versions(self, version: str) -> Iterator[Sequence[MailboxId]]:
+        with self._lock:
+            found = [
+                mailbox_id
+                for mailbox_id, items in sorted(self._rows.items())
+                if any(item.version != version for item in items.values())
+            ]
+        if found:
+            yield found
 
     def list(self, mailbox_id: MailboxId, continuation: str | None = None, limit: int = 50) -> Slice[QuarantinedItem]:
         with self._lock:

@@ -1,16 +1,19 @@
-"""The organisation's settings, tracking rules and shares of connections in memory."""
+"""The organisation's settings, tracking rules, folder trees and shares of connections in memory."""
 
 from collections.abc import Sequence
+from contextlib import suppress
 from datetime import datetime
 from threading import RLock
 
-from shared.domain.errors import AlreadyExists
+from shared.domain.email import KnownTree
+from shared.domain.errors import AlreadyExists, Changed
 from shared.domain.ids import MailboxId
 from shared.domain.organisation import OrganisationSettings, StoredSettings
 from shared.domain.records import FolderTrackingRule, StoredRule
 from shared.stores.codec import Plain, codec_of
 from shared.stores.entities import rule_row
-from shared.stores.limits import checked_id
+from shared.stores.limits import checked_id, storable_tree
+from shared.stores.memory.configuration import MemoryMailboxes
 from shared.stores.memory.rows import Row, check_etag, row
 from shared.stores.sharing import Claims, claimed
 
@@ -38,7 +41,8 @@ class MemoryOrganisation:
 
 
 class MemoryTrackingRules:
-    def __init__(self) -> None:
+    def __init__(self, mailboxes: MemoryMailboxes) -> None:
+        self._mailboxes = mailboxes
         self._lock = RLock()
         self._rows: dict[MailboxId, dict[str, Row[FolderTrackingRule]]] = {}
 
@@ -53,6 +57,9 @@ class MemoryTrackingRules:
 
     def put(self, rule: FolderTrackingRule, etag: str | None) -> StoredRule:
         what = f"the rule of mailbox {rule.mailbox_id} for folder {rule.folder_name}"
+        if etag is None:
+            with suppress(Changed):  # of a mailbox that is not there nothing is read
+                self._mailboxes.note_rules(checked_id(rule.mailbox_id, "mailbox_id"))
         with self._lock:
             rules = self._rows.setdefault(checked_id(rule.mailbox_id, "mailbox_id"), {})
             key = rule_row(rule.folder_id)
@@ -76,6 +83,24 @@ class MemoryTrackingRules:
                 mailbox_id: {key: codec_of(FolderTrackingRule).plain(found.record) for key, found in rules.items()}
                 for mailbox_id, rules in self._rows.items()
             }
+
+
+class MemoryFolderTrees:
+    def __init__(self) -> None:
+        self._lock = RLock()
+        self._trees: dict[MailboxId, KnownTree] = {}
+
+    def get(self, mailbox_id: MailboxId) -> KnownTree | None:
+        with self._lock:
+            return self._trees.get(mailbox_id)
+
+    def put(self, mailbox_id: MailboxId, tree: KnownTree) -> None:
+        with self._lock:
+            self._trees[checked_id(mailbox_id, "mailbox_id")] = storable_tree(tree)
+
+    def snapshot(self) -> dict[str, Plain]:
+        with self._lock:
+            return {mailbox_id: codec_of(KnownTree).plain(tree) for mailbox_id, tree in self._trees.items()}
 
 
 class MemoryShares:

@@ -5,9 +5,9 @@ from collections.abc import Iterable
 from itertools import count
 from typing import NamedTuple
 
-from shared.domain.errors import Changed, InvalidRecord
+from shared.domain.errors import Changed
 from shared.ports import Slice
-from shared.stores.limits import continuation, position
+from shared.stores.limits import checked_limit, continuation, position
 
 _writes = count(1)
 
@@ -35,8 +35,7 @@ def check_etag[T](found: Row[T] | None, etag: str, what: str) -> None:
 
 def slice_of[T](keyed: Iterable[tuple[tuple[str, ...], T]], after: str | None, limit: int) -> Slice[T]:
     """Up to `limit` of the items in the order of their keys, from after the continuation. Raises InvalidRecord."""
-    if limit < 1:
-        raise InvalidRecord("limit", f"a list of {limit} items", "Ask for at least one item.")
+    checked_limit(limit)
     pairs = sorted(keyed, key=lambda pair: pair[0])
     keys = [key for key, _ in pairs]
     start = 0

@@ -41,6 +41,10 @@ class MemoryBlobs:
         with self._lock:
             self._content.pop(name, None)
 
+    def delete_folder(self, folder: str) -> None:
+        with self._lock:
+            self._content = {name: content for name, content in self._content.items() if not name.startswith(folder)}
+
     def snapshot(self) -> dict[str, Plain]:
         with self._lock:
             return {name: f"{len(content)}:{hashlib.sha256(content).hexdigest()}" for name, content in self._content.items()}

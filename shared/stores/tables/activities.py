@@ -1,21 +1,41 @@
-"""Activities: the row that may change, its content, and one sighting per mailbox, together in one partition.
+"""Activities: the row that may change, its content, its annotations, and one sighting per mailbox, together in one partition.
 
 An activity is created optimistically, in one transaction with content and sighting. When a transaction fails because some of
-its activities exist already, every activity of it is read once and the rest is sent again.
+its activities exist already, every activity of it is read once and the rest is sent again. One that is erased leaves its row:
+first that says so, then the rest goes, the content last, so that whoever finds something knows that it is to go.
 """
 
 from collections.abc import Collection, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 
-from shared.domain.email import EmailActivity, EmailContent, NewEmail, Sighting, StoredActivity
+from shared.domain.email import Annotation, EmailActivity, EmailContent, NewEmail, Sighting, StoredActivity
 from shared.domain.errors import AlreadyExists, Busy, Changed, InvalidRecord, ItemRejected
-from shared.domain.ids import ActivityId
+from shared.domain.ids import ActivityId, MailboxId
 from shared.stores.codec import Column
-from shared.stores.entities import activity_partition, after, content_blob, content_row, sighting_row, sightings_prefix
-from shared.stores.limits import TEXT_UNITS, checked_id, storable_activity, storable_content, storable_sighting, units
+from shared.stores.entities import (
+    activity_partition,
+    after,
+    annotation_row,
+    annotations_prefix,
+    content_blob,
+    content_row,
+    rows_beside,
+    sighting_row,
+    sightings_prefix,
+)
+from shared.stores.limits import (
+    TEXT_UNITS,
+    checked_id,
+    storable_activity,
+    storable_annotation,
+    storable_content,
+    storable_sighting,
+    units,
+)
 from shared.stores.parallel import Parallel
-from shared.stores.tables.gateway import Entity, Operation, Verb, cut_transactions, operation, rows_of
+from shared.stores.tables.deleting import delete_rows
+from shared.stores.tables.gateway import Entity, Operation, Verb, cut_transactions, operation, rows_of, transactions_of
 from shared.stores.tables.table import Table, columns_of, record_of
 from shared.stores.text_blobs import TextBlobs
 
@@ -47,6 +67,8 @@ class TableActivities:
         large = [text for each in encoded.values() for text in each.texts.items()]
         self._parallel.each(lambda text: self._texts.put(*text), large)
         stored = self._created_or_found(first, {key: each.rows for key, each in encoded.items()})
+        erased = [key for key, email in first.items() if _is_erased(stored[key], email)]
+        self._parallel.each(self._texts.delete, [blob for key in erased for blob in encoded[key].texts])
         return _in_order([email.activity.id for email in emails], stored)
 
     def get(self, activity_id: ActivityId) -> StoredActivity | None:
@@ -55,7 +77,20 @@ class TableActivities:
 
     def content(self, activity_id: ActivityId) -> EmailContent | None:
         found = self._table.get(activity_partition(activity_id), content_row(activity_id))
-        return None if found is None else self._content(found)
+        if found is None:
+            return None
+        try:
+            return self._content(found)
+        except KeyError:
+            activity = self.get(activity_id)
+            if activity is None or activity.record.deleted_on is not None:
+                return None  # it is being erased, and its texts went first
+            raise
+
+    def contents(self, activity_ids: Collection[ActivityId]) -> Mapping[ActivityId, EmailContent]:
+        asked = sorted(set(activity_ids))
+        found = zip(asked, self._parallel.each(self.content, asked), strict=True)
+        return {key: content for key, content in found if content is not None}
 
     def sightings(self, activity_id: ActivityId) -> Sequence[Sighting]:
         prefix = sightings_prefix(activity_id)
@@ -66,6 +101,40 @@ class TableActivities:
         unique = {(each.activity_id, each.mailbox_id): each for each in reversed(sightings)}
         inserts = [_sighting(Verb.INSERT, each) for each in unique.values()]
         self._parallel.each(self._insert_missing, _transactions([(each,) for each in inserts]))
+
+    def find(self, activity_ids: Collection[ActivityId]) -> Mapping[ActivityId, StoredActivity]:
+        asked = sorted(set(activity_ids))
+        found = zip(asked, self._parallel.each(self.get, asked), strict=True)
+        return {key: activity for key, activity in found if activity is not None}
+
+    def replace(self, activity: EmailActivity, etag: str) -> StoredActivity:
+        storable = storable_activity(activity)
+        write = operation(Verb.REPLACE, activity_partition(activity.id), activity.id, columns_of(storable), etag)
+        try:
+            return StoredActivity(storable, self._table.write(write))
+        except Changed as error:
+            raise Changed(f"email {activity.id} was changed since it was read") from error
+
+    def erase(self, activity: EmailActivity, etag: str) -> None:
+        self.replace(activity, etag)
+        partition, prefix = activity_partition(activity.id), rows_beside(activity.id)
+        beside = {row.row: row for row in self._table.rows(rows_of(partition, prefix, after(prefix)))}
+        content = beside.pop(content_row(activity.id), None)
+        delete_rows(self._table, self._parallel, [(partition, row) for row in beside])
+        if content is not None:
+            self._parallel.each(self._texts.delete, _blobs_of(content).values())
+            delete_rows(self._table, self._parallel, [(partition, content.row)])
+
+    def unsight(self, activity_id: ActivityId, mailbox_id: MailboxId) -> None:
+        delete_rows(self._table, self._parallel, [(activity_partition(activity_id), sighting_row(activity_id, mailbox_id))])
+
+    def annotate(self, annotations: Sequence[Annotation]) -> None:
+        self._parallel.each(self._table.transact, transactions_of(map(_annotation, annotations)))
+
+    def annotations(self, activity_id: ActivityId) -> Sequence[Annotation]:
+        prefix = annotations_prefix(activity_id)
+        rows = self._table.rows(rows_of(activity_partition(activity_id), prefix, after(prefix)))
+        return [record_of(Annotation, found) for found in rows]
 
     def mark_variants(self, activity_ids: Collection[ActivityId]) -> None:
         self._parallel.each(self._mark_variant, sorted(set(activity_ids)))
@@ -88,8 +157,7 @@ class TableActivities:
         raise Busy("activities were created by others faster than they could be read")
 
     def _content(self, found: Entity) -> EmailContent:
-        blobs = {name: str(blob) for name, blob in found.columns.items() if name.endswith(_BLOB)}
-        texts = {name.removesuffix(_BLOB): self._texts.read(blob) for name, blob in blobs.items()}
+        texts = {name: self._texts.read(blob) for name, blob in _blobs_of(found).items()}
         return record_of(EmailContent, Entity(found.partition, found.row, found.etag, {**found.columns, **texts}))
 
     def _insert(self, transaction: Sequence[Operation]) -> Sequence[str] | None:
@@ -168,6 +236,22 @@ def _in_order(keys: Sequence[ActivityId], stored: Mapping[ActivityId, StoredActi
         answers.append(StoredActivity(found.record, found.etag, found.created and key not in seen))
         seen.add(key)
     return answers
+
+
+def _is_erased(stored: StoredActivity, email: NewEmail) -> bool:
+    """This very email was erased: nothing names its texts any more."""
+    return stored.record.deleted_on is not None and stored.record.content_id == email.activity.content_id
+
+
+def _blobs_of(row: Entity) -> Mapping[str, str]:
+    """The columns whose text is in a blob, and its name."""
+    return {name.removesuffix(_BLOB): str(blob) for name, blob in row.columns.items() if name.endswith(_BLOB)}
+
+
+def _annotation(annotation: Annotation) -> Operation:
+    partition = activity_partition(checked_id(annotation.about, "about"))
+    row = annotation_row(annotation.about, checked_id(annotation.report, "report"))
+    return operation(Verb.UPSERT, partition, row, columns_of(storable_annotation(annotation)))
 
 
 def _sighting(verb: Verb, sighting: Sighting) -> Operation:

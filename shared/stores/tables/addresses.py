@@ -1,11 +1,11 @@
 """Which records have an address now: the hints of the index, each confirmed against its record."""
 
 from collections.abc import Collection, Mapping, Sequence
-from typing import Protocol
 
 from shared.domain.choices import OwnerKind
-from shared.domain.configuration import AddressMatch
+from shared.domain.configuration import AddressMatch, Owner
 from shared.domain.ids import OwnerId, normalised_address
+from shared.domain.records import AddressBookRecord
 from shared.stores.parallel import Parallel
 from shared.stores.tables.address_book import TableAddressBook
 from shared.stores.tables.hints import Hints
@@ -39,22 +39,19 @@ class TableAddresses:
         kind, record_id = key
         if kind in tuple(OwnerKind):
             owner = self._owners.get(OwnerKind(kind), OwnerId(record_id))
-            return None if owner is None else _confirmed(kind, owner.record, [owner.record.address])
+            return None if owner is None else _owner(owner.record)
         record = self._book.get(kind, record_id)
-        return None if record is None else _confirmed(kind, record.record, record.record.addresses)
+        return None if record is None else _of_address_book(record.record)
 
 
-class _Named(Protocol):
-    @property
-    def id(self) -> str: ...
-    @property
-    def name(self) -> str: ...
-    @property
-    def active(self) -> bool: ...
+def _owner(owner: Owner) -> _Confirmed:
+    match = AddressMatch(owner.kind, owner.id, owner.name, owner.active, filtering_method=owner.filtering_method)
+    return match, {normalised_address(owner.address)}
 
 
-def _confirmed(kind: str, record: _Named, addresses: Collection[str]) -> _Confirmed:
-    return AddressMatch(kind, record.id, record.name, record.active), {normalised_address(each) for each in addresses}
+def _of_address_book(record: AddressBookRecord) -> _Confirmed:
+    match = AddressMatch(record.type, record.id, record.name, record.active, owner_id=record.owner_id)
+    return match, {normalised_address(each) for each in record.addresses}
 
 
 def _matches(address: str, records: Sequence[_Confirmed | None]) -> Sequence[AddressMatch]:

@@ -6,7 +6,7 @@ RowExists, RowChanged and RowMissing for what the service says about rows, and T
 
 import json
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from enum import Enum
@@ -197,6 +197,14 @@ def cut_transactions(groups: Sequence[Sequence[Operation]]) -> list[list[Operati
         cut[-1] += group
         size += added
     return cut
+
+
+def transactions_of(writes: Iterable[Operation]) -> list[list[Operation]]:
+    """Writes that do not depend on one another, by partition; of those to one row the last counts."""
+    by_partition: dict[str, dict[str, Sequence[Operation]]] = {}
+    for each in writes:
+        by_partition.setdefault(each.partition, {})[each.row] = (each,)
+    return [cut for rows in by_partition.values() for cut in cut_transactions(list(rows.values()))]
 
 
 def wire_time(time: datetime) -> str:

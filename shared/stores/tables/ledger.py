@@ -12,6 +12,7 @@ from shared.domain.choices import Workload
 from shared.domain.errors import AlreadyExists, Changed, LeaseLost
 from shared.domain.ids import MailboxId
 from shared.domain.ledger import DETAILS, ItemKey, LedgerCommit, LedgerHead, LedgerItem, Mark, RunState, Todo
+from shared.ports import TODOS_AT_ONCE
 from shared.stores.entities import STATE, after, item_row, ledger_partition, mark_row, todo_row, todos_due, watermark_blob
 from shared.stores.limits import TEXT_UNITS, checked_id, checked_rows, storable_item, units
 from shared.stores.parallel import Parallel
@@ -54,7 +55,7 @@ class TableLedger:
             state=None if state is None else record_of(RunState, state),
             etag=None if state is None else state.etag,
             marks=tuple(marks),
-            todos=tuple(record_of(Todo, row) for row in rows if row.row.startswith(_TODOS)),
+            todos=tuple(record_of(Todo, row) for row in _todos_of(rows)[:TODOS_AT_ONCE]),
         )
 
     def commit(self, mailbox_id: MailboxId, workload: Workload, etag: str | None, commit: LedgerCommit) -> str:
@@ -93,12 +94,23 @@ class TableLedger:
         with the marks and the one with the state; then it is asked again."""
         seen: str | None = None
         while True:
-            pages = list(self._table.pages(query))
+            pages = self._pages(query)
             rows = [row for page in pages for row in page]
             state = _state_of(rows)
             if state is None or state in pages[0] or state.etag == seen:
                 return rows
             seen = state.etag
+
+    def _pages(self, query: Query) -> Sequence[Sequence[Entity]]:
+        """Until the todos are as many as one run takes up."""
+        pages: list[Sequence[Entity]] = []
+        todos = 0
+        for page in self._table.pages(query):
+            pages.append(page)
+            todos += len(_todos_of(page))
+            if todos >= TODOS_AT_ONCE:
+                break
+        return pages
 
     def _commit(self, partition: str, writes: list[Operation]) -> str:
         """A todo that is gone already is done: the commit goes on without it."""
@@ -130,6 +142,10 @@ class TableLedger:
             self._named[folder] = blob
         if before is not None and before != blob:
             self._texts.delete(before)
+
+
+def _todos_of(rows: Sequence[Entity]) -> Sequence[Entity]:
+    return [row for row in rows if row.row.startswith(_TODOS)]
 
 
 def _state_of(rows: Sequence[Entity]) -> Entity | None:

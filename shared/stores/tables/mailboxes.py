@@ -2,7 +2,8 @@
 
 The schedule row has three columns for each workload: `incoming_due` and `incoming_queued_until`, which the service compares,
 and `incoming_state`, the rest as JSON. A merge cannot remove a column, so "never" is the last day that the service knows.
-What autodiscover found stands in the same row, so that a run reads it with the rest.
+What autodiscover found stands in the same row, and whether there are folder-level tracking rules, so that a run reads it with
+the rest.
 """
 
 import json
@@ -35,6 +36,7 @@ from shared.stores.tables.table import SCHEMA_VERSION, Table, columns_of, read_r
 
 _SCHEDULE = ":schedule"
 _DISCOVERED = "discovered"
+_HAS_RULES = "has_rules"
 
 
 class TableMailboxes:
@@ -93,6 +95,9 @@ class TableMailboxes:
         text = "" if discovered is None else to_json(codec_of(Discovered).plain(discovered))
         self._merge_schedule(mailbox_id, {_DISCOVERED: text})
 
+    def note_rules(self, mailbox_id: MailboxId) -> None:
+        self._merge_schedule(mailbox_id, {_HAS_RULES: True})
+
     def reschedule(self, mailbox_id: MailboxId, workload: Workload, schedule: WorkloadSchedule) -> None:
         self._merge_schedule(mailbox_id, _workload_columns(workload, schedule))
 
@@ -146,7 +151,8 @@ def _with(mailbox: Mailbox, etag: str, schedule: Entity | None) -> StoredMailbox
     """What stands in the row beside it."""
     if schedule is None:
         return StoredMailbox(mailbox, etag)
-    return StoredMailbox(mailbox, etag, _schedule(schedule), read_row(schedule, _discovered))
+    has_rules = read_row(schedule, lambda columns: bool(columns.get(_HAS_RULES)))
+    return StoredMailbox(mailbox, etag, _schedule(schedule), read_row(schedule, _discovered), has_rules)
 
 
 def _discovered(columns: Mapping[str, object]) -> Discovered | None:

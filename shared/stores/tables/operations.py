@@ -1,55 +1,20 @@
-"""What operators look at: quarantined items, alerts, runs."""
+"""What operators look at: alerts and runs."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 
 from shared.domain.ids import MailboxId
-from shared.domain.operations import Alert, QuarantinedItem, Run
+from shared.domain.operations import Alert, Run
 from shared.ports import Slice
 from shared.stores.alerts import raised
-from shared.stores.entities import alert_id_key, alert_row, quarantine_listed_row, quarantine_row, run_row, run_rows_before
-from shared.stores.limits import acknowledging, checked_id, storable_alert, storable_quarantined, storable_run
+from shared.stores.entities import alert_id_key, alert_row, run_row, run_rows_before
+from shared.stores.limits import acknowledging, checked_id, storable_alert, storable_run
 from shared.stores.parallel import Parallel
 from shared.stores.tables.gateway import Entity, Operation, Query, RowMissing, Verb, operation, rows_of
 from shared.stores.tables.removing import each_page, removal, swept, write_unchanged
 from shared.stores.tables.repeating import until_unchanged
 from shared.stores.tables.table import Table, columns_of, record_of, slice_as
-
-
-@dataclass(frozen=True, slots=True)
-class _Listed:
-    """Under which time an item is listed: what is needed to list it under another one."""
-
-    quarantined_on: datetime
-
-
-class TableQuarantine:
-    """Two rows per item: one in the order of time with the record, and one that tells where that is."""
-
-    def __init__(self, table: Table) -> None:
-        self._table = table
-
-    def put(self, item: QuarantinedItem) -> None:
-        checked_id(item.mailbox_id)
-        until_unchanged(lambda: self._put(storable_quarantined(item)))
-
-    def list(self, mailbox_id: MailboxId, continuation: str | None = None, limit: int = 50) -> Slice[QuarantinedItem]:
-        found = self._table.slice(rows_of(mailbox_id, "time:", "time;"), continuation, limit)
-        return slice_as(found, lambda row: record_of(QuarantinedItem, row))
-
-    def _put(self, item: QuarantinedItem) -> None:
-        pointer = self._table.get(item.mailbox_id, quarantine_row(item.key))
-        listed = columns_of(_Listed(item.quarantined_on))
-        row = quarantine_listed_row(item.quarantined_on, item.key)
-        writes = [operation(Verb.UPSERT, item.mailbox_id, row, columns_of(item))]
-        if pointer is None:
-            writes.append(operation(Verb.INSERT, item.mailbox_id, quarantine_row(item.key), listed))
-        else:
-            writes.append(operation(Verb.REPLACE, item.mailbox_id, pointer.row, listed, pointer.etag))
-            before = quarantine_listed_row(record_of(_Listed, pointer).quarantined_on, item.key)
-            writes += [operation(Verb.DELETE, item.mailbox_id, before)] if before != row else []
-        self._table.transact(writes)
 
 
 @dataclass(frozen=True, slots=True)

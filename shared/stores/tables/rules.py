@@ -1,10 +1,12 @@
 """Folder-level tracking rules: a partition for each mailbox, a row for each folder."""
 
 from collections.abc import Sequence
+from contextlib import suppress
 
 from shared.domain.errors import AlreadyExists, Changed
 from shared.domain.ids import MailboxId
 from shared.domain.records import FolderTrackingRule, StoredRule
+from shared.ports import Mailboxes
 from shared.stores.entities import rule_row
 from shared.stores.limits import checked_id
 from shared.stores.tables.gateway import Entity, RowMissing, Verb, operation, rows_of
@@ -12,8 +14,9 @@ from shared.stores.tables.table import Table, columns_of, record_of
 
 
 class TableTrackingRules:
-    def __init__(self, table: Table) -> None:
+    def __init__(self, table: Table, mailboxes: Mailboxes) -> None:
         self._table = table
+        self._mailboxes = mailboxes
 
     def list(self, mailbox_id: MailboxId) -> Sequence[StoredRule]:
         return [_stored(found) for found in self._table.rows(rows_of(mailbox_id))]
@@ -27,6 +30,9 @@ class TableTrackingRules:
         partition = checked_id(rule.mailbox_id, "mailbox_id")
         write = operation(verb, partition, rule_row(rule.folder_id), columns_of(rule), etag)
         what = f"the rule of mailbox {rule.mailbox_id} for folder {rule.folder_name}"
+        if etag is None:
+            with suppress(Changed):  # of a mailbox that is not there nothing is read
+                self._mailboxes.note_rules(rule.mailbox_id)
         try:
             return StoredRule(rule, self._table.write(write))
         except AlreadyExists as error:

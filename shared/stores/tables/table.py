@@ -9,8 +9,8 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from shared.domain.errors import InvalidRecord, SyncError
 from shared.ports import Slice
 from shared.stores.codec import Column, codec_of
+from shared.stores.limits import checked_limit, is_key, position
 from shared.stores.limits import continuation as continuation_at
-from shared.stores.limits import is_key, position
 from shared.stores.tables.gateway import Entity, Gateway, Operation, Query, RowChanged, pages
 
 SCHEMA_VERSION = 1
@@ -53,8 +53,7 @@ class Table:
 
     def slice(self, query: Query, continuation: str | None, limit: int) -> Slice[Entity]:
         """Up to `limit` rows; fewer only at the end. Raises InvalidRecord for a continuation that is none."""
-        if limit < 1:
-            raise InvalidRecord("limit", f"a list of {limit} items", "Ask for at least one item.")
+        checked_limit(limit)
         after = None if continuation is None else _position(continuation)
         if not query.can_match:
             return Slice([])

@@ -4,10 +4,11 @@ from collections.abc import Sequence
 
 from shared.domain.email import ListOf, TimelineEntry
 from shared.ports import Slice
-from shared.stores.entities import after, inverted_time, timeline_key
+from shared.stores.entities import after, timeline_key, timeline_row
 from shared.stores.limits import checked_id, storable_entry
 from shared.stores.parallel import Parallel
-from shared.stores.tables.gateway import Operation, Verb, cut_transactions, operation, rows_of
+from shared.stores.tables.deleting import delete_rows
+from shared.stores.tables.gateway import Operation, Verb, operation, rows_of, transactions_of
 from shared.stores.tables.table import Table, columns_of, record_of, slice_as
 
 
@@ -17,11 +18,10 @@ class TableTimeline:
         self._parallel = parallel
 
     def put(self, entries: Sequence[TimelineEntry]) -> None:
-        upserts = {(each.partition, each.row): each for each in map(_upsert, entries)}
-        by_partition: dict[str, list[Sequence[Operation]]] = {}
-        for each in upserts.values():
-            by_partition.setdefault(each.partition, []).append((each,))
-        self._parallel.each(self._table.transact, [cut for found in by_partition.values() for cut in cut_transactions(found)])
+        self._parallel.each(self._table.transact, transactions_of(map(_upsert, entries)))
+
+    def remove(self, entries: Sequence[TimelineEntry]) -> None:
+        delete_rows(self._table, self._parallel, map(_key, entries))
 
     def list(self, list_of: ListOf, whose: str, continuation: str | None = None, limit: int = 50) -> Slice[TimelineEntry]:
         partition, prefix = timeline_key(list_of, whose)
@@ -30,6 +30,10 @@ class TableTimeline:
 
 
 def _upsert(entry: TimelineEntry) -> Operation:
+    checked_id(entry.activity_id)
+    return operation(Verb.UPSERT, *_key(entry), columns_of(storable_entry(entry)))
+
+
+def _key(entry: TimelineEntry) -> tuple[str, str]:
     partition, prefix = timeline_key(entry.list_of, entry.whose)
-    row = f"{prefix}{inverted_time(entry.time)}:{checked_id(entry.activity_id)}"
-    return operation(Verb.UPSERT, partition, row, columns_of(storable_entry(entry)))
+    return partition, timeline_row(prefix, entry.time, entry.activity_id)

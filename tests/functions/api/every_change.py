@@ -9,9 +9,13 @@ from fastapi.routing import iter_route_contexts  # noqa: TID251 - the table of r
 
 from shared.domain.choices import AlertLevel
 from shared.domain.operations import Alert
+from tests.functions.api.found_mail import ACTIVITY, has_email, has_quarantined_item
 from tests.functions.api.over_memory import FORWARD_MAILBOX, PROFILE, RULE, Api
+from tests.unit.administration.emails import MESSAGE_ID
 
 JSON_LINES = "application/x-ndjson"
+DRY_RUNS = {("POST", "/mailboxes/{mailbox_id}/preview")}
+"""Routes that change nothing, though their method says so: they have a body, and only administrators may ask."""
 
 
 @dataclass(frozen=True)
@@ -54,6 +58,8 @@ def every_change_of(api: Api) -> Sequence[Change]:
     assert api.put("/profiles/unused", PROFILE).status_code == 201
     alert = Alert("profile:contoso", "unreachable", AlertLevel.ERROR, "cause", "remedy", api.office.clock())
     api.office.stores.alerts.put(alert)
+    has_email(api, mailbox_id)
+    api.has_user("bruno")
     api.office.has_schedule(due=None)
     start, late, later = {"process_email_received_after": "2026-01-31T00:00:00Z"}, {"name": "Late"}, {"name": "Later"}
     collected, users_rule = "/mailboxes/collected", "/mailboxes/{mailbox_id}/rules/{folder_id:path}"
@@ -67,6 +73,8 @@ def every_change_of(api: Api) -> Sequence[Change]:
         *_of_record("/users/{owner_id}", "/users/anna", "user:anna", _owner("anna"), later),
         *_of_record("/queues/{owner_id}", "/queues/sales", "queue:sales", _owner("sales"), later),
         *_of_record("/records/{type}/{record_id}", "/records/contact/kim", "record:contact:kim", late, later),
+        *_messages_of(mailbox_id, has_quarantined_item(api, mailbox_id).id),
+        *_of_email(),
         Change("POST", "/profiles/{profile_id}/test", "/profiles/contoso/test", audited="profile:contoso"),
         Change("POST", "/loads", "/loads", b'{"type": "contact", "id": "c1", "name": "Kim"}\n', audited="load:"),
         Change("POST", "/alerts/{alert_id}/acknowledge", f"/alerts/{alert.id}/acknowledge", audited=f"alert:{alert.about}:"),
@@ -88,3 +96,36 @@ def _actions_on(mailbox_id: str) -> Sequence[Change]:
     queued = [Change("POST", f"{route}/{name}", f"{path}/{name}", audited=audited) for name in ("sync", "test")]
     switches = ("reject", "approve", "deactivate", "activate")
     return [*queued, reset, *(Change("POST", f"{route}/{name}", f"{path}/{name}", None, path, audited) for name in switches)]
+
+
+def _messages_of(mailbox_id: str, item_id: str) -> Sequence[Change]:
+    """What is wanted of messages; all of it is queued."""
+    route, path, audited = "/mailboxes/{mailbox_id}", f"/mailboxes/{mailbox_id}", f"mailbox:{mailbox_id}"
+    item, kept = f"{route}/quarantine/{{item_id}}", f"{path}/quarantine/{item_id}"
+    message = {"message_id": MESSAGE_ID}
+    return [
+        Change("POST", f"{route}/track", f"{path}/track", message | {"regarding": _ACCOUNT}, audited=audited),
+        Change("POST", f"{route}/untrack", f"{path}/untrack", message, audited=audited),
+        Change("POST", f"{route}/judge", f"{path}/judge", {"since": "2026-11-01T00:00:00Z"}, audited=audited),
+        Change("POST", f"{route}/replay", f"{path}/replay", audited=audited),
+        Change("POST", f"{item}/replay", f"{kept}/replay", audited=audited),
+        Change("POST", f"{item}/discard", f"{kept}/discard", {"reason": "advertising"}, audited=audited),
+    ]
+
+
+_ACCOUNT = {"type": "account", "id": "fabrikam"}
+
+
+def _of_email() -> Sequence[Change]:
+    route, path, audited = "/activities/{activity_id}", f"/activities/{ACTIVITY}", f"activity:{ACTIVITY}"
+    regarding, owner = f"{route}/regarding", f"{route}/owner"
+    conversation = f"conversation:{ACTIVITY}"
+    return [
+        Change("PUT", regarding, f"{path}/regarding", _ACCOUNT, path, audited),
+        Change("DELETE", regarding, f"{path}/regarding", None, path, audited),
+        Change("PUT", owner, f"{path}/owner", {"kind": "user", "id": "bruno"}, path, audited),
+        Change("POST", f"{route}/complete", f"{path}/complete", None, path, audited),
+        Change("POST", f"{route}/opt-out", f"{path}/opt-out", audited=conversation),
+        Change("DELETE", f"{route}/opt-out", f"{path}/opt-out", audited=conversation),
+        Change("DELETE", route, path, None, path, audited),
+    ]

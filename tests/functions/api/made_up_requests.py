@@ -1,6 +1,7 @@
 """What schemathesis needs to know to make up requests that reach what they are about: the key, and which records exist."""
 
 import re
+import zlib
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -11,7 +12,11 @@ from schemathesis import AuthContext, Case, HookContext
 from schemathesis.config import SchemathesisConfig
 from schemathesis.schemas import BaseSchema
 
+from functions.api.identifiers import ITEM_PATTERN
 from shared.administration.rules import ID_PATTERN
+from shared.domain.email import ItemRef
+from shared.domain.ledger import item_key
+from tests.functions.api.found_mail import ACTIVITY
 from tests.functions.api.over_memory import FORWARD_MAILBOX, PROFILE, RULE
 
 DESCRIPTION = "/api/openapi.json"
@@ -22,6 +27,9 @@ type Known = Mapping[str, Sequence[str]]
 """Ids of records that exist, by the name of the parameter."""
 
 schemathesis.serializer.alias("application/x-ndjson", "text/plain")
+
+FORMS = {"item_id": ITEM_PATTERN}
+"""What ids look like, where not as clients choose them."""
 
 
 def records_beside(mailbox_id: str) -> Mapping[str, Any]:
@@ -44,6 +52,8 @@ def known(mailbox_id: str) -> Known:
         "type": ["contact"],
         "record_id": ["kim"],
         "address": ["kim@fabrikam.example"],
+        "activity_id": [ACTIVITY],
+        "item_id": [str(item_key("a@b", ItemRef("item-of-a@b", "inbox")))],
     }
 
 
@@ -62,9 +72,9 @@ def prepare(schema: BaseSchema, key: str, ids: Known) -> None:
     def map_path_parameters(_: HookContext, path_parameters: dict[str, Any] | None) -> dict[str, Any] | None:
         """Half of the ids that are made up become ones of records that exist."""
         for name, value in (path_parameters or {}).items():
-            length = len(str(value))
-            if name in ids and length % 2 and re.fullmatch(ID_PATTERN, str(value)):
-                path_parameters[name] = ids[name][length // 2 % len(ids[name])]
+            number = zlib.crc32(str(value).encode())
+            if name in ids and number % 2 and re.fullmatch(FORMS.get(name, ID_PATTERN), str(value)):
+                path_parameters[name] = ids[name][number // 2 % len(ids[name])]
         return path_parameters
 
 

@@ -12,7 +12,10 @@ import httpx
 from functions.api.application import Api as Application
 from functions.api.application import create_app
 from shared.administration import Administration
+from shared.sync.folders import Folders
+from shared.sync.preview import Preview
 from tests.unit.administration.office import Office
+from tests.unit.sync.in_memory_mail import InMemoryMail, Servers
 
 with warnings.catch_warnings():
     warnings.simplefilter("ignore")  # Starlette asks for a successor of httpx that is not in use here
@@ -41,6 +44,16 @@ class Api:
 
     office: Office = field(default_factory=Office)
     platform_authentication: bool = False
+    mail: InMemoryMail = field(default_factory=InMemoryMail)
+    """Of Anna."""
+
+    @property
+    def preview(self) -> Preview:
+        return Preview(self.office.stores, Servers(anna=self.mail), self.office.clock)
+
+    @property
+    def folders(self) -> Folders:
+        return Folders(self.office.stores, Servers(anna=self.mail), self.office.clock)
 
     @property
     def settings(self) -> AccessSettings:

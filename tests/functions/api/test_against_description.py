@@ -11,6 +11,8 @@ from starlette.datastructures import Headers
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
+from tests.builders import a_message
+from tests.functions.api.found_mail import has_email, has_quarantined_item
 from tests.functions.api.made_up_requests import CONFIG, DESCRIPTION, known, prepare, records_beside, requests_per_operation
 from tests.functions.api.over_memory import Api
 
@@ -18,6 +20,9 @@ KEY = "the key of the function app"
 
 API = Api()
 MAILBOX = API.has_mailbox_being_read()
+has_email(API, MAILBOX)
+has_quarantined_item(API, MAILBOX)
+API.mail.deliver(a_message())
 for path, body in records_beside(MAILBOX).items():
     assert API.put(path, body).status_code == 201
 

@@ -7,7 +7,7 @@ import pytest
 from functions.api.access import PRINCIPAL
 from shared.domain.choices import Role
 from shared.stores.memory import snapshot
-from tests.functions.api.every_change import every_change_of, routes
+from tests.functions.api.every_change import DRY_RUNS, every_change_of, routes
 from tests.functions.api.over_memory import FORWARD_MAILBOX, PROFILE, RULE, Api, principal
 
 READING = ("GET", "HEAD", "OPTIONS")
@@ -26,7 +26,9 @@ def test_an_edit_of_the_state_that_was_seen_is_made(api: Api) -> None:
 
 def test_every_route_that_changes_something_is_among_the_changes(api: Api) -> None:
     """The tests below go through `every_change_of`: a new route cannot be forgotten."""
-    assert {change.operation for change in every_change_of(api)} == {each for each in routes(api) if each[0] not in READING}
+    changing = {each for each in routes(api) if each[0] not in READING} - DRY_RUNS
+
+    assert {change.operation for change in every_change_of(api)} == changing
 
 
 def test_every_change_is_in_the_audit_by_the_name_of_its_caller() -> None:
@@ -87,7 +89,7 @@ def test_every_record_has_a_tag_with_which_it_is_changed(api: Api) -> None:
         assert answer.is_success, (change, answer.text)
         if change.record:
             shown = api.get(change.record)
-            gone = change.method == "DELETE"
+            gone = answer.status_code == 204
             assert shown.status_code == 404 if gone else shown.headers["ETag"] == answer.headers["ETag"], change
 
 

@@ -1,38 +1,22 @@
 """Activities, attachments, runs, alerts, quarantine and explain over HTTP."""
 
 from datetime import timedelta
-from typing import Any
 
 import pytest
 
-from shared.domain.choices import AlertLevel, Direction, Notifications, ParticipationType, Reason, Verdict, Workload
-from shared.domain.email import Attachment, ItemRef, ListOf, Party, TimelineEntry
-from shared.domain.ids import MailboxId, RunId, email_id
-from shared.domain.ledger import LedgerCommit, LedgerItem, RunState, item_key
-from shared.domain.operations import Alert, QuarantinedItem, Run, RunOutcome
+from shared.domain.choices import AlertLevel, Notifications, ParticipationType, Workload
+from shared.domain.email import Party
+from shared.domain.ids import MailboxId, RunId
+from shared.domain.operations import Alert, Run, RunOutcome
 from tests.builders import MONDAY
+from tests.functions.api.found_mail import ACTIVITY, JUDGED, NOWHERE, has_email, has_quarantined_item
 from tests.functions.api.over_memory import Api
-from tests.unit.administration.emails import MESSAGE_ID, an_email
-
-ACTIVITY = email_id(MESSAGE_ID, Direction.INCOMING)
-NOWHERE = "00000000-0000-4000-8000-000000000000"
+from tests.unit.administration.emails import MESSAGE_ID
 
 
 @pytest.fixture
 def mailbox_id(api: Api) -> str:
     return api.has_mailbox_being_read()
-
-
-def has_email(api: Api, mailbox_id: str, attachments: dict[str, tuple[str, bytes]] | None = None, **content: Any) -> None:
-    """An email that came through the mailbox; attachments are a media type and bytes by name."""
-    stored = []
-    for name, (media_type, data) in (attachments or {}).items():
-        blob = f"emails/x/{len(stored)}"
-        api.office.stores.blobs.put(blob, data)
-        stored.append(Attachment(name, media_type, len(data), "sha", blob, f"{len(stored)}@contoso"))
-    api.office.stores.activities.create([an_email(ACTIVITY, MailboxId(mailbox_id), attachments=tuple(stored), **content)])
-    entry = TimelineEntry(ListOf.MAILBOX, mailbox_id, ACTIVITY, MONDAY, "Offer", "carol@fabrikam.example")
-    api.office.stores.timeline.put([entry])
 
 
 def test_activities_of_a_mailbox_are_listed(api: Api, mailbox_id: str) -> None:
@@ -238,21 +222,6 @@ def test_what_is_not_there_is_not_found(api: Api, mailbox_id: str) -> None:
 
 def test_a_message_is_explained(api: Api, mailbox_id: str) -> None:
     has_email(api, mailbox_id)
-    ref = ItemRef("item-1", "inbox")
-    item = LedgerItem(
-        key=item_key(MESSAGE_ID, ref),
-        ref=ref,
-        message_id=MESSAGE_ID,
-        received=MONDAY,
-        size=1,
-        verdict=Verdict.PROMOTED,
-        reason=Reason.RELEVANT,
-        decided_on=MONDAY,
-        run_id=RunId("run-1"),
-        activity_id=ACTIVITY,
-    )
-    commit = LedgerCommit(RunState("nonce"), items=(item,))
-    api.office.stores.ledger.commit(MailboxId(mailbox_id), Workload.INCOMING, None, commit)
 
     by_message = api.get(f"/mailboxes/{mailbox_id}/explain", params={"message_id": f"<{MESSAGE_ID}>"})
     by_activity = api.get(f"/mailboxes/{mailbox_id}/explain", params={"activity_id": ACTIVITY})
@@ -266,6 +235,18 @@ def test_a_message_is_explained(api: Api, mailbox_id: str) -> None:
         "run-1",
     )
     assert [each["id"] for each in told["activities"]] == [ACTIVITY]
+
+
+def test_an_explanation_tells_who_voted_how_and_what_was_tried(api: Api, mailbox_id: str) -> None:
+    has_email(api, mailbox_id, judgement=JUDGED)
+
+    [item] = api.get(f"/mailboxes/{mailbox_id}/explain", params={"activity_id": ACTIVITY}).json()["items"]
+
+    assert (len(item["votes"]), "anna" in item["votes"][0], "sales" in item["votes"][1]) == (2, True, True)
+    assert len(item["correlation"]) == 1
+    assert (item["accepted_by"], item["queues"]) == ({"kind": "queue", "id": "sales"}, ["sales"])
+    assert item["story"][0] == item["words"]
+    assert set(item["story"]) >= {*item["votes"], *item["correlation"]}
 
 
 def test_a_message_without_a_trace_is_explained_by_what_can_be_the_cause(api: Api, mailbox_id: str) -> None:
@@ -285,7 +266,6 @@ def test_a_question_about_no_message_is_refused(api: Api, mailbox_id: str, query
 
 def test_runs_quarantine_and_alerts_are_listed(api: Api, mailbox_id: str) -> None:
     stores = api.office.stores
-    ref = ItemRef("item-1", "inbox")
     stores.runs.put(
         Run(
             RunId("run-1"),
@@ -297,11 +277,7 @@ def test_runs_quarantine_and_alerts_are_listed(api: Api, mailbox_id: str) -> Non
             seen=3,
         )
     )
-    stores.quarantine.put(
-        QuarantinedItem(
-            MailboxId(mailbox_id), item_key("a@b", ref), ref, "a@b", MONDAY, None, "item_unreadable", "why", 5, "0.1.0", "raw/1"
-        )
-    )
+    has_quarantined_item(api, mailbox_id)
     stores.alerts.put(Alert(f"mailbox:{mailbox_id}", "access_denied", AlertLevel.ERROR, "cause", "remedy", MONDAY))
     stores.alerts.put(Alert("profile:contoso", "authentication_failed", AlertLevel.ERROR, "cause", "remedy", MONDAY))
 

@@ -17,11 +17,15 @@ from admin.session import Surroundings
 from functions.api.application import create_app
 from shared.administration import Administration, Rules
 from shared.domain.choices import Workload
-from shared.messages import LoadRecords, ProbeMailbox, Queue, VisitMailboxes, parse
+from shared.messages import ChangeItems, LoadRecords, ProbeMailbox, Queue, VisitMailboxes, parse
 from shared.ports import Stores
 from shared.stores.memory import memory_stores
 from shared.stores.memory.work import MemoryQueues
+from shared.sync.folders import Folders
+from shared.sync.item_changes import ItemChanges
+from shared.sync.preview import Preview
 from tests.builders import SettableClock
+from tests.unit.sync.in_memory_mail import InMemoryMail, Servers
 
 with warnings.catch_warnings():
     warnings.simplefilter("ignore")  # Starlette asks for a successor of httpx that is not in use here
@@ -43,18 +47,28 @@ class Deployment:
     """Changes after which the server is no longer reached."""
     requests: list[httpx.Request] = field(default_factory=list)
     waited: float = 0.0
+    mail: InMemoryMail = field(default_factory=InMemoryMail)
+    """Of Anna."""
+    mailbox_id: str = ""
+    """Of Anna, where a test gave her one."""
 
     def __post_init__(self) -> None:
         probes = {Workload.INCOMING: lambda *_: self.answer()}
         self.administration = Administration(self.stores, self.clock, Rules(), probes)
-        sidesync = SimpleNamespace(administration=self.administration, settings=SimpleNamespace(platform_authentication=False))
+        servers = Servers(anna=self.mail)
+        sidesync = SimpleNamespace(
+            administration=self.administration,
+            preview=Preview(self.stores, servers, self.clock),
+            folders=Folders(self.stores, servers, self.clock),
+            settings=SimpleNamespace(platform_authentication=False),
+        )
         self._asgi = create_app(cast(Any, sidesync))
         self.client = self._client()
 
     def admin(self, *arguments: str | Path, answer: str = "", **environment: str) -> Result:
         """Runs one command line; `answer` is typed, `environment` is set."""
         self.clock.advance(timedelta(seconds=1))
-        surroundings = Surroundings(lambda *_: self._client(), self._pause, lambda: self.waited)
+        surroundings = Surroundings(lambda *_: self._client(), self._pause, lambda: self.waited, self.clock)
         variables = {"SIDESYNC_URL": URL, "SIDESYNC_KEY": KEY} | environment
         texts = [str(argument) for argument in arguments]
         return CliRunner().invoke(app, texts, input=answer, env=variables, obj=surroundings, catch_exceptions=False)
@@ -112,6 +126,8 @@ class Deployment:
                         self.administration.testing.visit(message)
                     case LoadRecords() as message:
                         self.administration.loads.run(message)
+                    case ChangeItems() as message:
+                        ItemChanges(self.stores, self.clock).run(message)
 
     def _pause(self, seconds: float) -> None:
         self.waited += seconds

@@ -8,11 +8,22 @@ import pytest
 from shared.administration.explanation import Explanation
 from shared.administration.failures import RecordNotFound
 from shared.domain import words
-from shared.domain.choices import Direction, Reason, Verdict, Workload
-from shared.domain.configuration import Breaker, StoredMailbox
-from shared.domain.email import ItemRef
-from shared.domain.ids import ActivityId, MailboxId, RunId, email_id, variant_id
+from shared.domain.choices import (
+    CorrelationMethod,
+    Direction,
+    IncomingFilteringMethod,
+    OwnerKind,
+    Reason,
+    Verdict,
+    Workload,
+)
+from shared.domain.configuration import Breaker, OwnerRef, StoredMailbox
+from shared.domain.email import ItemRef, OptOut
+from shared.domain.ids import ActivityId, MailboxId, OwnerId, RunId, email_id, variant_id
+from shared.domain.judgement import Correlation, CorrelationTry, Judgement, TryOutcome, Vote
 from shared.domain.ledger import LedgerCommit, LedgerItem, Mark, RunState, Todo, TodoKind, item_key
+from shared.domain.operations import QuarantinedItem
+from shared.domain.records import FolderTrackingRule
 from tests.builders import MONDAY
 from tests.unit.administration.emails import MESSAGE_ID, an_email
 from tests.unit.administration.office import Office
@@ -160,7 +171,7 @@ def test_a_mailbox_that_has_caught_up_is_no_cause(office: Office, mailbox: Store
     causes = _explained(office, mailbox).causes
 
     assert not any("first time" in cause or "not been read yet" in cause for cause in causes)
-    assert "Only the Inbox is read" in causes[-1]
+    assert "Only the Inbox, folders with a tracking rule" in causes[-1]
 
 
 def test_a_mailbox_that_may_not_run_is_the_first_cause_with_its_remedy(office: Office, mailbox: StoredMailbox) -> None:
@@ -191,6 +202,123 @@ def test_what_is_not_there_is_not_found(office: Office, mailbox: StoredMailbox) 
 
 def test_every_reason_and_verdict_has_words() -> None:
     assert all(words.explain(verdict, reason) for verdict in Verdict for reason in Reason)
+
+
+# ---- how it was judged
+
+ANNA = OwnerRef(OwnerKind.USER, OwnerId("anna"))
+ORIGINAL = ActivityId("0a" * 16)
+
+
+def test_votes_correlation_acceptance_and_queues_are_told_in_sentences(office: Office, mailbox: StoredMailbox) -> None:
+    vote = Vote(ANNA, IncomingFilteringMethod.RESPONSES, accepts=True, reason=Reason.RESPONSE)
+    attempt = CorrelationTry(CorrelationMethod.IN_REPLY_TO, TryOutcome.MATCHED, ORIGINAL)
+    correlation = Correlation(CorrelationMethod.IN_REPLY_TO, ORIGINAL, ORIGINAL, tried=(attempt,))
+    judgement = Judgement(
+        Verdict.PROMOTED, Reason.RESPONSE, (vote,), correlation, ANNA, (OwnerId("support"),), votes_left_out=3
+    )
+    _decided(office, mailbox, Verdict.PROMOTED, Reason.RESPONSE, judgement=judgement)
+
+    (item,) = _explained(office, mailbox).items
+
+    assert (item.votes, item.correlation) == ((words.told(vote),), (words.told_try(attempt),))
+    assert (item.continues, item.accepted_by, item.queues) == (ORIGINAL, ANNA, ("support",))
+    assert item.story == (
+        words.explain(Verdict.PROMOTED, Reason.RESPONSE),
+        "User anna accepts answers to emails that are activities: yes. It answers an email that is an activity already.",
+        "3 more users and queues were asked; there is no room for their answers.",
+        words.told_try(attempt),
+        "It was accepted for user anna.",
+        "It became an item of the queue support.",
+    )
+
+
+@pytest.mark.parametrize("is_there", [True, False])
+def test_the_rule_that_decided_is_told_by_the_name_of_its_folder(
+    office: Office, mailbox: StoredMailbox, is_there: bool
+) -> None:
+    if is_there:
+        office.stores.tracking_rules.put(FolderTrackingRule(mailbox.record.id, "AAMk=", "Projects"), None)
+    judgement = Judgement(Verdict.PROMOTED, Reason.FOLDER_RULE, rule="AAMk=")
+    _decided(office, mailbox, Verdict.PROMOTED, Reason.FOLDER_RULE, judgement=judgement)
+
+    (item,) = _explained(office, mailbox).items
+
+    assert item.rule == "AAMk="
+    assert ("The tracking rule of the folder Projects decided." in item.story) == is_there
+    assert ("The tracking rule that decided does not exist any more." in item.story) != is_there
+
+
+def test_a_conversation_that_was_left_out_is_told_with_who_said_so(office: Office, mailbox: StoredMailbox) -> None:
+    office.stores.correlations.opt_out(OptOut(ORIGINAL, "ada@contoso.example", MONDAY))
+    correlation = Correlation(CorrelationMethod.SKIPPED, None, ORIGINAL, opted_out=True)
+    judgement = Judgement(Verdict.SKIPPED, Reason.OPTED_OUT, correlation=correlation)
+    _decided(office, mailbox, Verdict.SKIPPED, Reason.OPTED_OUT, judgement=judgement)
+
+    (item,) = _explained(office, mailbox).items
+
+    assert "ada@contoso.example said on 2026-11-23T08:00:00Z that this conversation is not tracked any more." in item.story
+
+
+def test_what_remains_to_be_done_is_told_with_its_time(office: Office, mailbox: StoredMailbox) -> None:
+    _decided(office, mailbox, Verdict.FAILING, Reason.UNREADABLE, attempts=1, retry=True)
+
+    (item,) = _explained(office, mailbox).items
+
+    assert [(todo.kind, todo.due) for todo in item.todos] == [(TodoKind.RETRY, MONDAY + timedelta(minutes=15))]
+    assert item.story[-1] == "It is read again with the first run after 2026-11-23T08:15:00Z."
+
+
+def test_what_is_in_quarantine_is_told_with_its_error_and_the_version_that_gave_up(
+    office: Office, mailbox: StoredMailbox
+) -> None:
+    _decided(office, mailbox, Verdict.QUARANTINED, Reason.UNREADABLE, attempts=5, error="item_unreadable")
+    ref = ItemRef("item-1", "inbox")
+    key = item_key(MESSAGE_ID, ref)
+    office.stores.quarantine.put(
+        QuarantinedItem(
+            mailbox.record.id, key, ref, MESSAGE_ID, MONDAY, None, "item_unreadable", "no such part", 5, "0.1.0", "raw"
+        )
+    )
+
+    (item,) = _explained(office, mailbox).items
+
+    assert item.quarantine == str(key)
+    assert item.story[-1] == (
+        "The message cannot be read. Version 0.1.0 of Sidesync gave it up on 2026-11-23T08:00:00Z after 5 attempts;"
+        " its raw form is kept. no such part"
+    )
+
+
+@pytest.mark.parametrize(
+    ("verdict", "reason", "was_judged"),
+    [
+        (Verdict.PROMOTED, Reason.RELEVANT, True),
+        (Verdict.SKIPPED, Reason.NO_SENDER_MATCH, True),
+        (Verdict.SKIPPED, Reason.UNTRACKED, False),
+        (Verdict.SKIPPED, Reason.DRAFT, False),
+        (Verdict.GONE, Reason.REMOVED_BEFORE_READ, False),
+    ],
+)
+def test_a_decision_whose_judgement_was_removed_is_told_without_it(
+    office: Office, mailbox: StoredMailbox, verdict: Verdict, reason: Reason, was_judged: bool
+) -> None:
+    _decided(office, mailbox, verdict, reason)
+
+    (item,) = _explained(office, mailbox).items
+
+    assert item.story[0] == words.explain(verdict, reason)
+    assert ("How it was judged is not kept; the decision is." in item.story) == was_judged
+
+
+def test_a_message_that_became_an_outgoing_activity_is_found_too(office: Office, mailbox: StoredMailbox) -> None:
+    activity_id = email_id(MESSAGE_ID, Direction.OUTGOING)
+    office.stores.activities.create([an_email(activity_id, mailbox.record.id)])
+    office.stores.correlations.opt_out(OptOut(activity_id, "ada", MONDAY))
+
+    (activity,) = _explained(office, mailbox).activities
+
+    assert (activity.id, activity.opted_out_on) == (activity_id, MONDAY)
 
 
 def _explained(office: Office, mailbox: StoredMailbox) -> Explanation:

@@ -12,10 +12,12 @@ from shared.domain.ids import MailboxId
 from shared.domain.ledger import LedgerCommit
 from shared.domain.organisation import OrganisationSettings
 from shared.domain.records import LoadState
+from shared.messages import ChangeItems, ItemTask, Queue, parse
 from shared.ports import Stores
 from shared.stores.memory import memory_stores
+from shared.stores.memory.work import MemoryQueues
 from tests.builders import SettableClock
-from tests.contracts.records import INCOMING, a_load, a_run, a_state, an_alert, an_audit_entry, an_id, an_item
+from tests.contracts.records import INCOMING, a_load, a_quarantined, a_run, a_state, an_alert, an_audit_entry, an_id, an_item
 
 DAY = timedelta(days=1)
 SETTINGS = OrganisationSettings(keep_runs=2 * DAY, keep_ledger_details=3 * DAY, keep_alerts=4 * DAY, keep_audit=6 * DAY)
@@ -131,3 +133,33 @@ def test_what_fails_does_not_stop_the_others_and_is_told_in_the_end() -> None:
     with pytest.raises(Busy):
         Housekeeping(replace(stores, audit=Failing()), clock).run()  # type: ignore[arg-type]  # asks no more
     assert counts(stores) == KEPT | {"audit": 9}
+
+
+# ---- after an upgrade
+
+
+def replays(stores: Stores) -> list[ChangeItems]:
+    queues = stores.queues
+    assert isinstance(queues, MemoryQueues)
+    return [message for text in queues.receive(Queue.CHANGE_ITEMS) if isinstance(message := parse(text), ChangeItems)]
+
+
+def test_what_another_version_gave_up_is_tried_once_more_by_this_one() -> None:
+    clock, stores = SettableClock(), memory_stores()
+    for name, version in (("anna", "0.1"), ("ben", "0.2"), ("cleo", "0.1"), ("cleo", "0.2")):
+        item = replace(a_quarantined(f"{name} {version}"), mailbox_id=MailboxId(an_id(name)), version=version)
+        stores.quarantine.put(item)
+
+    assert Housekeeping(stores, clock, version="0.2").run()
+
+    asked = replays(stores)
+    assert {each.mailbox_id for each in asked} == {an_id("anna"), an_id("cleo")}
+    assert {(each.task, each.identity, each.tried_by) for each in asked} == {(ItemTask.REPLAY, None, "0.2")}
+    assert len(asked) == 2
+
+
+def test_what_this_version_gave_up_is_left_alone() -> None:
+    clock, stores = SettableClock(), memory_stores()
+    stores.quarantine.put(replace(a_quarantined(), version="0.2"))
+    assert Housekeeping(stores, clock, version="0.2").run()
+    assert replays(stores) == []

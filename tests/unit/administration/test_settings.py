@@ -1,5 +1,6 @@
 """The settings of the organisation: each has its rule, and the record its ETag."""
 
+from dataclasses import replace
 from datetime import timedelta
 
 import pytest
@@ -47,6 +48,12 @@ def test_settings_are_kept_in_their_normal_form(office: Office) -> None:
         ("exclude", {"exclude": tuple(f"{number}.contoso.example" for number in range(1001))}),
         ("exclude", {"exclude": tuple(f"{'x' * 60}{number}.contoso.example" for number in range(900))}),
         ("tracking_prefix", {"tracking_prefix": ""}),
+        ("former_tracking_prefixes/1", {"former_tracking_prefixes": ("CRM:", "x" * 21)}),
+        ("former_tracking_prefixes", {"former_tracking_prefixes": tuple(f"P{number}:" for number in range(21))}),
+        ("tracked_category", {"tracked_category": " "}),
+        ("tracked_category", {"tracked_category": "Tracked, really"}),
+        ("undeliverable_category", {"undeliverable_category": "x" * 101}),
+        ("undeliverable_category", {"undeliverable_category": "TRACKED"}),
         ("tracking_prefix", {"tracking_prefix": "x" * 21}),
         ("tracking_prefix", {"tracking_prefix": "a\nb"}),
         ("tracking_digits", {"tracking_digits": 3}),
@@ -110,3 +117,40 @@ def test_insecure_servers_are_allowed_by_the_organisation(office: Office) -> Non
     assert office.has_profile(incoming_location="http://127.0.0.1/EWS/Exchange.asmx").active
     with pytest.raises(InvalidRecord, match="cloud platform"):
         office.has_profile(incoming_location="http://169.254.169.254/EWS/Exchange.asmx")
+
+
+# ---- prefixes that were used before
+
+
+def test_a_prefix_that_is_changed_joins_the_former_ones(office: Office) -> None:
+    office.has_settings(tracking_prefix="CRM:")
+    assert office.has_settings(tracking_prefix="ACME:").former_tracking_prefixes == ("SYNC:", "CRM:")
+    assert office.audited("settings")[0].changes[-1].field == "former_tracking_prefixes"
+
+
+def test_repeating_a_change_forgets_no_prefix(office: Office) -> None:
+    wanted = OrganisationSettings(tracking_prefix="CRM:")
+    for _ in range(3):
+        stored = office.administration.settings.put(wanted, ADMIN).record
+        assert (stored.tracking_prefix, stored.former_tracking_prefixes) == ("CRM:", ("SYNC:",))
+
+
+def test_a_prefix_that_is_used_again_is_no_former_one_whatever_its_cases(office: Office) -> None:
+    office.has_settings(tracking_prefix="CRM:")
+    assert office.has_settings(tracking_prefix="sync:").former_tracking_prefixes == ("CRM:",)
+    assert office.has_settings(former_tracking_prefixes=("crm:", "OLD:")).former_tracking_prefixes == ("crm:", "OLD:")
+
+
+def test_of_many_prefixes_the_latest_20_stay(office: Office) -> None:
+    for number in range(25):
+        settings = office.has_settings(tracking_prefix=f"P{number}:")
+    assert settings.former_tracking_prefixes == tuple(f"P{number}:" for number in range(4, 24))
+
+
+def test_what_a_change_would_make_of_the_settings_is_told_and_not_written(office: Office) -> None:
+    before = snapshot(office.stores)
+    tried = office.administration.settings.tried(lambda settings: replace(settings, exclude=("Fabrikam.example",)))
+    assert tried.exclude == ("fabrikam.example",)
+    with pytest.raises(InvalidRecord, match="exclude"):
+        office.administration.settings.tried(lambda settings: replace(settings, exclude=("no domain",)))
+    assert snapshot(office.stores) == before

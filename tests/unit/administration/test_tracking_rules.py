@@ -3,19 +3,25 @@
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from threading import Barrier
+from typing import cast
 
 import pytest
 
+from shared.administration import Administration
 from shared.administration.failures import NotPossibleNow, RecordNotFound
-from shared.domain.choices import AuthenticationProtocol, CredentialSource, ServerType
+from shared.domain.choices import AuthenticationProtocol, CredentialSource, OwnerKind, ServerType
 from shared.domain.configuration import Credentials
 from shared.domain.errors import Changed, InvalidRecord
-from shared.domain.ids import MailboxId, ProfileId
+from shared.domain.ids import MailboxId, OwnerId, ProfileId, mailbox_id_of
 from shared.domain.records import FolderTrackingRule, RecordRef
+from shared.messages import Queue, RelinkFolder, parse
 from shared.stores.memory import snapshot
+from shared.stores.memory.work import MemoryQueues
 from tests.unit.administration.office import ADMIN, Office
+from tests.unit.administration.test_crashes import completed_after, every_fault
+from tests.unit.sync.faults import Fault
 
-CONTOSO = RecordRef("account", "contoso")
+CONTOSO, FABRIKAM = RecordRef("account", "contoso"), RecordRef("account", "fabrikam")
 
 
 def a_rule(office: Office, folder_id: str = "AAMkAD=", **changes: object) -> FolderTrackingRule:
@@ -134,3 +140,69 @@ def test_a_rule_of_no_mailbox_is_not_found(office: Office) -> None:
         office.administration.tracking_rules.put(a_rule(office, mailbox_id=nowhere), ADMIN)
     with pytest.raises(RecordNotFound):
         office.administration.tracking_rules.list(nowhere)
+
+
+# ---- mail that lies in the folder already
+
+
+def announced(office: Office) -> list[RelinkFolder]:
+    messages = [parse(text) for text in office.sent(Queue.RELINK_FOLDER)]
+    return [message for message in messages if isinstance(message, RelinkFolder)]
+
+
+def test_a_rule_that_comes_to_say_what_its_mail_is_about_is_announced_with_it(office: Office) -> None:
+    use = office.administration.tracking_rules
+    use.put(a_rule(office), ADMIN)
+    assert announced(office) == [], "it says nothing"
+
+    use.put(a_rule(office, regarding=CONTOSO), ADMIN)
+    use.put(a_rule(office, regarding=FABRIKAM), ADMIN)
+    assert [(each.folder_id, each.regarding_id) for each in announced(office)] == [
+        ("AAMkAD=", "contoso"),
+        ("AAMkAD=", "fabrikam"),
+    ]
+
+
+def test_the_same_rule_again_another_name_or_no_regarding_announces_nothing_more(office: Office) -> None:
+    use = office.administration.tracking_rules
+    use.put(a_rule(office, regarding=CONTOSO), ADMIN)
+    use.put(a_rule(office, regarding=CONTOSO), ADMIN)
+    use.put(a_rule(office, regarding=CONTOSO, folder_name="Renamed"), ADMIN)
+    use.put(a_rule(office), ADMIN)
+    assert len(announced(office)) == 1
+
+
+@pytest.mark.parametrize("changes", [{"from_now_on": True}, {"active": False}])
+def test_a_rule_from_now_on_and_an_inactive_one_leave_what_lies_there_alone(office: Office, changes: dict[str, bool]) -> None:
+    office.administration.tracking_rules.put(a_rule(office, regarding=CONTOSO, **changes), ADMIN)
+    assert announced(office) == []
+
+
+@pytest.mark.parametrize("before", [{"active": False}, {"include_subfolders": False}])
+def test_a_rule_that_becomes_active_or_wider_is_announced(office: Office, before: dict[str, bool]) -> None:
+    use = office.administration.tracking_rules
+    use.put(a_rule(office, regarding=CONTOSO, **before), ADMIN)
+    count = len(announced(office))
+    use.put(a_rule(office, regarding=CONTOSO, include_subfolders=True), ADMIN)
+    assert len(announced(office)) == count + 1
+
+
+@every_fault
+def test_a_rule_is_never_written_without_its_mail_being_linked_anew(fault: Fault) -> None:
+    def prepare(office: Office) -> None:
+        office.administration.tracking_rules.put(a_rule(office, regarding=CONTOSO), ADMIN)
+        cast("MemoryQueues", office.stores.queues).receive(Queue.RELINK_FOLDER)
+
+    mailbox_id = mailbox_id_of(OwnerKind.USER, OwnerId("anna"))
+
+    def request(administration: Administration) -> None:
+        administration.tracking_rules.put(FolderTrackingRule(mailbox_id, "AAMkAD=", "Projects", FABRIKAM), ADMIN)
+
+    def nothing(_: Administration) -> None:
+        """Whoever asked gives up."""
+
+    for office in completed_after(fault, prepare, request, nothing):
+        stored = office.stores.tracking_rules.get(mailbox_id, "AAMkAD=")
+        assert stored is not None
+        if stored.record.regarding == FABRIKAM:
+            assert [each.regarding_id for each in announced(office)] == ["fabrikam"]

@@ -41,6 +41,15 @@ def a_page(changes: str, state: str = "c3RhdGU=", last: str = "true") -> bytes:
     )
 
 
+def folders(*found: str, last: str = "true") -> bytes:
+    return _reply(
+        "FindFolder",
+        '<m:FindFolderResponseMessage ResponseClass="Success"><m:ResponseCode>NoError</m:ResponseCode>'
+        f'<m:RootFolder TotalItemsInView="{len(found)}" IncludesLastItemInRange="{last}">'
+        f"<t:Folders>{''.join(found)}</t:Folders></m:RootFolder></m:FindFolderResponseMessage>",
+    )
+
+
 def items(*found: str) -> bytes:
     return _reply(
         "GetItem",

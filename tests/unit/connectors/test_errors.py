@@ -147,3 +147,11 @@ def test_retry_after_is_seconds_or_a_date(header: str | None, wait: timedelta | 
 @pytest.mark.parametrize(("text", "wait"), [("1500", timedelta(seconds=1.5)), ("soon", None), (None, None), ("-1", None)])
 def test_back_off_is_milliseconds(text: str | None, wait: timedelta | None) -> None:
     assert back_off(text) == wait
+
+
+@pytest.mark.parametrize("number", ["9" * 400, "9" * 5000])
+def test_a_wait_of_absurd_length_is_none_and_no_failure(number: str) -> None:
+    assert back_off(number) is None
+    assert retry_after(f"Mon, 01 Jan {number} 00:00:00 GMT", lambda: NOW) is None
+    assert retry_after(f"Mon, 01 Jan 2026 00:00:00 +{number}", lambda: NOW) is None
+    assert retry_after(number, lambda: NOW) in (LONGEST_WAIT, None)

@@ -6,9 +6,11 @@ import pytest
 from lxml import etree
 
 from shared.connectors.connect import Connect
+from shared.connectors.exchange.folders import CreateFolder, FindFolder, FindItem
+from shared.connectors.exchange.marking import GetCategories, MoveItem, UpdateItem
 from shared.connectors.exchange.services import DeleteItem, GetAttachment, GetItem, SyncFolderItems
 from shared.connectors.exchange.session import Session
-from shared.domain.email import INBOX, Folder, ItemRef
+from shared.domain.email import INBOX, SENT_ITEMS, Folder, ItemRef
 from shared.domain.errors import Unreachable
 from tests.contracts.exchange_mailboxes import KnownSecrets, a_mailbox, a_profile
 from tests.unit.connectors.replies import assert_valid
@@ -20,6 +22,16 @@ OPERATIONS: dict[str, Callable[[Session], object]] = {
     "the whole Inbox": lambda session: SyncFolderItems(session).page(INBOX, None, 512),
     "changes of a folder": lambda session: SyncFolderItems(session).page(Folder("AQMk", "Projects"), "c3RhdGU=", 10),
     "messages": lambda session: GetItem(session).fetch([REF, REF]),
+    "envelopes": lambda session: GetItem(session).envelopes([REF, REF]),
+    "the latest items": lambda session: FindItem(session).latest(INBOX, 200),
+    "the folders below the Inbox": lambda session: FindFolder(session).below_inbox(),
+    "a folder beside the Inbox": lambda session: FindFolder(session).beside_inbox("Undeliverable"),
+    "a new folder": lambda session: CreateFolder(session).beside_inbox("Undeliverable <&>"),
+    "categories": lambda session: GetCategories(session).of(REF),
+    "categories set": lambda session: UpdateItem(session).ask(UpdateItem(session).request(REF, "CQAA", ("Tracked", "A&B"))),
+    "no categories left": lambda session: UpdateItem(session).ask(UpdateItem(session).request(REF, None, ())),
+    "a move": lambda session: MoveItem(session).move(REF, "AQMk"),
+    "sent items": lambda session: SyncFolderItems(session).page(SENT_ITEMS, None, 10),
     "existence": lambda session: GetItem(session).exists(REF),
     "the MIME form": lambda session: list(GetItem(session).mime(REF)),
     "files": lambda session: GetAttachment(session).files(["A1", "A2"]),

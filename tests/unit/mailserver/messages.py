@@ -35,3 +35,24 @@ def a_file(name: str, content: bytes, kind: str = "application/octet-stream", ex
 
 def an_attached_message(raw: bytes) -> bytes:
     return b"Content-Type: message/rfc822\r\n\r\n" + raw
+
+
+def a_report(about: str = "<offer-1@contoso.example>", *, action: str = "failed", kind: str = "delivery-status") -> bytes:
+    """A report as another server sends it about a message of ours: text, what programs read, and the headers returned."""
+    status = (
+        f"Reporting-MTA: dns; mx.supplier.example\r\n\r\nFinal-Recipient: rfc822; nobody@supplier.example\r\nAction: {action}"
+    )
+    parts = (
+        b"Content-Type: text/plain\r\n\r\nYour message could not be delivered.",
+        f"Content-Type: message/{kind}\r\n\r\n{status}\r\nStatus: 5.1.1\r\n".encode(),
+        b"Content-Type: message/rfc822\r\n\r\n" + a_message("Offer", message_id=about),
+    )
+    kinds = f'Content-Type: multipart/report; report-type={kind}; boundary="r"\r\nAuto-Submitted: auto-replied\r\n'
+    head = a_message("Undeliverable: Offer", sender="postmaster@supplier.example", headers=f"MIME-Version: 1.0\r\n{kinds}")
+    pieces = b"".join(b"--r\r\n" + part + b"\r\n" for part in parts)
+    return head.partition(b"\r\n\r\n")[0] + b"\r\n\r\n" + pieces + b"--r--\r\n"
+
+
+def a_draft(to: str, subject: str = "Offer", *, headers: str = "", text: str = "Good morning") -> bytes:
+    """What somebody writes before the mail client completes it."""
+    return f"To: {to}\r\nSubject: {subject}\r\n{headers}\r\n{text}\r\n".encode()

@@ -52,6 +52,12 @@ class Answer:
         return [element.get("Id", "") for element in self.xml.iterfind(f".//{path}", NAMES)]
 
     @property
+    def change_key(self) -> str:
+        """Of the only item."""
+        (key,) = {element.get("ChangeKey", "") for element in self.xml.iterfind(".//t:ItemId", NAMES)}
+        return key
+
+    @property
     def sync_state(self) -> str:
         return self.text("m:SyncState") or ""
 
@@ -107,6 +113,9 @@ class SoapClient:
     def get(self, *ids: str, properties: str = "", base: str = "IdOnly", options: str = "") -> Answer:
         return self.ask(get_items(ids, properties, base, options))
 
+    def find_items(self, properties: str = "", *, folder: str = INBOX, view: str = "", sort: str = "") -> Answer:
+        return self.ask(find_items(properties, folder, view, sort))
+
     def attachments(self, *ids: str, shape: str = "") -> Answer:
         wanted = "".join(f'<t:AttachmentId Id="{each}"/>' for each in ids)
         return self.ask(f"<m:GetAttachment>{shape}<m:AttachmentIds>{wanted}</m:AttachmentIds></m:GetAttachment>")
@@ -143,3 +152,100 @@ def sync_items(state: str = "", limit: int = 512, properties: str = "", folder: 
 def get_items(ids: tuple[str, ...], properties: str = "", base: str = "IdOnly", options: str = "") -> str:
     wanted = "".join(f'<t:ItemId Id="{each}"/>' for each in ids)
     return f"<m:GetItem>{item_shape(properties, base, options)}<m:ItemIds>{wanted}</m:ItemIds></m:GetItem>"
+
+
+def find_items(properties: str = "", folder: str = INBOX, view: str = "", sort: str = "") -> str:
+    where = f"<m:ParentFolderIds>{folder}</m:ParentFolderIds>"
+    return f'<m:FindItem Traversal="Shallow">{item_shape(properties)}{view}{sort}{where}</m:FindItem>'
+
+
+def indexed_view(limit: int, offset: int = 0, base_point: str = "Beginning", of: str = "Item") -> str:
+    return f'<m:IndexedPage{of}View MaxEntriesReturned="{limit}" Offset="{offset}" BasePoint="{base_point}"/>'
+
+
+def update_item(item: str, key: str | None, updates: str, resolution: str = "NeverOverwrite") -> str:
+    knows = f' ChangeKey="{key}"' if key is not None else ""
+    change = f'<t:ItemChange><t:ItemId Id="{item}"{knows}/><t:Updates>{updates}</t:Updates></t:ItemChange>'
+    return (
+        f'<m:UpdateItem ConflictResolution="{resolution}" MessageDisposition="SaveOnly">'
+        f"<m:ItemChanges>{change}</m:ItemChanges></m:UpdateItem>"
+    )
+
+
+def set_field(path: str, content: str) -> str:
+    return f"<t:SetItemField>{field_uri(path)}<t:Message>{content}</t:Message></t:SetItemField>"
+
+
+def categories_field(*names: str, path: str = "item:Categories") -> str:
+    strings = "".join(f"<t:String>{name.replace('&', '&amp;')}</t:String>" for name in names)
+    return set_field(path, f"<t:Categories>{strings}</t:Categories>")
+
+
+def read_flag_field(is_read: bool) -> str:
+    return set_field("message:IsRead", f"<t:IsRead>{str(is_read).lower()}</t:IsRead>")
+
+
+def delete_field(path: str) -> str:
+    return f"<t:DeleteItemField>{field_uri(path)}</t:DeleteItemField>"
+
+
+def move_items(
+    *ids: str, to: str = '<t:DistinguishedFolderId Id="deleteditems"/>', with_ids: bool = True, operation: str = "MoveItem"
+) -> str:
+    wanted = "".join(f'<t:ItemId Id="{each}"/>' for each in ids)
+    new_ids = "" if with_ids else "<m:ReturnNewItemIds>false</m:ReturnNewItemIds>"
+    return f"<m:{operation}><m:ToFolderId>{to}</m:ToFolderId><m:ItemIds>{wanted}</m:ItemIds>{new_ids}</m:{operation}>"
+
+
+def folder_shape(base: str = "IdOnly", properties: str = "") -> str:
+    more = f"<t:AdditionalProperties>{properties}</t:AdditionalProperties>" if properties else ""
+    return f"<m:FolderShape><t:BaseShape>{base}</t:BaseShape>{more}</m:FolderShape>"
+
+
+def by_id(folder: str) -> str:
+    return f'<t:FolderId Id="{folder}"/>'
+
+
+def well_known(name: str) -> str:
+    return f'<t:DistinguishedFolderId Id="{name}"/>'
+
+
+def find_folders(
+    parent: str = INBOX, *, deep: bool = False, base: str = "Default", view: str = "", restriction: str = ""
+) -> str:
+    where = f"<m:ParentFolderIds>{parent}</m:ParentFolderIds>"
+    traversal = "Deep" if deep else "Shallow"
+    return f'<m:FindFolder Traversal="{traversal}">{folder_shape(base)}{view}{restriction}{where}</m:FindFolder>'
+
+
+def named(name: str) -> str:
+    """A restriction to folders of that name."""
+    constant = f'<t:FieldURIOrConstant><t:Constant Value="{name}"/></t:FieldURIOrConstant>'
+    return f"<m:Restriction><t:IsEqualTo>{field_uri('folder:DisplayName')}{constant}</t:IsEqualTo></m:Restriction>"
+
+
+def create_folder(name: str, parent: str = INBOX, kind: str = "IPF.Note") -> str:
+    folder = f"<t:Folder><t:FolderClass>{kind}</t:FolderClass><t:DisplayName>{name}</t:DisplayName></t:Folder>"
+    return f"<m:CreateFolder><m:ParentFolderId>{parent}</m:ParentFolderId><m:Folders>{folder}</m:Folders></m:CreateFolder>"
+
+
+def rename_folder(folder: str, key: str | None, name: str) -> str:
+    knows = f' ChangeKey="{key}"' if key is not None else ""
+    new = f"<t:Folder><t:DisplayName>{name}</t:DisplayName></t:Folder>"
+    update = f"<t:SetFolderField>{field_uri('folder:DisplayName')}{new}</t:SetFolderField>"
+    change = f'<t:FolderChange><t:FolderId Id="{folder}"{knows}/><t:Updates>{update}</t:Updates></t:FolderChange>'
+    return f"<m:UpdateFolder><m:FolderChanges>{change}</m:FolderChanges></m:UpdateFolder>"
+
+
+def move_folder(folder: str, to: str) -> str:
+    return f"<m:MoveFolder><m:ToFolderId>{to}</m:ToFolderId><m:FolderIds>{folder}</m:FolderIds></m:MoveFolder>"
+
+
+def delete_folder(folder: str, disposal: str = "HardDelete") -> str:
+    return f'<m:DeleteFolder DeleteType="{disposal}"><m:FolderIds>{folder}</m:FolderIds></m:DeleteFolder>'
+
+
+def sync_folders(state: str = "", folder: str = "", base: str = "Default") -> str:
+    root = f"<m:SyncFolderId>{folder}</m:SyncFolderId>" if folder else ""
+    known = f"<m:SyncState>{state}</m:SyncState>" if state else ""
+    return f"<m:SyncFolderHierarchy>{folder_shape(base)}{root}{known}</m:SyncFolderHierarchy>"

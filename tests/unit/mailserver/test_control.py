@@ -16,10 +16,10 @@ from local.mailserver import FaultKind, MailServer, MailServerControl
 from local.mailserver.control import METHODS
 from local.mailserver.faults import Faults
 from local.mailserver.journal import Journal
-from local.mailserver.model import NoSuchFolder, NoSuchMailbox
+from local.mailserver.model import DistinguishedFolder, FolderExists, FolderLoop, FolderRefused, NoSuchFolder, NoSuchMailbox
 from local.mailserver.remote import RemoteFaults, RemoteJournal
 from tests.unit.mailserver.conftest import ANNA
-from tests.unit.mailserver.messages import a_message
+from tests.unit.mailserver.messages import a_draft, a_message
 
 ROOT = Path(__file__).parents[3]
 
@@ -58,7 +58,15 @@ def test_everything_can_be_done_from_outside(server: MailServer, control: MailSe
     control.remove("new@contoso.example", moved)
     assert control.items("new@contoso.example") == control.items("new@contoso.example", "archive") == []
     folder = control.add_folder("new@contoso.example", "Project")
+    control.rename_folder("new@contoso.example", folder, "Renamed")
+    control.move_folder("new@contoso.example", folder, "inbox")
+    control.remove_folder("new@contoso.example", folder, to_deleted_items=True)
     control.remove_folder("new@contoso.example", folder)
+    sent = control.send(a_draft("alias@contoso.example"), "new@contoso.example", datetime(2026, 11, 3, tzinfo=UTC))
+    answer = control.send(a_draft("alias@contoso.example"), "new@contoso.example", answers=sent)
+    assert set(control.items("new@contoso.example", "sentitems")) == {sent, answer}
+    assert control.categorize("new@contoso.example", sent, add=["Tracked", "tracked", "Red"], remove=["red"]) == ["Tracked"]
+    assert control.categories("new@contoso.example", sent) == ["Tracked"]
     control.invalidate_sync_states("new@contoso.example")
     control.set_mailbox_enabled("new@contoso.example", False)
     control.add_account("ops", "pw", impersonation=[ANNA], full_access=["*"])
@@ -88,6 +96,18 @@ def test_what_does_not_exist_is_said_so(control: MailServerControl) -> None:
         control.items(ANNA, "nowhere")
     with pytest.raises(TypeError):
         control.call("add_folder", wrong=1)
+
+
+def test_what_is_refused_is_said_so(control: MailServerControl) -> None:
+    outer = control.add_folder(ANNA, "Outer")
+    with pytest.raises(FolderExists):
+        control.add_folder(ANNA, "outer")
+    with pytest.raises(FolderLoop):
+        control.move_folder(ANNA, outer, outer)
+    with pytest.raises(DistinguishedFolder):
+        control.remove_folder(ANNA, "inbox")
+    with pytest.raises(FolderRefused):
+        control.rename_folder(ANNA, outer, "")
 
 
 def test_reset_empties_everything(server: MailServer, control: MailServerControl) -> None:

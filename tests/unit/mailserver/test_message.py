@@ -88,11 +88,28 @@ def test_names_in_every_encoding_are_decoded() -> None:
         ("text/calendar; method=REPLY", "ATTENDEE;PARTSTAT=ACCEPTED:mailto:a", "IPM.Schedule.Meeting.Resp.Pos"),
         ("text/calendar", "BEGIN:VCALENDAR", "IPM.Note"),
         ("application/pkcs7-mime", "x", "IPM.Note.SMIME"),
+        ("application/octet-stream; name=smime.P7M", "x", "IPM.Note.SMIME"),
+        ("application/octet-stream; name=other.bin", "x", "IPM.Note"),
+        ("multipart/signed; boundary=b", "--b\r\n\r\nx\r\n--b--", "IPM.Note.SMIME.MultipartSigned"),
+        ("multipart/encrypted; boundary=b", "--b\r\n\r\nx\r\n--b--", "IPM.Note"),
         ("text/plain", "x", "IPM.Note"),
     ],
 )
 def test_the_item_class_tells_what_a_message_is(content_type: str, content: str, item_class: str) -> None:
     assert Message(f"Content-Type: {content_type}\r\n\r\n{content}\r\n".encode()).item_class == item_class
+
+
+def test_a_signed_message_is_its_body_and_one_attachment_with_all_that_was_signed() -> None:
+    """[MS-OXOSMIME] 2.1.3.1"""
+    kind = 'Content-Type: multipart/signed; protocol="application/pkcs7-signature"; boundary=s'
+    inner = with_attachments(a_file("offer.pdf", b"offer"), text="signed text").partition(b"MIME-Version: 1.0\r\n")[2]
+    signature = b"Content-Type: application/pkcs7-signature; name=smime.p7s\r\n\r\nsignature"
+    entity = b"--s\r\n" + inner + b"\r\n--s\r\n" + signature + b"\r\n--s--\r\n"
+    message = Message(f"Subject: Offer\r\n{kind}\r\n\r\n".encode() + entity)
+    assert message.bodies.text == "signed text"
+    (attachment,) = message.attachments
+    assert (attachment.name, attachment.content_type, attachment.is_message) == ("smime.p7m", "multipart/signed", False)
+    assert attachment.content() == kind.encode() + b"\r\n\r\n" + entity
 
 
 @pytest.mark.parametrize(

@@ -7,8 +7,9 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
+from local.mailserver.contents import ChangeKind
 from local.mailserver.message import Message
-from local.mailserver.model import ChangeKind, Mailbox
+from local.mailserver.model import Mailbox
 
 START = datetime(2026, 11, 2, tzinfo=UTC)
 
@@ -53,6 +54,16 @@ class FollowedFolder(RuleBasedStateMachine):
     @rule(pick=st.randoms(use_true_random=False))
     def mail_is_changed(self, pick: object) -> None:
         self.mailbox.touch(self._any(pick))
+
+    @precondition(lambda self: self.inbox.items)
+    @rule(pick=st.randoms(use_true_random=False))
+    def mail_is_categorized(self, pick: object) -> None:
+        self.mailbox.categorize(self._any(pick), ["Tracked"])
+
+    @precondition(lambda self: self.inbox.items)
+    @rule(pick=st.randoms(use_true_random=False), folder=st.sampled_from(["inbox", "archive"]))
+    def mail_is_copied(self, pick: object, folder: str) -> None:
+        self.mailbox.copy(self._any(pick), folder)
 
     @rule(limit=st.integers(1, 3))
     def the_client_reads_a_page(self, limit: int) -> None:
@@ -111,3 +122,18 @@ def test_an_item_that_moves_gets_another_id() -> None:
     mailbox = Mailbox("anna@contoso.example", "Anna", count(1))
     before = mailbox.add_item(Message(b"\r\n")).id
     assert mailbox.move(before, "archive").id != before
+
+
+def test_whoever_still_holds_an_item_that_moved_reads_it_as_it_was() -> None:
+    mailbox = Mailbox("anna@contoso.example", "Anna", count(1))
+    held = mailbox.add_item(Message(b"\r\n"))
+    before = held.id, held.folder
+    moved = mailbox.move(held.id, "archive")
+    mailbox.categorize(moved.id, ["Tracked"])
+    assert (held.id, held.folder, held.categories) == (*before, ())
+
+
+def test_categories_ignore_case_and_keep_their_order() -> None:
+    mailbox = Mailbox("anna@contoso.example", "Anna", count(1))
+    item = mailbox.add_item(Message(b"\r\n"))
+    assert mailbox.categorize(item.id, ["Red", "Blue", "RED"]).categories == ("Red", "Blue")

@@ -167,7 +167,7 @@ def test_a_removed_folder_cannot_be_synchronized(server: MailServer, anna: SoapC
 
 
 def test_the_hierarchy_tells_new_and_removed_folders(server: MailServer, anna: SoapClient) -> None:
-    ask = "<m:SyncFolderHierarchy><m:FolderShape><t:BaseShape>IdOnly</t:BaseShape></m:FolderShape>{}</m:SyncFolderHierarchy>"
+    ask = "<m:SyncFolderHierarchy><m:FolderShape><t:BaseShape>Default</t:BaseShape></m:FolderShape>{}</m:SyncFolderHierarchy>"
     first = anna.ask(ask.format(""))
     assert "Inbox" in first.texts("t:DisplayName")
     folder = server.add_folder(ANNA, "Project", parent="inbox")

@@ -76,7 +76,7 @@ class FaultyWorld:
                 "open", lambda: open_mailbox(profile, mailbox, discovered)
             )
             with context as mail:
-                yield cast("IncomingEmail", _Port("mail", mail, self))
+                yield cast("IncomingEmail", _Mail("mail", mail, self))
 
         return opened
 
@@ -117,3 +117,16 @@ class _Port:
             return self._world.iterate(name, result) if isinstance(result, Iterator) else result
 
         return call
+
+
+class _Mail(_Port):
+    """A capability is a type: what a mailbox offers beside the port has to be there by name."""
+
+    def tree(self) -> Any:
+        return self.__getattr__("tree")()
+
+    def categorize(self, *args: Any) -> Any:
+        return self.__getattr__("categorize")(*args)
+
+    def move(self, *args: Any) -> Any:
+        return self.__getattr__("move")(*args)

@@ -7,7 +7,7 @@ from shared.stores.memory import snapshot
 
 _TIMES = {
     "decided_on", "seen_on", "created_on", "due", "queued_until", "last_run_on", "raised_on", "first_raised_on",
-    "quarantined_on", "expires", "opened_on", "probe_after",
+    "quarantined_on", "expires", "opened_on", "probe_after", "read_on",
 }  # fmt: skip
 _RUNS = {"run_id", "nonce", "etag", "holder", "takeovers", "idle_polls"}
 

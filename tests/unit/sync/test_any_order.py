@@ -1,7 +1,7 @@
 """Whatever happens in whatever order, nothing is lost and nothing is there twice: many random schedules, each repeatable.
 
-Before calls of the run chosen at random mail comes, changes, is read or removed, watermarks expire, the clock jumps in both
-directions, calls fail, lose their replies or stop the process.
+Before calls of the run chosen at random mail comes (some of it answers), changes, is read, filed, categorized or removed,
+watermarks expire, the clock jumps in both directions, marks cannot be set, calls fail, lose their replies or stop the process.
 """
 
 from dataclasses import dataclass, field
@@ -11,15 +11,18 @@ from random import Random
 import pytest
 
 from shared.domain.choices import Verdict
-from shared.domain.email import ItemRef
+from shared.domain.email import INBOX, Folder, ItemRef, ListOf, TreeFolder
+from shared.domain.errors import ItemError, Unreachable
+from shared.domain.organisation import OrganisationSettings
 from shared.sync.budgets import RunBudget
-from tests.builders import MONDAY, a_message
+from tests.builders import MONDAY, a_message, a_rule
 from tests.unit.sync.faults import Fault
 from tests.unit.sync.in_memory_mail import InMemoryMail
 from tests.unit.sync.scene import Scene
 
 EVENTS_AT_MOST = 40
 CHANCE = 0.12
+FABRIKAM = Folder("folder-fabrikam", "Fabrikam")
 
 
 @dataclass
@@ -36,7 +39,8 @@ class Weather:
     def strike(self, _: str) -> None:
         if self.events < EVENTS_AT_MOST and not self.scene.world.is_dead and self.random.random() < CHANCE:
             self.events += 1
-            self.random.choice([self.deliver, self.deliver, self.touch, self.remove, self.expire, self.jump, self.fail])()
+            happenings = [self.deliver, self.deliver, self.touch, self.file, self.categorize, self.remove, self.expire]
+            self.random.choice([*happenings, self.jump, self.fail, self.refuse_marks])()
 
     def deliver(self) -> None:
         self.delivered += 1
@@ -44,8 +48,9 @@ class Weather:
         message_id = self.random.choice([None, "constant@example", f"{self.delivered}@example"])
         attachments = [subject.encode()] if self.random.random() < 0.3 else []
         received = MONDAY - timedelta(hours=200 - self.delivered)
-        message = a_message(subject, message_id=message_id, attachments=attachments, received=received)
-        self.present[subject] = self.scene.anna.deliver(message)
+        answered = f"{self.random.randint(1, self.delivered)}@example" if self.random.random() < 0.5 else None
+        message = a_message(subject, message_id=message_id, attachments=attachments, received=received, in_reply_to=answered)
+        self.present[subject] = self.scene.anna.deliver(message, self.random.choice([INBOX, INBOX, FABRIKAM]))
 
     def touch(self) -> None:
         if self.present:
@@ -54,6 +59,20 @@ class Weather:
                 self.scene.anna.mark_read(ref)
             else:
                 self.scene.anna.change(ref, size=3000)
+
+    def file(self) -> None:
+        """Into the folder with the rule, or back into the Inbox."""
+        if self.present:
+            subject = self.random.choice(sorted(self.present))
+            self.present[subject] = self.scene.anna.file(self.present[subject], self.random.choice([INBOX, FABRIKAM]))
+
+    def categorize(self) -> None:
+        if self.present:
+            ref = self.present[self.random.choice(sorted(self.present))]
+            self.scene.anna.change(ref, categories=(*self.scene.anna.categories(ref), "Tracked"))
+
+    def refuse_marks(self) -> None:
+        self.scene.anna.marking_fails.append(self.random.choice([ItemError("not now"), Unreachable("cut short")]))
 
     def remove(self) -> None:
         if self.present:
@@ -75,6 +94,9 @@ def test_whatever_happens_every_message_is_there_once(seed: int) -> None:
     random = Random(seed)
     budget = RunBudget(batch_items=random.choice([1, 2, 100]), pages=random.choice([1, 2, 5]))
     scene = Scene(anna=InMemoryMail("server/anna", page_items=random.choice([2, 3, 5])), budget=budget)
+    scene.stores.settings.put(OrganisationSettings(stamp_categories=True), None)
+    scene.anna.folders_below.append(TreeFolder(FABRIKAM.id, FABRIKAM.name))
+    scene.stores.tracking_rules.put(a_rule(scene.mailboxes["anna"], FABRIKAM, "fabrikam"), None)
     weather = Weather(random, scene)
     for _ in range(random.randint(3, 15)):
         weather.deliver()
@@ -91,4 +113,8 @@ def test_whatever_happens_every_message_is_there_once(seed: int) -> None:
     assert len(listed) == len(set(listed))
     assert [subject for subject, ref in weather.present.items() if subject not in listed and ref not in given_up] == []
     assert weather.delivered > len(given_up)
+    about = {entry.subject for entry in scene.stores.timeline.list(ListOf.REGARDING, "account:fabrikam", limit=1000).items}
+    filed = {subject for subject, ref in weather.present.items() if ref.folder == FABRIKAM.id and ref not in given_up}
+    assert filed <= about
+    assert scene.head().todos == ()
     assert weather.events > 0

@@ -56,11 +56,12 @@ def test_a_page_of_98_emails_is_one_call_of_each_kind() -> None:
         "mailboxes.get",
         "profiles.get",
         "ledger.head",
+        "settings.get",  # once in half a minute, for all mailboxes of the process
         "open",
         "mail.changes",
-        "settings.get",  # once in half a minute, for all mailboxes of the process
         "ledger.commit",  # takes the lease
         "mailboxes.get",  # was it changed before that?
+        "owners.get",  # what the owner of the mailbox accepts
         "mail.fetch",
         "addresses.find",
         "activities.create",

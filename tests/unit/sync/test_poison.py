@@ -13,6 +13,7 @@ from shared.messages import (
     ProbeMailbox,
     ProfileTask,
     Queue,
+    RelinkFolder,
     SyncMailbox,
     VisitMailboxes,
     parse,
@@ -121,3 +122,13 @@ def test_a_bulk_load_that_failed_gets_another_message_so_that_it_goes_on_or_give
     message = parse(again.text)
     assert isinstance(message, LoadRecords)
     assert message.load_id == "load"
+
+
+def test_a_relinking_that_stopped_is_told_with_the_mailbox() -> None:
+    scene = Scene()
+    mailbox_id = scene.mailboxes["anna"].id
+    message = RelinkFolder("request", mailbox_id, "folder", "account", "contoso", "2026-11-23T09:00:00Z")
+    Poison(scene.stores, scene.clock).handle(Queue.RELINK_FOLDER, message.to_json())
+    [alert] = scene.alerts()
+    assert (alert.about, alert.code) == (f"mailbox:{mailbox_id}", "poison_message")
+    assert "regarding" in alert.cause

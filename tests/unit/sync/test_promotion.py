@@ -1,19 +1,23 @@
 """How a message becomes an activity: ids, fingerprint, parties, text."""
 
+from collections.abc import Sequence
 from dataclasses import replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 from time import process_time
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from shared.domain.choices import Direction, Notifications, OwnerKind, ParticipationType, SenderOrigin
-from shared.domain.configuration import AddressMatch
-from shared.domain.email import Address, IncomingMessage, ListOf, NewEmail
+from shared.domain.choices import Direction, Notifications, OwnerKind, SenderOrigin
+from shared.domain.configuration import AddressMatch, Mailbox, Matches
+from shared.domain.email import Address, IncomingMessage, NewEmail
 from shared.domain.ids import OwnerId, email_id
 from shared.domain.organisation import OrganisationSettings
-from shared.sync.promotion import HashedAttachment, as_variant, promote, timeline_of
+from shared.sync.acceptance import Facts, direction_stored, judge
+from shared.sync.judged import Judged
+from shared.sync.promotion import HashedAttachment, as_variant, promote
+from shared.sync.resolution import resolve
 from shared.sync.text import collapsed, text_of_html
 from tests.builders import MONDAY, a_mailbox, a_message
 
@@ -22,9 +26,24 @@ DEFAULTS = OrganisationSettings()
 FILE = HashedAttachment("a.pdf", "application/pdf", 3, "abc")
 
 
+def promoted_in(
+    mailbox: Mailbox,
+    message: IncomingMessage,
+    attachments: Sequence[HashedAttachment] = (),
+    matches: Matches | None = None,
+    settings: OrganisationSettings = DEFAULTS,
+    now: datetime = MONDAY,
+) -> NewEmail:
+    everybody = matches or {}
+    facts = Facts(mailbox, Direction.INCOMING, settings, everybody, own_voice=None)
+    resolution = resolve(message, Direction.INCOMING, everybody, mailbox, settings)
+    judged = Judged(message, facts, judge(message, facts), direction_stored(message, facts), resolution)
+    return promote(message, attachments, judged, now).email
+
+
 def promoted(message: IncomingMessage, *attachments: HashedAttachment, **matches: AddressMatch) -> NewEmail:
     found = {f"{name}@contoso.example": [match] for name, match in matches.items()}
-    return promote(message, attachments, found, a_mailbox("anna"), DEFAULTS, MONDAY)
+    return promoted_in(a_mailbox("anna"), message, attachments, found)
 
 
 # ---- attachments that are left out
@@ -34,7 +53,7 @@ def promoted(message: IncomingMessage, *attachments: HashedAttachment, **matches
 def test_an_attachment_of_a_blocked_type_is_left_out_and_the_email_says_so(name: str) -> None:
     settings = replace(DEFAULTS, blocked_attachments=("exe", "js"))
     attachments = [FILE, replace(FILE, name=name, sha256="def")]
-    email = promote(a_message(), attachments, {}, a_mailbox("anna"), settings, MONDAY)
+    email = promoted_in(a_mailbox("anna"), a_message(), attachments, settings=settings)
     assert [each.name for each in email.content.attachments] == ["a.pdf"]
     assert email.activity.attachment_count == 1
     assert email.content.notifications is Notifications.ATTACHMENTS_LEFT_OUT
@@ -43,14 +62,14 @@ def test_an_attachment_of_a_blocked_type_is_left_out_and_the_email_says_so(name:
 @pytest.mark.parametrize("name", ["exe", "setup.exe.pdf", "a.pdf", ""])
 def test_only_the_extension_blocks(name: str) -> None:
     settings = replace(DEFAULTS, blocked_attachments=("exe",))
-    email = promote(a_message(), [replace(FILE, name=name)], {}, a_mailbox("anna"), settings, MONDAY)
+    email = promoted_in(a_mailbox("anna"), a_message(), [replace(FILE, name=name)], settings=settings)
     assert email.content.notifications is Notifications.NONE
     assert email.activity.attachment_count == 1
 
 
 def test_an_attachment_that_is_too_large_is_left_out_without_changing_what_identifies_the_email() -> None:
-    email = promote(a_message(), [FILE], {}, a_mailbox("anna"), replace(DEFAULTS, largest_attachment=2), MONDAY)
-    kept = promote(a_message(), [FILE], {}, a_mailbox("anna"), replace(DEFAULTS, largest_attachment=3), MONDAY)
+    email = promoted_in(a_mailbox("anna"), a_message(), [FILE], settings=replace(DEFAULTS, largest_attachment=2))
+    kept = promoted_in(a_mailbox("anna"), a_message(), [FILE], settings=replace(DEFAULTS, largest_attachment=3))
     assert (len(email.content.attachments), len(kept.content.attachments)) == (0, 1)
     assert email.activity.fingerprint == kept.activity.fingerprint
     assert email.activity.content_id == kept.activity.content_id
@@ -61,7 +80,7 @@ def test_an_attachment_that_is_too_large_is_left_out_without_changing_what_ident
 
 def test_the_same_message_has_the_same_id_in_every_mailbox() -> None:
     message = a_message()
-    elsewhere = promote(message, (), {}, a_mailbox("ben"), DEFAULTS, MONDAY + timedelta(days=1))
+    elsewhere = promoted_in(a_mailbox("ben"), message, now=MONDAY + timedelta(days=1))
     assert promoted(message).activity.id == elsewhere.activity.id == email_id("offer@fabrikam.example", Direction.INCOMING)
 
 
@@ -128,24 +147,7 @@ def test_a_variant_keeps_its_content_under_an_id_of_its_own() -> None:
     assert variant.content == email.content
 
 
-# ---- parties
-
-
-def test_parties_resolve_to_users_and_the_rest_stays_unresolved() -> None:
-    message = a_message(to=["Anna@contoso.example", "dora@elsewhere.example"], cc=["anna@contoso.example"])
-    parties = promoted(message, anna=ANNA).content.parties
-    assert [(party.type, party.address, party.record_id) for party in parties] == [
-        (ParticipationType.SENDER, "carol@fabrikam.example", None),
-        (ParticipationType.TO, "Anna@contoso.example", "user-anna"),
-        (ParticipationType.TO, "dora@elsewhere.example", None),
-        (ParticipationType.CC, "anna@contoso.example", "user-anna"),
-    ]
-
-
-def test_an_active_record_is_preferred_to_an_inactive_one() -> None:
-    gone = replace(ANNA, id=OwnerId("a-former-user"), active=False)
-    email = promote(a_message(), (), {"anna@contoso.example": [gone, ANNA]}, a_mailbox("anna"), DEFAULTS, MONDAY)
-    assert [party.record_id for party in email.content.parties if party.record_id] == ["user-anna"]
+# ---- who takes part
 
 
 @pytest.mark.parametrize(
@@ -169,16 +171,6 @@ def test_an_own_address_counts_as_claimed_unless_the_server_vouches_for_it(
 def test_a_message_without_a_sender_is_an_email_too() -> None:
     email = promoted(a_message(sender=None, to=[]))
     assert (email.activity.sender, email.content.parties) == ("", ())
-
-
-def test_an_email_is_listed_once_for_the_mailbox_and_once_for_each_record() -> None:
-    email = promoted(a_message(to=["anna@contoso.example"], cc=["anna@contoso.example"]), anna=ANNA)
-    rows = timeline_of(email.activity, email.content, email.sighting)
-    assert [(row.list_of, row.whose) for row in rows] == [
-        (ListOf.MAILBOX, a_mailbox("anna").id),
-        (ListOf.PARTY, "user-anna"),
-    ]
-    assert {row.time for row in rows} == {email.activity.received}
 
 
 # ---- text

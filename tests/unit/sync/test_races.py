@@ -14,6 +14,7 @@ import pytest
 from shared.administration.schedules import after_change
 from shared.administration.watermarks import forget_watermarks
 from shared.domain.choices import OwnerKind, Reason, Verdict, Workload
+from shared.domain.configuration import OwnerRef
 from shared.domain.email import ListOf
 from shared.domain.errors import ItemUnreadable, Throttled, Unreachable
 from shared.domain.ids import OwnerId
@@ -254,7 +255,7 @@ def test_the_first_decision_stands_when_the_rules_changed_between_crash_and_repl
     scene.until_idle("anna")
 
     [activity_id] = scene.activity_ids()
-    assert scene.activity(activity_id).record.owner == "user-anna"
+    assert scene.activity(activity_id).record.owner == OwnerRef(OwnerKind.USER, OwnerId("user-anna"))
     [item] = scene.ledger().values()
     assert (item.verdict, item.activity_id) == (Verdict.PROMOTED, activity_id)
 
@@ -270,7 +271,7 @@ def test_listings_after_a_crash_follow_what_was_stored_not_what_would_be_stored_
     scene.stores.owners.replace(replace(ben.record, address="benjamin@contoso.example"), ben.etag)
     scene.clock.advance(LONGER_THAN_A_LEASE)
     scene.until_idle("anna")
-    [entry] = scene.stores.timeline.list(ListOf.PARTY, "user-ben").items
+    [entry] = scene.stores.timeline.list(ListOf.PARTY, "user:user-ben").items
     assert [entry.activity_id] == scene.activity_ids()
 
 
