@@ -31,7 +31,7 @@ from shared.domain.email import (
 from shared.domain.ids import ActivityId, email_id, normalised_address, short_hash
 from shared.domain.judgement import Correlation, CorrelationTry, TryOutcome
 from shared.domain.organisation import OrganisationSettings
-from shared.sync.subjects import is_forward, without_prefixes
+from shared.sync.subjects import has_prefix, is_forward, without_prefixes
 
 METHODS = (
     CorrelationMethod.IN_REPLY_TO,
@@ -119,14 +119,24 @@ def tokens_in(subject: str, settings: OrganisationSettings) -> tuple[str, ...]:
 
 def index_base(conversation_index: str | None) -> str | None:
     """What all messages of an Outlook conversation have in common, in hexadecimal; None where there is no such thing."""
-    if not conversation_index:
-        return None
-    try:
-        index = base64.b64decode("".join(conversation_index.split()), validate=True)
-    except (binascii.Error, ValueError):
-        return None
-    base = index[:_INDEX_BASE]
+    base = _decoded_index(conversation_index)[:_INDEX_BASE]
     return base.hex() if len(base) == _INDEX_BASE and any(base[_GUID]) else None
+
+
+def _decoded_index(conversation_index: str | None) -> bytes:
+    """Empty where it is none."""
+    try:
+        return base64.b64decode("".join((conversation_index or "").split()), validate=True)
+    except (binascii.Error, ValueError):
+        return b""
+
+
+def _index_answered(envelope: Envelope) -> str | None:
+    """The base by which an answer is looked up. Whoever begins a conversation has nothing but the base in its index (each
+    answer adds five bytes, [MS-OXOMSG] 2.2.1.3) and shows no other sign of an answer: that costs no look-up."""
+    is_longer = len(_decoded_index(envelope.conversation_index)) > _INDEX_BASE
+    says_so = envelope.in_reply_to is not None or bool(envelope.references) or has_prefix(envelope.subject)
+    return index_base(envelope.conversation_index) if is_longer or says_so else None
 
 
 def subject_words(subject: str, settings: OrganisationSettings) -> tuple[str, ...]:
@@ -157,7 +167,7 @@ def _steps_of(method: CorrelationMethod, envelope: Envelope, settings: Organisat
         case CorrelationMethod.TRACKING_TOKEN:
             steps = [tuple(_token_clue(token) for token in tokens_in(envelope.subject, settings))]
         case CorrelationMethod.CONVERSATION_INDEX:
-            base = index_base(envelope.conversation_index)
+            base = _index_answered(envelope)
             steps = [(_index_clue(base),) if base else ()]
         case _:
             words = subject_words(envelope.subject, settings)

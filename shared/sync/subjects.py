@@ -117,6 +117,11 @@ def says_automatic_reply(subject: str) -> bool:
     return _AUTOMATIC_REPLY.match(subject, _after_tags(subject, 0)) is not None
 
 
+def has_prefix(subject: str) -> bool:
+    """Whether it says that the message answers or forwards another."""
+    return _ANY.match(subject, _after_tags(subject, 0)) is not None
+
+
 def without_prefixes(subject: str) -> str:
     """The subject as it was when the conversation began."""
     start = _after_tags(subject, 0)

@@ -263,3 +263,23 @@ def test_a_new_contact_belongs_to_the_user_whose_mailbox_it_wrote_to_but_to_no_q
         contact = contact_to_create(a_message(), {}, a_mailbox(owner=owner, address="x@contoso.example"))
         assert contact is not None
         assert contact.owner_id == expected
+
+
+@pytest.mark.parametrize(
+    ("longer", "message", "is_looked_up"),
+    [
+        (0, {}, False),
+        (5, {}, True),
+        (0, {"subject": "AW: Offer"}, True),
+        (0, {"references": ("one",)}, True),
+        (0, {"in_reply_to": "one"}, True),
+    ],
+)
+def test_what_begins_a_conversation_is_looked_up_by_no_index(
+    longer: int, message: dict[str, object], is_looked_up: bool
+) -> None:
+    """Its index is the base alone, and nothing else about it says that it answers."""
+    index = base64.b64encode(bytes(range(1, 23)) + bytes(longer)).decode()
+    only_index = OrganisationSettings(correlation_methods=(CorrelationMethod.CONVERSATION_INDEX,))
+    clues = open_clues(a_message(conversation_index=index, **message), {}, only_index)
+    assert [clue.kind for clue in clues] == ([CorrelationKind.CONVERSATION] if is_looked_up else [])
