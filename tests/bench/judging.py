@@ -6,8 +6,8 @@ stored (two thirds name them, the others only continue their conversation). All 
 does the same work; nothing is gained by leaving mail alone. The messages of each round are others, in one organisation.
 
 Azurite compares every row of a table with each query (a look-up in a book of 50,000 takes it milliseconds of its one thread),
-which Azure's tables do not. So it is measured over an Azurite that uses its index (`azurite_index.js`); the figure over Azurite
-as it is stands beside it.
+which Azure's tables do not. So it is measured twice: over Azurite as it is, which is what the target is for, and over one that
+uses its index (`azurite_index.js`), which says what the look-ups cost beside that.
 """
 
 import base64
@@ -236,17 +236,17 @@ def _queue_items(stores: Stores) -> int:
 def _figures(plain: list[float], ours: list[float], scanning: list[float], cpu: list[float]) -> Figures:
     return Figures(
         {
-            "judging_ratio": _ratio(plain, ours),
-            "judging_scanning_ratio": _ratio(plain, scanning),
-            "judging_messages_per_second": round(MESSAGES / statistics.median(ours), 1),
+            "judging_ratio": _ratio(plain, scanning),
+            "judging_indexed_ratio": _ratio(plain, ours),
+            "judging_messages_per_second": round(MESSAGES / statistics.median(scanning), 1),
             "judging_cpu_ms_per_message": round(statistics.median(cpu) / MESSAGES * 1000, 2),
             "judging_records": RECORDS,
         },
         (
             f"{MESSAGES} messages of {SIZE // 1000} KB, seconds of each round:"
             f" plain {', '.join(f'{each:.1f}' for each in plain)};"
-            f" Sidesync {', '.join(f'{each:.1f}' for each in ours)};"
-            f" over Azurite as it is {', '.join(f'{each:.1f}' for each in scanning)}",
+            f" Sidesync {', '.join(f'{each:.1f}' for each in scanning)};"
+            f" over an Azurite that uses its index {', '.join(f'{each:.1f}' for each in ours)}",
         ),
     )
 
