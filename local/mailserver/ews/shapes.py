@@ -14,13 +14,13 @@ from local.mailserver.ews.fields import EXTENDED_AFTER, ITEM_FIELDS, MESSAGE_FIE
 from local.mailserver.web import Stream
 
 NOT_IN_LISTS = frozenset(
-    "item:Body item:UniqueBody item:TextBody item:Attachments item:MimeContent item:InternetMessageHeaders"  # noqa: SIM905
+    "item:Body item:UniqueBody item:TextBody item:Attachments item:MimeContent item:InternetMessageHeaders"  # noqa: SIM905 - words, not quotes
     " message:ToRecipients message:CcRecipients message:BccRecipients message:ReplyTo".split()
 )
 """Not served by SyncFolderItems and FindItem: asking for them there gives nothing."""
 
 _DEFAULT = tuple(
-    "item:Subject item:Sensitivity item:Body item:Attachments item:Size item:DateTimeSent item:DateTimeCreated"  # noqa: SIM905
+    "item:Subject item:Sensitivity item:Body item:Attachments item:Size item:DateTimeSent item:DateTimeCreated"  # noqa: SIM905 - words, not quotes
     " item:HasAttachments message:From message:ToRecipients message:CcRecipients message:BccRecipients"
     " message:InternetMessageId message:IsRead message:References message:IsReadReceiptRequested"
     " message:IsDeliveryReceiptRequested message:IsResponseRequested".split()
