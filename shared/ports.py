@@ -118,8 +118,9 @@ class IncomingEmail(Protocol):
         """The MIME form, streamed. Raises ItemError."""
         ...
 
-    def discard(self, ref: ItemRef) -> None:
-        """Deletes the item; one that is gone already is success."""
+    def discard(self, refs: Sequence[ItemRef]) -> Mapping[ItemRef, ItemError]:
+        """Deletes the items for good: final when it returns. Those that the server refuses to delete, with its reason; one that
+        is gone already counts as deleted."""
         ...
 
 

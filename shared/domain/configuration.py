@@ -75,6 +75,9 @@ class EmailServerProfile:
     """incomingportnumber; None is the protocol's own."""
     incoming_use_tls: bool = True
     """incomingusessl; False only where servers without TLS are allowed."""
+    incoming_starttls: bool = False
+    """POP3 and IMAP with TLS: the connection begins in the clear and turns to TLS before anybody signs in (STLS, STARTTLS);
+    False begins with TLS."""
     use_autodiscover: bool = False
     """useautodiscover, Exchange only: location, version and authentication are found out per mailbox and kept
     for a day. A password goes to the domain of its user name (user@domain) only, a token to its tenant's, if so named."""

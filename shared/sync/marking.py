@@ -85,7 +85,8 @@ class Marker:
     def _do(self, todo: Todo) -> LedgerItem | None:
         """The row as it is then; None where it stays as it was."""
         if todo.kind is TodoKind.DISCARD:
-            self._mail.discard(todo.item.ref)
+            if refused := self._mail.discard([todo.item.ref]):
+                raise refused[todo.item.ref]
             return None
         if not isinstance(self._mail, Marking):
             return None

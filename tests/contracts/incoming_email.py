@@ -357,6 +357,6 @@ class IncomingEmailContract(ReadsAnyMailbox):
     def test_discarding_removes_the_item_and_may_be_repeated(self, incoming: IncomingEmail, served: Served) -> None:
         served.deliver(bytes(a_message()))
         (item,), watermark = everything(incoming)
-        incoming.discard(item.ref)
-        incoming.discard(item.ref)
+        assert incoming.discard([item.ref]) == {}
+        assert incoming.discard([item.ref]) == {}
         assert [(each.ref, each.kind) for each in everything(incoming, watermark)[0]] == [(item.ref, ChangeKind.DELETED)]

@@ -83,7 +83,7 @@ def test_a_failed_request_says_what_the_run_does_next(
         "changes": lambda: incoming.changes(INBOX, None),
         "fetch": lambda: list(incoming.fetch([ref])),
         "raw": lambda: list(incoming.raw(ref)),
-        "discard": lambda: incoming.discard(ref),
+        "discard": lambda: incoming.discard([ref]),
     }
     served.server.faults.add(kind, served.address, **how)
     with pytest.raises(expected) as raised:

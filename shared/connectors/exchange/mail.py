@@ -3,11 +3,10 @@
 An idle poll is one request: the Inbox goes by its distinguished name, and nothing is discovered.
 """
 
-from collections.abc import Callable, Collection, Iterator, Sequence
-from contextlib import suppress
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
-from itertools import islice
+from itertools import batched, islice
 
 from shared.connectors.exchange.asking import Asking, of_item, server_answers
 from shared.connectors.exchange.attachments import Attachments, Guard
@@ -22,6 +21,9 @@ from shared.domain.errors import Busy, FolderNotFound, ItemError, ItemGone, Thro
 from shared.ports import PAGE_ITEMS
 
 _REMEMBERED_SIZES = 8 * PAGE_ITEMS
+
+_DISCARDED_AT_ONCE = 100
+"""A server answers what takes long with a timeout, and leaves open what happened."""
 
 
 class ExchangeMail:
@@ -67,9 +69,12 @@ class ExchangeMail:
 
     # ---- changing what is in the mailbox
 
-    def discard(self, ref: ItemRef) -> None:
-        with suppress(ItemGone):
-            DeleteItem(self._session).delete(ref)
+    def discard(self, refs: Sequence[ItemRef]) -> Mapping[ItemRef, ItemError]:
+        refused: dict[ItemRef, ItemError] = {}
+        for some in batched(refs, _DISCARDED_AT_ONCE, strict=False):
+            errors = zip(some, DeleteItem(self._session).delete(some), strict=True)
+            refused |= {ref: error for ref, error in errors if error is not None and not isinstance(error, ItemGone)}
+        return refused
 
     def categorize(self, ref: ItemRef, add: Collection[str], remove: Collection[str]) -> None:
         UpdateItem(self._session).categorize(ref, add, remove)

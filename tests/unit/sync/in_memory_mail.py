@@ -4,7 +4,7 @@ Behaves as Exchange does: the first listing comes newest first in pages with a w
 every changed item once; an item that is gone says so when it is fetched.
 """
 
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, fields, replace
 from datetime import UTC, datetime
@@ -168,10 +168,12 @@ class InMemoryMail:
             raise self.raw_fails[ref.id]
         yield f"raw form of {ref.id}".encode()
 
-    def discard(self, ref: ItemRef) -> None:
+    def discard(self, refs: Sequence[ItemRef]) -> Mapping[ItemRef, ItemError]:
         self._may_fail()
-        if ref.id in self._messages:
-            self.remove(ref)
+        for ref in refs:
+            if ref.id in self._messages:
+                self.remove(ref)
+        return {}
 
     def categorize(self, ref: ItemRef, add: Collection[str], remove: Collection[str]) -> None:
         """A change of an item that changes nothing is none."""
