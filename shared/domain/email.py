@@ -123,6 +123,8 @@ class IncomingAttachment:
     is_inline: bool = False
     is_message: bool = False
     """An attached message; `chunks` gives its MIME form."""
+    message: "Callable[[], IncomingMessage] | None" = None
+    """Of an attached message: reads it; its `ref` is that of the item it came in. May be called again. Raises SyncError."""
     identity: str | None = None
     """Of an attached message: what identifies it where the server renders its MIME form differently each time."""
 
@@ -154,6 +156,8 @@ class Envelope:
     headers: Mapping[str, str] = field(default_factory=dict)
     """Those of `JUDGED_HEADERS` that the message has, by lower-case name; the first where one stands there twice."""
     categories: tuple[str, ...] = ()
+    forwarded_by: Address | None = None
+    """Of the original in a message that a forward mailbox received: From of that message; empty where there is none."""
 
 
 JUDGED_HEADERS = (

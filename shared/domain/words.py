@@ -49,6 +49,14 @@ REASONS: Mapping[Reason, str] = {
     ),
     Reason.FILTER_NONE: "Whoever it reached accepts no mail, or the organisation allows none to be accepted.",
     Reason.NO_RECIPIENT_MATCH: "No recipient is a user or queue, and the mailbox belongs to nobody.",
+    Reason.PLAIN_FORWARD: (
+        "It came to a forward mailbox without a message attached to it. Let the server rule forward messages as attachments."
+    ),
+    Reason.UNKNOWN_FORWARDER: "It was forwarded to a forward mailbox by somebody who is no active user or queue.",
+    Reason.NOT_COLLECTED: (
+        "It was forwarded to a forward mailbox, but for nobody whose incoming method is forward mailbox: neither who forwarded"
+        " it nor a recipient has that."
+    ),
     Reason.UNTRACKED: "Somebody took it back: by hand, or by removing the category in the mail client.",
     Reason.DELETED: "Somebody deleted the activity that it was.",
     Reason.REMOVED_BEFORE_READ: "It was moved or deleted before it could be read.",
