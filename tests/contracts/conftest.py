@@ -8,8 +8,8 @@ from itertools import count
 import pytest
 
 from local.mailserver import MailServer
+from shared.connectors import destinations
 from shared.connectors.connect import Connect
-from shared.connectors.exchange import destination
 from shared.ports import Stores
 from shared.stores.account import StorageConnection, account_of
 from shared.stores.azure import azure_stores, fast_gateway
@@ -88,6 +88,6 @@ def connect() -> Iterator[Connect]:
 def trusting(server: MailServer, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """This machine trusts the mail server's certificate."""
     monkeypatch.setenv("SSL_CERT_FILE", str(server.certificate_file))
-    destination._tls.cache_clear()
+    destinations.tls_context.cache_clear()
     yield
-    destination._tls.cache_clear()
+    destinations.tls_context.cache_clear()

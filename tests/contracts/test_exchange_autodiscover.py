@@ -13,8 +13,8 @@ from urllib3.util import connection
 from local.mailserver import MailServer
 from local.mailserver.autodiscover import AutodiscoverEndpoint
 from shared.connectors.connect import Connect
+from shared.connectors.destinations import LocationRefused
 from shared.connectors.exchange.autodiscover import NoDomain, NotDiscovered
-from shared.connectors.exchange.destination import LocationRefused
 from shared.connectors.probe import ProbeIncoming
 from shared.domain.choices import AuthenticationProtocol, CredentialSource, ServerType
 from shared.domain.configuration import Credentials, Discovered, EmailServerProfile, Mailbox, SecretRef

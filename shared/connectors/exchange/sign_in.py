@@ -16,7 +16,8 @@ from urllib.parse import urlsplit
 import requests
 from requests.auth import AuthBase, HTTPBasicAuth
 
-from shared.connectors.exchange.destination import LocationRefused, checked_url, guarded_session, platform_session
+from shared.connectors.destinations import LocationRefused
+from shared.connectors.exchange.destination import checked_url, guarded_session, platform_session
 from shared.domain.choices import AuthenticationProtocol, CredentialSource
 from shared.domain.configuration import Credentials, EmailServerProfile, Mailbox, SecretRef
 from shared.domain.errors import AuthenticationFailed, Busy

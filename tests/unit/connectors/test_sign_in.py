@@ -6,8 +6,8 @@ from typing import Any
 import pytest
 from requests import PreparedRequest, Request, Response
 
+from shared.connectors.destinations import LocationRefused
 from shared.connectors.exchange import sign_in
-from shared.connectors.exchange.destination import LocationRefused
 from shared.connectors.exchange.sign_in import BearerAuth, SignIn, Tokens, _authority, issuer_of
 from shared.domain.choices import AuthenticationProtocol
 from shared.domain.configuration import Credentials
