@@ -254,7 +254,7 @@ class Reason(StrEnum):
     FILTER_NONE = "filter_none"
     """Who votes accepts nothing."""
     NO_RECIPIENT_MATCH = "no_recipient_match"
-    """No recipient is a user or queue, and the mailbox belongs to nobody."""
+    """No recipient is an active user or queue, and the mailbox belongs to none either."""
     PLAIN_FORWARD = "plain_forward"
     """It came to a forward mailbox, and no message is attached to it."""
     UNKNOWN_FORWARDER = "unknown_forwarder"

@@ -48,7 +48,7 @@ REASONS: Mapping[Reason, str] = {
         "every recipient, is unknown."
     ),
     Reason.FILTER_NONE: "Whoever it reached accepts no mail, or the organisation allows none to be accepted.",
-    Reason.NO_RECIPIENT_MATCH: "No recipient is a user or queue, and the mailbox belongs to nobody.",
+    Reason.NO_RECIPIENT_MATCH: "No recipient is an active user or queue, and the mailbox belongs to none either.",
     Reason.PLAIN_FORWARD: (
         "It came to a forward mailbox without a message attached to it. Let the server rule forward messages as attachments."
     ),

@@ -56,9 +56,11 @@ REFUSALS = frozenset(
         Reason.PLAIN_FORWARD,
         Reason.UNKNOWN_FORWARDER,
         Reason.NOT_COLLECTED,
+        Reason.MEETING_MESSAGE,
+        Reason.NOT_A_MESSAGE,
     }
 )
-"""Why `judge` skips. All of them depend on configuration, or on what is stored by then."""
+"""Why `judge` skips. All but the last two depend on configuration, or on what is stored by then."""
 
 KNOWN_TYPES = frozenset({"contact", "account", "lead"})
 """Records that LEADS_CONTACTS_ACCOUNTS accepts mail of."""
