@@ -22,6 +22,7 @@ CONTROL_PATH = "/control"
 METHODS = (
     "add_mailbox",
     "set_mailbox_enabled",
+    "set_habits",
     "add_account",
     "set_account_enabled",
     "set_password",

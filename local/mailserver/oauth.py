@@ -18,7 +18,8 @@ from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey
 from local.mailserver.accounts import Account, Accounts
 from local.mailserver.faults import FaultKind, Faults
 from local.mailserver.journal import Asked, Journal
-from local.mailserver.web import Disconnect, Reply, Request
+from local.mailserver.listener import Disconnect
+from local.mailserver.web import Reply, Request
 
 MANAGED_IDENTITY = "managed-identity"
 """Name of the account that stands for the managed identity."""

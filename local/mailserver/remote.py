@@ -11,6 +11,7 @@ from urllib.parse import urlencode, urlsplit
 
 from local.mailserver.contents import MAIL
 from local.mailserver.faults import FaultKind
+from local.mailserver.habits import Habit
 from local.mailserver.journal import Asked
 from local.mailserver.model import (
     DistinguishedFolder,
@@ -68,6 +69,9 @@ class MailServerControl:
 
     def add_mailbox(self, address: str, name: str = "", *, password: str | None = None, aliases: Sequence[str] = ()) -> None:
         self.call("add_mailbox", address=address, name=name, password=password, aliases=list(aliases))
+
+    def set_habits(self, habits: Sequence[Habit | str] = ()) -> None:
+        self.call("set_habits", habits=list(habits))
 
     def set_mailbox_enabled(self, address: str, enabled: bool) -> None:
         self.call("set_mailbox_enabled", address=address, enabled=enabled)

@@ -9,15 +9,19 @@ from typing import Self
 from local.mailserver import delivery, sending
 from local.mailserver.accounts import Account, Accounts
 from local.mailserver.autodiscover import AUTODISCOVER_PATH, AutodiscoverEndpoint, Whereabouts
+from local.mailserver.backend import Backend
 from local.mailserver.contents import MAIL
 from local.mailserver.control import CONTROL_PATH, Control
 from local.mailserver.ews.authentication import SCHEMES
 from local.mailserver.ews.endpoint import EwsEndpoint
 from local.mailserver.faults import Faults
+from local.mailserver.habits import Habit, Habits
 from local.mailserver.journal import Journal
 from local.mailserver.message import Message, spooled
 from local.mailserver.model import MailStore, NotFound
 from local.mailserver.oauth import IDENTITY_PATH, MANAGED_IDENTITY, TokenEndpoint
+from local.mailserver.pop3.head import Pop3Head
+from local.mailserver.pop3.maildrop import Locks
 from local.mailserver.smtp import SmtpHead
 from local.mailserver.tls import server_context
 from local.mailserver.web import Reply, Request, WebServer
@@ -36,6 +40,7 @@ class MailServer:
         *,
         ews_port: int = 0,
         smtp_port: int = 0,
+        pop3_port: int = 0,
         schemes: Iterable[str] = SCHEMES,
         compress: bool = False,
         tls: bool = False,
@@ -44,12 +49,17 @@ class MailServer:
         self.accounts = Accounts()
         self.faults = Faults()
         self.requests = Journal()
+        self.habits = Habits()
+        self._backend = Backend(self.store, self.accounts, self.faults, self.requests, self.habits)
         self._ews = EwsEndpoint(self.store, self.accounts, self.faults, self.requests, tuple(schemes), compress=compress)
         self._autodiscover = AutodiscoverEndpoint(self.store, self.accounts, self.faults, self.requests, tuple(schemes))
         self._tokens = TokenEndpoint(self.accounts, self.faults, self.requests)
         self._control = Control(self)
         self._web = WebServer(self._route, ews_port)
         self._smtp = SmtpHead(self.store, self.accounts, self.requests, self._arrived, smtp_port)
+        maildrops = Locks()
+        self._pop3 = Pop3Head(self._backend, maildrops, pop3_port)
+        self._pop3s = Pop3Head(self._backend, maildrops, implicit_tls=True) if tls else None
         self._directory = tempfile.TemporaryDirectory(prefix="sidesync-mailserver-") if tls else None
         self._secure: WebServer | None = None
         self.certificate_file: Path | None = None
@@ -67,17 +77,23 @@ class MailServer:
             context, self.certificate_file = server_context(Path(self._directory.name))
             self._secure = WebServer(self._route_securely, tls=context)
             self._secure.start()
-        self._web.start()
-        self._smtp.start()
+            self._backend.tls = context
+        for head in self._heads:
+            head.start()
 
     def stop(self) -> None:
         self._ews.stop()
-        self._smtp.stop()
-        self._web.stop()
+        for head in self._heads:
+            head.stop()
         if self._secure is not None:
             self._secure.stop()
         if self._directory is not None:
             self._directory.cleanup()
+
+    @property
+    def _heads(self) -> "list[SmtpHead | WebServer | Pop3Head]":
+        secured = [head for head in (self._pop3s,) if head is not None]
+        return [self._smtp, self._web, self._pop3, *secured]
 
     @property
     def base_url(self) -> str:
@@ -97,6 +113,18 @@ class MailServer:
     @property
     def smtp_port(self) -> int:
         return self._smtp.port
+
+    @property
+    def pop3_port(self) -> int:
+        """Without TLS at first; with STLS where the server was started with a certificate."""
+        return self._pop3.port
+
+    @property
+    def pop3s_port(self) -> int:
+        """With TLS from the first byte. Raises RuntimeError unless it was asked for."""
+        if self._pop3s is None:
+            raise RuntimeError("the server was not started with tls=True")
+        return self._pop3s.port
 
     @property
     def control_url(self) -> str:
@@ -122,11 +150,13 @@ class MailServer:
             "control_url": self.control_url,
             "smtp_port": self.smtp_port,
             "ews_port": self._web.port,
+            "pop3_port": self.pop3_port,
             "identity_endpoint": self.identity_endpoint,
             "identity_header": self.identity_header,
         }
         if self._secure is not None:
             found |= {"https_url": self.https_url, "certificate_file": str(self.certificate_file)}
+            found |= {"pop3s_port": self.pop3s_port}
         return found
 
     def add_mailbox(self, address: str, name: str = "", *, password: str | None = None, aliases: Sequence[str] = ()) -> None:
@@ -134,6 +164,10 @@ class MailServer:
         self.store.add_mailbox(address, name, tuple(aliases))
         if password is not None:
             self.add_account(address, password, mailbox=address)
+
+    def set_habits(self, habits: Sequence[Habit | str] = ()) -> None:
+        """The server is so from now on, and not otherwise."""
+        self.habits.set(habits)
 
     def set_mailbox_enabled(self, address: str, enabled: bool) -> None:
         self.store.mailbox(address).enabled = enabled
@@ -286,12 +320,13 @@ class MailServer:
         return self._autodiscover.whereabouts
 
     def reset(self) -> None:
-        """Empties everything: mailboxes, accounts, faults, requests; autodiscover names this server again."""
+        """Empties everything: mailboxes, accounts, faults, requests, habits; autodiscover names this server again."""
         self._autodiscover.whereabouts = Whereabouts()
         self.store.clear()
         self.accounts.clear()
         self.faults.clear()
         self.requests.clear()
+        self.habits.set()
 
     def _arrived(self, raw: bytes, to: list[str], internal: bool) -> None:
         delivery.deliver(self.store, raw, to, internal=internal)
