@@ -1,0 +1,42 @@
+"""Addresses of From, To and the like (RFC 5322 section 3.4, RFC 6532), as mail programs write them. Never fails; bounded."""
+
+import re
+from collections.abc import Sequence
+from email.utils import getaddresses
+
+from shared.connectors.mime.words import decoded_words, readable, unfolded, visible
+from shared.domain.email import Address
+
+LONGEST = 256 * 1024
+"""Characters of one field that are read."""
+MOST_ADDRESSES = 2000
+"""Of one kind; no server in use takes more recipients of one message."""
+_LONGEST_NAME = 1000
+"""Characters of what is no list of addresses at all."""
+
+_ATOM = "[A-Za-z0-9_+'-]++"
+_PLAIN = re.compile(rf"(?:([A-Za-z0-9]++(?:[ '-][A-Za-z0-9]++)*+) )?<({_ATOM}(?:\.{_ATOM})*+@{_ATOM}(?:\.{_ATOM})*+)>")
+"""A name of plain words and an address: what most mail has, read without a parser."""
+
+
+def addresses(values: Sequence[str]) -> tuple[Address, ...]:
+    """The addresses of these raw field bodies, members of groups among them. What is no address stands as it is written."""
+    if len(values) == 1 and (plain := _PLAIN.fullmatch(values[0])):
+        return (Address(plain[2], plain[1] or plain[2]),)
+    texts = [readable(value[:LONGEST]) for value in values]
+    try:
+        pairs = getaddresses(texts, strict=False)
+    except (ValueError, IndexError, TypeError, AttributeError, RecursionError):
+        pairs = [("", unfolded(text)[:_LONGEST_NAME]) for text in texts]
+    found = (_address(name, address) for name, address in pairs[:MOST_ADDRESSES])
+    return tuple(each for each in found if each is not None)
+
+
+def _address(name: str, address: str) -> Address | None:
+    """An address without a name is called what it is, and a name without an address stands for it, as Exchange has it."""
+    name, address = visible(unfolded(decoded_words(name))), visible(address).strip()
+    return Address(address or name, name or address) if name or address else None
+
+
+def first_address(values: Sequence[str]) -> Address | None:
+    return next(iter(addresses(values)), None)
