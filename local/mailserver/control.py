@@ -29,6 +29,8 @@ METHODS = (
     "add_application",
     "add_managed_identity",
     "revoke_tokens",
+    "revoke_consents",
+    "set_token_lifetime",
     "deliver",
     "put",
     "send",

@@ -110,8 +110,10 @@ class MailServerControl:
         certificate: str | None = None,
         impersonation: bool | Sequence[str] = True,
         full_access: Sequence[str] = (),
+        redirect_uris: Sequence[str] = (),
     ) -> None:
         rights = {"impersonation": _plain(impersonation), "full_access": list(full_access)}
+        rights["redirect_uris"] = list(redirect_uris)
         self.call("add_application", b"", client_id=client_id, secret=secret, certificate=certificate, **rights)
 
     def add_managed_identity(self, *, impersonation: bool | Sequence[str] = True, full_access: Sequence[str] = ()) -> None:
@@ -119,6 +121,12 @@ class MailServerControl:
 
     def revoke_tokens(self) -> None:
         self.call("revoke_tokens")
+
+    def revoke_consents(self, username: str | None = None, *, expired: bool = False) -> None:
+        self.call("revoke_consents", username=username, expired=expired)
+
+    def set_token_lifetime(self, seconds: float) -> None:
+        self.call("set_token_lifetime", seconds=seconds)
 
     def deliver(
         self,

@@ -10,11 +10,14 @@ from local.mailserver import delivery, sending
 from local.mailserver.accounts import Account, Accounts
 from local.mailserver.autodiscover import AUTODISCOVER_PATH, AutodiscoverEndpoint, Whereabouts
 from local.mailserver.backend import Backend
+from local.mailserver.consent import PATHS as CONSENT_PATHS
+from local.mailserver.consent import AuthorizeEndpoint
 from local.mailserver.contents import MAIL
 from local.mailserver.control import CONTROL_PATH, Control
 from local.mailserver.ews.authentication import SCHEMES
 from local.mailserver.ews.endpoint import EwsEndpoint
 from local.mailserver.faults import Faults
+from local.mailserver.grants import Grants
 from local.mailserver.habits import Habit, Habits
 from local.mailserver.journal import Journal
 from local.mailserver.message import Message, spooled
@@ -50,10 +53,12 @@ class MailServer:
         self.faults = Faults()
         self.requests = Journal()
         self.habits = Habits()
+        self.grants = Grants(self.habits)
         self._backend = Backend(self.store, self.accounts, self.faults, self.requests, self.habits)
         self._ews = EwsEndpoint(self.store, self.accounts, self.faults, self.requests, tuple(schemes), compress=compress)
         self._autodiscover = AutodiscoverEndpoint(self.store, self.accounts, self.faults, self.requests, tuple(schemes))
-        self._tokens = TokenEndpoint(self.accounts, self.faults, self.requests)
+        self._tokens = TokenEndpoint(self.accounts, self.grants, self.faults, self.requests)
+        self._authorize = AuthorizeEndpoint(self.accounts, self.grants)
         self._control = Control(self)
         self._web = WebServer(self._route, ews_port)
         self._smtp = SmtpHead(self.store, self.accounts, self.requests, self._arrived, smtp_port)
@@ -206,6 +211,14 @@ class MailServer:
         """Every token issued so far is refused from now on."""
         self.accounts.revoke_tokens()
 
+    def revoke_consents(self, username: str | None = None, *, expired: bool = False) -> None:
+        """Every refresh token of a user, or of everybody, is refused from now on: revoked, or out of date."""
+        self.grants.revoke(username, expired=expired)
+
+    def set_token_lifetime(self, seconds: float) -> None:
+        """Of access tokens issued from now on."""
+        self.accounts.token_lifetime = seconds
+
     def add_application(
         self,
         client_id: str,
@@ -214,10 +227,14 @@ class MailServer:
         certificate: str | None = None,
         impersonation: bool | Sequence[str] = True,
         full_access: Sequence[str] = (),
+        redirect_uris: Sequence[str] = (),
     ) -> None:
-        """An application that gets tokens for its client secret, or for what the key of its certificate (PEM) signed."""
+        """An application that gets tokens for its client secret, or for what the key of its certificate (PEM) signed.
+
+        `redirect_uris`: where it may have users sent who consented. Without secret and certificate it is a public client.
+        """
         account = _account(client_id, secret, impersonation, full_access, None, True, is_application=True)
-        account.certificate = certificate
+        account.certificate, account.redirect_uris = certificate, frozenset(redirect_uris)
         self.accounts.add(account)
 
     def deliver(
@@ -324,6 +341,7 @@ class MailServer:
         self._autodiscover.whereabouts = Whereabouts()
         self.store.clear()
         self.accounts.clear()
+        self.grants.clear()
         self.faults.clear()
         self.requests.clear()
         self.habits.set()
@@ -345,6 +363,8 @@ class MailServer:
             return self._autodiscover.handle(request, base_url + EWS_PATH)
         if path.startswith(CONTROL_PATH + "/"):
             return self._control.handle(request)
+        if path.endswith(CONSENT_PATHS):
+            return self._authorize.handle(request)
         if self._tokens.serves(path):
             return self._tokens.handle(request, base_url)
         return Reply(404)
