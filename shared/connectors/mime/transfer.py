@@ -6,6 +6,9 @@ import binascii
 import mmap
 import quopri
 from collections.abc import Iterator
+from contextlib import suppress
+
+import pybase64
 
 type Buffer = bytes | mmap.mmap
 
@@ -34,7 +37,7 @@ def pieces(buffer: Buffer, start: int, end: int, encoding: str) -> Iterator[byte
     if encoding == "quoted-printable":
         return (quopri.decodestring(lines) for lines in _whole_lines(buffer, start, end))
     if encoding in _UUENCODED:
-        return (_decoded_uu(lines) for lines in _whole_lines(buffer, start, end))
+        return _decoded_uu(_whole_lines(buffer, start, end))
     return _slices(buffer, start, end)
 
 
@@ -75,10 +78,10 @@ def _base64_pieces(encoded: Iterator[bytes]) -> Iterator[bytes]:
         whole = len(clean) - len(clean) % 4
         rest = clean[whole:]
         if whole:
-            yield binascii.a2b_base64(clean[:whole])
+            yield pybase64.b64decode(clean[:whole], validate=True)
     usable = len(rest) - (len(rest) % 4 == 1)
     if usable:
-        yield binascii.a2b_base64(rest[:usable] + b"=" * (-usable % 4))
+        yield pybase64.b64decode(rest[:usable] + b"=" * (-usable % 4), validate=True)
 
 
 def _base64_size(encoded: Iterator[bytes]) -> int:
@@ -92,13 +95,17 @@ def _base64_size(encoded: Iterator[bytes]) -> int:
     return digits // 4 * 3 + max(0, digits % 4 - 1)
 
 
-def _decoded_uu(content: bytes) -> bytes:
-    decoded = bytearray()
-    for line in content.splitlines():
-        if line.startswith((b"begin ", b"end", b"`")):
-            continue
-        try:
-            decoded += binascii.a2b_uu(line)
-        except binascii.Error:
-            continue
-    return bytes(decoded)
+def _decoded_uu(encoded: Iterator[bytes]) -> Iterator[bytes]:
+    """What stands between `begin` and `end`, or all where neither does; lines that are no data are left out."""
+    for lines in encoded:
+        decoded = bytearray()
+        for line in lines.splitlines():
+            if line.startswith(b"begin "):
+                decoded.clear()
+            elif line.strip() == b"end":
+                yield bytes(decoded)
+                return
+            elif line:
+                with suppress(binascii.Error):
+                    decoded += binascii.a2b_uu(line)
+        yield bytes(decoded)
