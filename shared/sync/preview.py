@@ -9,6 +9,7 @@ to single messages, do not count here: each message is judged as if it arrived n
 import logging
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from concurrent.futures import Executor
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from itertools import batched
@@ -23,6 +24,7 @@ from shared.domain.organisation import OrganisationSettings
 from shared.domain.records import FolderTrackingRule
 from shared.domain.words import previewed, told, told_try
 from shared.ports import Addresses, Clock, Discover, FolderTree, IncomingEmail, OpenMailbox, Stores
+from shared.sync.forwarding import is_forward, originals
 from shared.sync.inline import InlineExecutor
 from shared.sync.judged import Judged
 from shared.sync.judging import judging_of, own_voice
@@ -38,6 +40,7 @@ LONGEST = timedelta(seconds=60)
 """After which no further envelopes are asked for: whoever asks waits for the answer."""
 
 _ENVELOPES_AT_ONCE = 100
+_WHOLE_AT_ONCE = 10
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,7 +130,7 @@ class Preview:
             holding = _holding(rules, tree)
             would_hold = holding if changes.rules is None else _holding(changes.rules, tree)
             folders = _folders(mail, tree, {*holding, *would_hold}, sent=present.track_sent_items or wanted.track_sent_items)
-            read = _Latest(mail, last, deadline, self._clock)
+            read = _Latest(mail, last, deadline, self._clock, unwraps=is_forward(mailbox))
             envelopes = read.envelopes(folders)
             voice = own_voice(self._stores.owners, mailbox)
             before = self._judge(mailbox, voice, present, holding, mail, envelopes)
@@ -153,15 +156,21 @@ class Preview:
         stores = replace(self._stores, addresses=_AsTried(self._stores.addresses, voice))
         judging = judging_of(stores, mailbox, settings, rules, self._executor, voice)
         watched = {*(folder.id for folder in mail.folders()), *rules, *((SENT_ITEMS.id,) if settings.track_sent_items else ())}
-        asked = [each for each in envelopes if _reason_to_skip(each, settings) is None and each.ref.folder in watched]
-        judged = dict(zip((each.ref for each in asked), judging.judge_each(asked), strict=True))
-        return [_verdict(each, settings, judged.get(each.ref)) for each in envelopes]
+        asked = {
+            place: each
+            for place, each in enumerate(envelopes)
+            if _reason_to_skip(each, settings) is None and each.ref.folder in watched
+        }
+        judged = dict(zip(asked, judging.judge_each(list(asked.values())), strict=True))
+        return [_verdict(each, settings, judged.get(place)) for place, each in enumerate(envelopes)]
 
 
 class _Latest:
     """The last messages over several folders. What it was not given in time, or not at all, it says."""
 
-    def __init__(self, mail: IncomingEmail, last: int, deadline: datetime, clock: Clock) -> None:
+    def __init__(self, mail: IncomingEmail, last: int, deadline: datetime, clock: Clock, *, unwraps: bool) -> None:
+        """`unwraps`: the messages are those attached to what the mailbox received."""
+        self._unwraps = unwraps
         self._mail = mail
         self._last = last
         self._deadline = deadline
@@ -173,7 +182,7 @@ class _Latest:
         """Oldest first."""
         refs = [ref for folder in folders for ref in self._latest(folder)]
         latest = sorted(self._asked(refs), key=lambda each: (each.received, each.ref.id))[-self._last :]
-        return self._with_reports(latest)
+        return self._originals(latest) if self._unwraps else self._with_reports(latest)
 
     def _latest(self, folder: Folder) -> Sequence[ItemRef]:
         if self._is_late():
@@ -202,6 +211,21 @@ class _Latest:
             ref: _without_content(answer) for ref, answer in self._mail.fetch(reports) if isinstance(answer, IncomingMessage)
         }
         return [read.get(each.ref, each) for each in envelopes]
+
+    def _originals(self, envelopes: Sequence[Envelope]) -> list[Envelope]:
+        found: list[Envelope] = []
+        for some in batched((each.ref for each in envelopes), _WHOLE_AT_ONCE, strict=False):
+            if self._is_late():
+                break
+            found += [_without_content(each) for _, answer in self._mail.fetch(some) for each in self._originals_of(answer)]
+        return found
+
+    def _originals_of(self, answer: IncomingMessage | ItemError) -> Sequence[IncomingMessage]:
+        with suppress(ItemError):
+            if not isinstance(answer, ItemError):
+                return originals(answer)
+        self.unreadable += 1
+        return ()
 
     def _is_late(self) -> bool:
         is_late = self._clock() >= self._deadline

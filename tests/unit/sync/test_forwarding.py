@@ -1,0 +1,233 @@
+"""What comes to a forward mailbox: the originals become activities of those they were for, and are deleted only once all are
+stored."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from datetime import timedelta
+from typing import Any
+
+import pytest
+
+from shared.domain.choices import Direction, EmailDeliveryMethod, OwnerKind, Reason, Verdict
+from shared.domain.configuration import OwnerRef
+from shared.domain.email import INBOX, IncomingAttachment, IncomingMessage, ItemRef, ListOf
+from shared.domain.errors import ItemUnreadable, SyncError
+from shared.domain.ids import MailboxId, OwnerId, email_id, mailbox_id_of
+from shared.domain.organisation import OrganisationSettings
+from shared.sync.budgets import ItemLimits, RunBudget
+from shared.sync.preview import ChangedConfiguration, Preview
+from tests.builders import a_mailbox, a_message, a_queue
+from tests.unit.sync.faults import Fault, FaultyWorld
+from tests.unit.sync.in_memory_mail import InMemoryMail
+from tests.unit.sync.scene import Scene
+from tests.unit.sync.snapshots import outcome_of
+
+ANNA = OwnerRef(OwnerKind.USER, OwnerId("user-anna"))
+
+
+def a_scene(world: FaultyWorld | None = None, *, discards: bool = False, **changes: Any) -> Scene:
+    """Ben's address is that of the forward mailbox. Anna and the queue have their mail read through it and accept all."""
+    collection = a_mailbox("ben", id=MailboxId("collection"), owner=None, process_and_delete=discards)
+    anna = a_mailbox("anna", incoming_method=EmailDeliveryMethod.FORWARD_MAILBOX)
+    scene = Scene(
+        ben=InMemoryMail("server/ben", page_items=3),
+        world=world or FaultyWorld(),
+        mailboxes={"anna": anna, "ben": collection},
+        **changes,
+    )
+    scene.stores.settings.put(OrganisationSettings(), None)
+    queue = a_queue("support")
+    scene.stores.owners.create(queue)
+    of_queue = replace(
+        anna, id=mailbox_id_of(queue.kind, queue.id), address=queue.address, owner=OwnerRef(queue.kind, queue.id)
+    )
+    scene.stores.mailboxes.create(of_queue, {})
+    return scene
+
+
+def attached(message: IncomingMessage, error: SyncError | None = None) -> IncomingAttachment:
+    def chunks() -> Iterator[bytes]:
+        yield b"the MIME form"
+
+    def read() -> IncomingMessage:
+        if error is not None:
+            raise error
+        return replace(message, ref=ItemRef("", INBOX.id))
+
+    return IncomingAttachment("original.eml", "message/rfc822", 2000, chunks, is_message=True, message=read)
+
+
+def a_forward(*originals: IncomingMessage, sender: str = "anna@contoso.example", **changes: Any) -> IncomingMessage:
+    subject = changes.pop("subject", f"FW: {originals[0].subject if originals else 'nothing'}")
+    attachments = [attached(original) for original in originals]
+    return a_message(subject, sender=sender, to=["ben@contoso.example"], attachments=attachments, **changes)
+
+
+def verdicts(scene: Scene) -> list[tuple[Verdict, Reason]]:
+    return sorted((row.verdict, row.reason) for row in scene.ledger("ben").values())
+
+
+def listed(scene: Scene, list_of: ListOf, whose: str) -> list[str]:
+    return sorted(entry.subject for entry in scene.stores.timeline.list(list_of, whose).items)
+
+
+def test_the_original_becomes_the_activity_of_the_user_whom_it_was_for() -> None:
+    scene = a_scene()
+    scene.ben.deliver(a_forward(a_message("Offer")))
+    scene.until_idle("ben")
+    stored = scene.activity(email_id("offer@fabrikam.example", Direction.INCOMING)).record
+    assert (stored.subject, stored.sender) == ("Offer", "carol@fabrikam.example")
+    assert (stored.owner, stored.accepted_by, stored.receiving_mailbox) == (ANNA, ANNA, "collection")
+    assert scene.subjects("ben") == ["Offer"]
+    assert verdicts(scene) == [(Verdict.PROMOTED, Reason.RELEVANT)]
+
+
+def test_an_original_that_reached_a_user_by_an_alias_is_the_forwarders() -> None:
+    scene = a_scene()
+    scene.ben.deliver(a_forward(a_message("Offer", to=["sales-all@contoso.example"])))
+    scene.until_idle("ben")
+    assert scene.activity(email_id("offer@fabrikam.example", Direction.INCOMING)).record.owner == ANNA
+
+
+def test_an_original_to_a_queue_becomes_its_item() -> None:
+    scene = a_scene()
+    scene.ben.deliver(a_forward(a_message("Help", to=["support@contoso.example"]), sender="support@contoso.example"))
+    scene.until_idle("ben")
+    assert listed(scene, ListOf.QUEUE, "queue-support") == ["Help"]
+
+
+def test_every_message_that_one_forward_carries_is_stored() -> None:
+    scene = a_scene(discards=True)
+    scene.ben.deliver(a_forward(a_message("One"), a_message("Two"), a_message("Three")))
+    scene.until_idle("ben")
+    assert scene.subjects("ben") == ["One", "Three", "Two"]
+    assert scene.ben._messages == {}
+
+
+def test_a_forward_is_kept_on_the_server_where_one_of_its_messages_is_not_stored() -> None:
+    scene = a_scene(discards=True)
+    spam = a_message("Spam", sender="x@spam.example")
+    settings = scene.stores.settings.get()
+    scene.stores.settings.put(replace(settings.record, exclude=("spam.example",)), settings.etag)
+    scene.ben.deliver(a_forward(spam, a_message("One"), subject="FW: both"))
+    scene.ben.deliver(a_forward(a_message("Two"), spam, subject="FW: both the other way round"))
+    scene.ben.deliver(a_forward(a_message("Three")))
+    scene.until_idle("ben")
+    assert scene.subjects("ben") == ["One", "Three", "Two"]
+    left = sorted(message.subject for message, _ in scene.ben._messages.values())
+    assert left == ["FW: both", "FW: both the other way round"]
+
+
+@pytest.mark.parametrize(
+    ("message", "reason"),
+    [
+        (a_message("Hello", sender="anna@contoso.example"), Reason.PLAIN_FORWARD),
+        (a_forward(a_message("Offer"), sender="stranger@elsewhere.example"), Reason.UNKNOWN_FORWARDER),
+        (a_forward(a_message("Offer", to=["ben@contoso.example"]), sender="dora@contoso.example"), Reason.NOT_COLLECTED),
+        (
+            a_forward(a_message("Returned"), item_class="REPORT.IPM.Note.NDR"),
+            Reason.PLAIN_FORWARD,
+        ),
+    ],
+)
+def test_what_is_no_forward_for_anybody_is_left_alone_with_its_reason(message: IncomingMessage, reason: Reason) -> None:
+    scene = a_scene(discards=True)
+    dora = a_mailbox("dora")
+    scene.stores.mailboxes.create(dora, {})
+    scene.stores.owners.create(replace(a_queue("dora"), id=OwnerId("user-dora"), kind=OwnerKind.USER))
+    scene.ben.deliver(message)
+    scene.until_idle("ben")
+    assert verdicts(scene) == [(Verdict.SKIPPED, reason)]
+    assert len(scene.ben._messages) == 1
+
+
+def test_the_same_message_in_a_mailbox_of_its_own_is_the_same_activity() -> None:
+    scene = a_scene()
+    offer = a_message("Offer", to=["anna@contoso.example", "support@contoso.example"])
+    scene.ben.deliver(a_forward(offer))
+    scene.ben.deliver(a_forward(offer, sender="support@contoso.example", subject="FW: once more"))
+    scene.until_idle("ben")
+    assert scene.subjects("ben") == ["Offer"]
+    assert [row.activity_id for row in scene.ledger("ben").values()] == [
+        email_id("offer@fabrikam.example", Direction.INCOMING)
+    ] * 2
+
+
+def test_an_original_that_cannot_be_read_is_tried_again_and_then_kept_in_quarantine() -> None:
+    scene = a_scene(discards=True, limits=ItemLimits(attempts=2))
+    broken = attached(a_message("Broken"), ItemUnreadable("no message"))
+    message = replace(a_forward(a_message("Fine")), attachments=(attached(a_message("Fine")), broken))
+    scene.ben.deliver(message)
+    for _ in range(3):
+        scene.until_idle("ben")
+        scene.clock.advance(timedelta(minutes=20))
+    assert verdicts(scene) == [(Verdict.QUARANTINED, Reason.UNREADABLE)]
+    assert len(scene.ben._messages) == 1
+
+
+def test_a_dry_run_of_a_forward_mailbox_is_about_the_originals() -> None:
+    scene = a_scene()
+    scene.ben.deliver(a_forward(a_message("Offer")))
+    scene.ben.deliver(a_message("Hello", sender="anna@contoso.example"))
+    preview = Preview(scene.stores, scene.servers, scene.clock)
+    settings = OrganisationSettings(exclude=("fabrikam.example",))
+    result = preview.run(MailboxId("collection"), 10, ChangedConfiguration(settings=settings))
+    told = {message.subject: (message.before.reason, message.after.reason) for message in result.messages}
+    assert told == {
+        "Offer": (Reason.RELEVANT, Reason.EXCLUDED),
+        "Hello": (Reason.PLAIN_FORWARD, Reason.PLAIN_FORWARD),
+    }
+
+
+# ---- crash and repetition
+
+
+def played(world: FaultyWorld) -> Scene:
+    scene = a_scene(world, discards=True, budget=RunBudget(batch_items=2), limits=ItemLimits(attempts=2))
+    for number in range(3):
+        scene.ben.deliver(a_forward(a_message(f"Offer {number}"), a_message(f"Annex {number}")))
+    scene.ben.deliver(a_message("Hello", sender="anna@contoso.example"))
+    scene.ben.deliver(a_forward(a_message("Help", to=["support@contoso.example"]), sender="support@contoso.example"))
+    scene.until_idle("ben")
+    scene.clock.advance(timedelta(minutes=20))  # what could not be deleted is tried again
+    scene.until_idle("ben")
+    return scene
+
+
+UNDISTURBED = played(FaultyWorld())
+
+
+def test_the_undisturbed_run_stores_all_and_deletes_what_it_stored() -> None:
+    subjects = [*(f"{kind} {number}" for kind in ("Annex", "Offer") for number in range(3)), "Help"]
+    assert UNDISTURBED.subjects("ben") == sorted(subjects)
+    assert [message.subject for message, _ in UNDISTURBED.ben._messages.values()] == ["Hello"]
+
+
+@pytest.mark.parametrize("fault", list(Fault))
+def test_failing_at_any_call_loses_and_doubles_nothing(fault: Fault) -> None:
+    expected, left = outcome_of(UNDISTURBED.stores), _left(UNDISTURBED)
+    for at in range(1, len(UNDISTURBED.world.calls) + 1):
+        scene = played(FaultyWorld(at=at, fault=fault))
+        what = f"{fault} at call {at}, {UNDISTURBED.world.calls[at - 1]}"
+        assert outcome_of(scene.stores) == expected, what
+        assert _left(scene) == left, what
+
+
+def test_nothing_is_deleted_before_it_is_committed() -> None:
+    """A process that dies when it is about to delete has committed every row."""
+    calls = UNDISTURBED.world.calls
+    for at in [place for place, call in enumerate(calls, 1) if call == "mail.discard"]:
+        scene = a_scene(FaultyWorld(at=at, fault=Fault.DEATH_BEFORE), discards=True, budget=RunBudget(batch_items=2))
+        for number in range(3):
+            scene.ben.deliver(a_forward(a_message(f"Offer {number}"), a_message(f"Annex {number}")))
+        scene.attempt("ben")
+        held = {row.ref.id for row in scene.ledger("ben").values() if row.verdict is Verdict.PROMOTED}
+        assert held >= {f"item-{number}" for number in range(1, 4)} - {ref.id for ref in _refs(scene)}
+
+
+def _left(scene: Scene) -> list[str]:
+    return sorted(message.subject for message, _ in scene.ben._messages.values())
+
+
+def _refs(scene: Scene) -> Sequence[ItemRef]:
+    return [listed.ref for _, listed in scene.ben._messages.values()]
