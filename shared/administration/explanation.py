@@ -183,6 +183,8 @@ class Explanations:
         yield from explained.votes
         if item.judgement is not None and item.judgement.votes_left_out:
             yield f"{item.judgement.votes_left_out} more users and queues were asked; there is no room for their answers."
+        if item.judgement is not None and item.judgement.recipients_left_out:
+            yield f"{item.judgement.recipients_left_out} more recipients were not looked up: it was judged by the first ones."
         yield from explained.correlation
         yield from self._of_rule(mailbox_id, explained.rule)
         yield from _of_acceptance(explained)

@@ -78,3 +78,5 @@ class Judgement:
     """Id of the folder whose tracking rule decided."""
     votes_left_out: int = 0
     """Further votes that the ledger has no room for; those that decided are among the kept ones."""
+    recipients_left_out: int = 0
+    """Further recipient addresses that were not looked up."""

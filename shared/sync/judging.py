@@ -63,7 +63,7 @@ class Judging:
         TransientError."""
         asked: set[str] = set()
         for envelope in envelopes:
-            asked |= addresses_judged(envelope)
+            asked |= addresses_judged(envelope, self._mailbox)
         matches = self._addresses.find(asked)
         self._conversations.look_up(envelopes)
         judged = {
@@ -109,7 +109,7 @@ class Judging:
             mailbox=self._mailbox,
             direction=Direction.OUTGOING if envelope.ref.folder == SENT_ITEMS.id else Direction.INCOMING,
             settings=self._settings,
-            matches={address: matches[address] for address in addresses_judged(envelope)},
+            matches={address: matches[address] for address in addresses_judged(envelope, self._mailbox)},
             own_voice=self._voice,
             correlation=self._conversations.correlate(envelope),
             rule=self._rules.get(envelope.ref.folder),

@@ -168,7 +168,7 @@ def a_case(case: Mapping[str, Any]) -> Outcome:
     sent = case.get("sent_items", False)
     message = _message(office, **{"from": "carol", "to": "anna", **case.get("message", {})})
     mailbox = _mailbox(office, case.get("mailbox", "anna"))
-    matches = office.matches(addresses_judged(message))
+    matches = office.matches(addresses_judged(message, mailbox))
     facts = Facts(
         mailbox=mailbox,
         direction=Direction.OUTGOING if sent else Direction.INCOMING,

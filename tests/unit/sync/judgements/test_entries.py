@@ -186,7 +186,7 @@ def test_a_message_without_clues_asks_for_nothing() -> None:
 
 def test_of_all_addresses_of_a_message_the_records_are_asked_for() -> None:
     message = a_message(sender="A@x.example", to=["b@x.example"], cc=[" C@x.example "], headers={"x-loop": "d@x.example"})
-    assert addresses_judged(message) == {"a@x.example", "b@x.example", "c@x.example", "d@x.example"}
+    assert addresses_judged(message, a_mailbox()) == {"a@x.example", "b@x.example", "c@x.example", "d@x.example"}
 
 
 # ---- what is judged again
