@@ -57,7 +57,7 @@ REFUSALS = frozenset(
 """Why `judge` skips. All of them depend on configuration, or on what is stored by then."""
 
 MOST_RECIPIENTS = 500
-"""Recipient addresses of one message that count, in the order To, Cc, Bcc: each is looked up, and a stranger may name thousands.
+"""Recipient addresses of one message that count, in the order To, Cc, Bcc: each is looked up, and strangers may name thousands.
 Exchange Online lets a message have as many, unless an administrator allows more. The others become parties of no record."""
 
 KNOWN_TYPES = frozenset({"contact", "account", "lead"})
