@@ -56,7 +56,6 @@ class InMemoryMail:
     """Folders that must not be read."""
     folders_below: list[TreeFolder] = field(default_factory=list)
     """Those below the Inbox; whoever leaves out one has moved it away or deleted it."""
-    opened: int = 0
     _messages: dict[str, tuple[IncomingMessage, ListedItem]] = field(default_factory=dict)
     _log: list[tuple[str, str, ChangeKind]] = field(default_factory=list)
     """Item, folder, and what happened."""
