@@ -57,6 +57,8 @@ class Correlation:
     """That of the email found; also of one that was opted out."""
     opted_out: bool = False
     tried: tuple[CorrelationTry, ...] = ()
+    afterwards: bool = False
+    """It was found only when the message was stored already."""
 
     @property
     def is_match(self) -> bool:

@@ -78,7 +78,7 @@ def test_an_email_moves_from_the_list_of_one_record_to_that_of_another(office: O
     assert (about(office, CONTOSO), about(office, FABRIKAM)) == ([], [EMAIL])
 
     use.set_regarding(EMAIL, None, ADMIN)
-    assert (about(office, FABRIKAM), stored(office).record.regarding_set_by) == ([], None)
+    assert (about(office, FABRIKAM), stored(office).record.regarding_set_by) == ([], RegardingSource.HAND)
     assert len(office.audited(f"activity:{EMAIL}")) == 3
 
 

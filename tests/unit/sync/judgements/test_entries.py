@@ -76,7 +76,9 @@ def test_a_message_of_an_opted_out_conversation_leaves_what_leads_there() -> Non
     secret = email_id("secret@mail.example", Direction.OUTGOING)
     message = a_message(message_id="new")
     entry = opted_out_entry(message, outcome.judgement.correlation)
-    assert entry == CorrelationEntry(CorrelationKind.MESSAGE, short_hash("new"), secret, secret, message.received)
+    assert entry == CorrelationEntry(
+        CorrelationKind.MESSAGE, short_hash("new"), secret, secret, message.received, is_fragment=True
+    )
     clue = open_clues(a_message(in_reply_to="new"), {}, SETTINGS)[0]
     assert (clue.kind, clue.key) == (entry.kind, entry.key)
 
