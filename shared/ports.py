@@ -356,6 +356,10 @@ class FolderTrees(Protocol):
 
     def put(self, mailbox_id: MailboxId, tree: KnownTree) -> None: ...
 
+    def delete(self, mailbox_id: MailboxId) -> None:
+        """What is not there counts as deleted."""
+        ...
+
 
 # ---- mail
 

@@ -1,8 +1,8 @@
 """What people do to stored emails by hand: what an email is about, its owner, completing it, deleting it, and leaving its
 conversation out from now on.
 
-The row of a new list is written before the activity, that of the old one removed after it. Lists of a regarding confirm each
-row against the activity; the others do not, so a run that read an email just before it was deleted may leave a row behind.
+The row of a new list is written before the activity, that of the old one removed after it. A run that read an email just before
+it was deleted may leave rows behind; whoever lists emails confirms each row against the activity.
 Everything may be repeated after a crash, and completes what was begun.
 """
 
