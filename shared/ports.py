@@ -141,9 +141,10 @@ class Marking(Protocol):
         """Categories of the item; those not named stay."""
         ...
 
-    def move(self, ref: ItemRef, folder_name: str) -> ItemRef:
+    def move(self, ref: ItemRef, folder_name: str, message_id: str | None) -> ItemRef:
         """Moves the item to the folder of that name beside the Inbox, which is created where it does not exist; returns
-        where the item is now. One that is there already stays."""
+        where the item is now. One that is there already stays, also where nobody was told its new reference: it is known by
+        its (normalised) Message-ID then, if no other item there has the same."""
         ...
 
 
@@ -355,6 +356,10 @@ class FolderTrees(Protocol):
     def get(self, mailbox_id: MailboxId) -> KnownTree | None: ...
 
     def put(self, mailbox_id: MailboxId, tree: KnownTree) -> None: ...
+
+    def delete(self, mailbox_id: MailboxId) -> None:
+        """What is not there counts as deleted."""
+        ...
 
 
 # ---- mail

@@ -40,6 +40,7 @@ def preview(
     rule: Folders = None,
     without_rule: Folders = None,
     with_subfolders: Annotated[bool, typer.Option("--with-subfolders", help="Of each --rule.")] = False,
+    for_queue: Annotated[bool, typer.Option("--for-queue", help="Each --rule is meant for the mailbox of a queue.")] = False,
     every: Annotated[bool, typer.Option("--all", help="Also show messages for which nothing changes.")] = False,
     as_json: AsJson = False,
 ) -> None:
@@ -47,7 +48,7 @@ def preview(
     session = session_of(context)
     path = MailboxFinder(session.api).path_of(mailbox)
     settings = _settings(session.api, setting or (), exclude or (), unexclude or ())
-    rules = _rules(session.api, path, rule or (), without_rule or (), with_subfolders=with_subfolders)
+    rules = _rules(session.api, path, rule or (), without_rule or (), include_subfolders=with_subfolders, for_queue=for_queue)
     wanted = {"filtering_method": method, "settings": settings, "rules": rules}
     changes = {name: value for name, value in wanted.items() if value is not None}
     found = session.api.post(f"{path}/preview", {"last": last, "changes": changes})
@@ -104,8 +105,8 @@ def _setting(text: str) -> tuple[str, Json]:
         return name, value
 
 
-def _rules(api: Api, path: str, added: Sequence[str], left_out: Sequence[str], *, with_subfolders: bool) -> list[Fields] | None:
-    """The rules as they would be: the present ones without some, and new ones."""
+def _rules(api: Api, path: str, added: Sequence[str], left_out: Sequence[str], **of_added: bool) -> list[Fields] | None:
+    """The rules as they would be: the present ones without some, and new ones, which have `of_added`."""
     if not added and not left_out:
         return None
     present = [{name: value for name, value in each.items() if name != "mailbox_id"} for each in api.whole(f"{path}/rules")]
@@ -113,10 +114,7 @@ def _rules(api: Api, path: str, added: Sequence[str], left_out: Sequence[str], *
     names = {each["id"]: each["name"] for each in _folders(api, path)} if added else {}
     new = [_chosen(each, names, "folder") for each in added]
     kept = [each for each in present if each["folder_id"] not in {*gone, *new}]
-    tried = [
-        {"folder_id": folder, "folder_name": names[folder], "include_subfolders": with_subfolders}
-        for folder in dict.fromkeys(new)
-    ]
+    tried = [{"folder_id": folder, "folder_name": names[folder], **of_added} for folder in dict.fromkeys(new)]
     return [*kept, *tried]
 
 
@@ -159,7 +157,8 @@ def _row(message: Fields) -> Sequence[object]:
 
 
 def _folders(api: Api, path: str, *, anew: bool = False) -> list[Fields]:
-    return list(api.get(f"{path}/folders", anew="true" if anew else None)["items"])
+    found = api.post(f"{path}/folders/refresh") if anew else api.get(f"{path}/folders")
+    return list(found["items"])
 
 
 def _names(folders: Sequence[Fields]) -> Mapping[str, str]:

@@ -39,20 +39,24 @@ class Activities:
         self._stores = stores
 
     def of_mailbox(self, mailbox_id: MailboxId, continuation: str | None = None, limit: int = 50) -> Slice[TimelineEntry]:
-        """Newest first. Raises RecordNotFound, and InvalidRecord where the continuation is none of this list."""
+        """Newest first; a part may have fewer than `limit`. Raises RecordNotFound, and InvalidRecord where the continuation is
+        none of this list."""
         if self._stores.mailboxes.get(mailbox_id) is None:
             raise RecordNotFound(f"there is no mailbox {mailbox_id}")
-        return self._stores.timeline.list(ListOf.MAILBOX, mailbox_id, continuation, limit)
+        return self._present(self._stores.timeline.list(ListOf.MAILBOX, mailbox_id, continuation, limit))
 
     def of_queue(self, queue: OwnerId, continuation: str | None = None, limit: int = 50) -> Slice[TimelineEntry]:
-        """The queue's items, newest first. Raises RecordNotFound, InvalidRecord."""
+        """The queue's items, newest first; a part may have fewer than `limit`. Raises RecordNotFound, InvalidRecord."""
         if self._stores.owners.get(OwnerKind.QUEUE, queue) is None:
             raise RecordNotFound(f"there is no queue {queue}")
-        return self._stores.timeline.list(ListOf.QUEUE, queue, continuation, limit)
+        return self._present(self._stores.timeline.list(ListOf.QUEUE, queue, continuation, limit))
 
     def of_party(self, record: RecordRef, continuation: str | None = None, limit: int = 50) -> Slice[TimelineEntry]:
-        """Emails in which a record (a contact, a user ...) takes part, newest first. Raises InvalidRecord."""
-        return self._stores.timeline.list(ListOf.PARTY, whose_record(record.type, record.id), continuation, limit)
+        """Emails in which a record (a contact, a user ...) takes part, newest first; a part may have fewer than `limit`. Raises
+        InvalidRecord."""
+        return self._present(
+            self._stores.timeline.list(ListOf.PARTY, whose_record(record.type, record.id), continuation, limit)
+        )
 
     def of_regarding(self, record: RecordRef, continuation: str | None = None, limit: int = 50) -> Slice[TimelineEntry]:
         """Emails about a record, newest first; a part may have fewer than `limit`. Raises InvalidRecord.
@@ -63,6 +67,14 @@ class Activities:
         found = self._stores.activities.find([entry.activity_id for entry in part.items])
         confirmed = [each for each in part.items if each.activity_id in found and _is_about(found[each.activity_id], record)]
         return Slice(confirmed, part.continuation)
+
+    def _present(self, part: Slice[TimelineEntry]) -> Slice[TimelineEntry]:
+        """Without the rows of deleted emails, which go: a run that read an email just before it was deleted wrote them then."""
+        found = self._stores.activities.find([entry.activity_id for entry in part.items])
+        deleted = {activity_id for activity_id, stored in found.items() if stored.record.deleted_on is not None}
+        if deleted:
+            self._stores.timeline.remove([entry for entry in part.items if entry.activity_id in deleted])
+        return Slice([entry for entry in part.items if entry.activity_id not in deleted], part.continuation)
 
     def get(self, activity_id: ActivityId) -> WholeEmail:
         """Raises RecordNotFound, also of one that was deleted."""

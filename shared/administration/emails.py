@@ -1,8 +1,8 @@
 """What people do to stored emails by hand: what an email is about, its owner, completing it, deleting it, and leaving its
 conversation out from now on.
 
-The row of a new list is written before the activity, that of the old one removed after it. Lists of a regarding confirm each
-row against the activity; the others do not, so a run that read an email just before it was deleted may leave a row behind.
+The row of a new list is written before the activity, that of the old one removed after it. A run that read an email just before
+it was deleted may leave rows behind; whoever lists emails confirms each row against the activity.
 Everything may be repeated after a crash, and completes what was begun.
 """
 
@@ -15,6 +15,7 @@ from shared.administration.writing import check_etag, persistently
 from shared.domain.audit import Caller, ChangeAction
 from shared.domain.choices import ActivityState, CorrelationMethod, EmailStatus, OwnerKind, RegardingSource
 from shared.domain.configuration import OwnerRef
+from shared.domain.conversations import path_of
 from shared.domain.email import (
     CorrelationEntry,
     CorrelationKind,
@@ -65,8 +66,7 @@ class Emails:
             if record.regarding == regarding:
                 return record
             self._check_no_rule(record)
-            source = None if regarding is None else RegardingSource.HAND
-            return replace(record, regarding=regarding, regarding_set_by=source, regarding_rule=None)
+            return replace(record, regarding=regarding, regarding_set_by=RegardingSource.HAND, regarding_rule=None)
 
         return self._change(activity_id, edit, caller, etag)
 
@@ -169,8 +169,7 @@ class Emails:
 
     def opt_out(self, activity_id: ActivityId, caller: Caller) -> OptOut:
         """The conversation of the email is not tracked any more; what is stored stays. Raises RecordNotFound."""
-        record = self.get(activity_id).record
-        conversation = record.conversation or record.id
+        conversation = self._conversations(activity_id)[-1]
         trail = self._auditing.trail(caller, f"conversation:{conversation}")
         present = self._stores.correlations.opted_out([conversation]).get(conversation)
         if present is not None:
@@ -182,13 +181,19 @@ class Emails:
 
     def opt_in(self, activity_id: ActivityId, caller: Caller) -> None:
         """The conversation is tracked again from now on. Raises RecordNotFound."""
-        record = self.get(activity_id).record
-        conversation = record.conversation or record.id
-        present = self._stores.correlations.opted_out([conversation]).get(conversation)
-        if present is not None:
+        for conversation, present in self._stores.correlations.opted_out(self._conversations(activity_id)).items():
             trail = self._auditing.trail(caller, f"conversation:{conversation}")
             trail.note(ChangeAction.OPTED_IN, None, None, present.opted_out_on.isoformat())
             self._stores.correlations.opt_in(conversation)
+
+    def _conversations(self, activity_id: ActivityId) -> Sequence[ActivityId]:
+        """The one that the email belongs to, behind those that were joined to it since."""
+        record = self.get(activity_id).record
+        return path_of(record.conversation or record.id, self._known, is_fragment=record.is_fragment)
+
+    def _known(self, activity_id: ActivityId) -> EmailActivity | None:
+        stored = self._stores.activities.get(activity_id)
+        return None if stored is None else stored.record
 
 
 def tombstone(record: EmailActivity) -> EmailActivity:

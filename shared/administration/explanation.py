@@ -12,8 +12,9 @@ from shared.administration.standing import remedy, standing
 from shared.domain import words
 from shared.domain.choices import Direction, Reason, RegardingSource, Verdict, Workload
 from shared.domain.configuration import OwnerRef, StoredMailbox, StoredProfile
+from shared.domain.conversations import path_of
 from shared.domain.eligibility import start_date
-from shared.domain.email import Sighting
+from shared.domain.email import EmailActivity, Sighting
 from shared.domain.ids import ActivityId, MailboxId, OwnerId, RunId, email_id, normalised_message_id, short_hash
 from shared.domain.judgement import Judgement
 from shared.domain.ledger import LedgerHead, LedgerItem, TodoKind
@@ -53,7 +54,7 @@ class ItemExplanation:
     """Code of the error that it failed with."""
     detail: str
     next_attempt: datetime | None
-    """When something is done with it next: it is tried or judged again, or marked in the mailbox."""
+    """When something is done with it next: it is tried or judged again, joined to a conversation, or marked in the mailbox."""
     activity_id: ActivityId | None
     votes: Sequence[str] = ()
     """What each user and queue that it reached said to it, a sentence each."""
@@ -183,7 +184,10 @@ class Explanations:
         yield from explained.votes
         if item.judgement is not None and item.judgement.votes_left_out:
             yield f"{item.judgement.votes_left_out} more users and queues were asked; there is no room for their answers."
+        if item.judgement is not None and item.judgement.recipients_left_out:
+            yield f"{item.judgement.recipients_left_out} more recipients were not looked up: it was judged by the first ones."
         yield from explained.correlation
+        yield from _of_joining(item)
         yield from self._of_rule(mailbox_id, explained.rule)
         yield from _of_acceptance(explained)
         yield from self._of_conversation(item)
@@ -224,7 +228,8 @@ class Explanations:
 
     def _activities(self, ids: Sequence[ActivityId]) -> Sequence[ActivityExplanation]:
         found = [stored.record for each in dict.fromkeys(ids) if (stored := self._stores.activities.get(each)) is not None]
-        conversations = {record.conversation or record.id for record in found}
+        paths = {record.id: self._path(record) for record in found}
+        conversations = {conversation for path in paths.values() for conversation in path}
         opted_out = self._stores.correlations.opted_out(conversations) if conversations else {}
         return tuple(
             ActivityExplanation(
@@ -238,12 +243,20 @@ class Explanations:
                 accepted_by=record.accepted_by,
                 regarding=record.regarding,
                 regarding_set_by=record.regarding_set_by,
-                conversation=record.conversation,
-                opted_out_on=out.opted_out_on if (out := opted_out.get(record.conversation or record.id)) else None,
+                conversation=paths[record.id][-1],
+                opted_out_on=next((opted_out[each].opted_out_on for each in paths[record.id] if each in opted_out), None),
                 deleted_on=record.deleted_on,
             )
             for record in found
         )
+
+    def _path(self, email: EmailActivity) -> Sequence[ActivityId]:
+        """The conversation that it belongs to, behind those that were joined to it since."""
+        return path_of(email.conversation or email.id, self._known, is_fragment=email.is_fragment)
+
+    def _known(self, activity_id: ActivityId) -> EmailActivity | None:
+        stored = self._stores.activities.get(activity_id)
+        return None if stored is None else stored.record
 
     def _causes(self, mailbox: StoredMailbox, head: LedgerHead, activities: Sequence[ActivityExplanation]) -> Sequence[str]:
         profile_id = mailbox.record.profile_id
@@ -256,6 +269,18 @@ class Explanations:
     def _held_back(self, mailbox: StoredMailbox, profile: StoredProfile | None) -> Sequence[str]:
         reason = standing(mailbox, profile, self._clock()).held_back[WORKLOAD]
         return [] if reason is None else [f"The mailbox is not being read. {words.INELIGIBLE[reason]} {remedy(reason)}"]
+
+
+def _of_joining(item: LedgerItem) -> Iterator[str]:
+    found = None if item.judgement is None else item.judgement.correlation
+    if found is None or not found.afterwards:
+        return
+    if found.opted_out:
+        yield "The email that it answers was stored later; that belongs to a conversation that is not tracked any more."
+    else:
+        yield f"It was joined to its conversation afterwards: it continues email {found.activity_id}, found by" + (
+            f" {words.METHODS[found.method]}."
+        )
 
 
 def _of_acceptance(explained: ItemExplanation) -> Iterator[str]:

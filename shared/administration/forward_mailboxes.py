@@ -55,17 +55,20 @@ class ForwardMailboxes:
         return Put(self._records.standing(stored), created)
 
     def delete(self, mailbox_id: MailboxId, caller: Caller, etag: str | None = None) -> None:
-        """Its activities stay. What is not there counts as deleted. Raises NotPossibleNow for an owner's mailbox, Changed."""
+        """With the folders that are remembered of it; its activities stay. What is not there counts as deleted, so that a
+        repetition completes one that was interrupted. Raises NotPossibleNow for an owner's mailbox, Changed."""
         trail = self._records.trail(caller, mailbox_id)
 
         def attempt() -> None:
             stored = self._stores.mailboxes.get(mailbox_id)
             if stored is None:
+                self._stores.folder_trees.delete(mailbox_id)
                 return
             check_etag(stored.etag, etag)
             _check_is_forward(stored.record)
             trail.note(ChangeAction.DELETED, stored.record, None, stored.etag)
             self._stores.mailboxes.delete(mailbox_id, stored.etag)
+            self._stores.folder_trees.delete(mailbox_id)
 
         persistently(attempt, etag)
 

@@ -119,17 +119,24 @@ class ProfileAdministration:
         if users:
             raise NotPossibleNow(
                 f"the profile is used by {', '.join(users)}",
-                "Give them another profile first; the list may be longer than this.",
+                "Give them another profile or none first (profile_id of a mailbox, in the API or in a file for `policy apply`;"
+                " default_profile_id of the settings). The list may be longer than this.",
             )
 
     def _first_users(self, profile_id: ProfileId) -> Sequence[Mailbox]:
         found: list[Mailbox] = []
         for mailbox in self._mailboxes():
-            if mailbox.profile_id == profile_id:
+            if mailbox.profile_id == profile_id and not self._is_left_behind(mailbox):
                 found.append(mailbox)
             if len(found) == NAMED_USERS:
                 break
         return found
+
+    def _is_left_behind(self, mailbox: Mailbox) -> bool:
+        """Its owner was deleted: it is kept for its activities, and cannot be activated. Where the owner comes back, it has a
+        profile that does not exist, and says so."""
+        owner = mailbox.owner
+        return owner is not None and self._stores.owners.get(owner.kind, owner.id) is None
 
     def _mailboxes(self) -> Iterator[Mailbox]:
         continuation: str | None = None

@@ -91,6 +91,19 @@ class TrackingRuleAdministration:
 
         persistently(attempt, etag)
 
+    def tried(self, rule: FolderTrackingRule) -> FolderTrackingRule:
+        """As it would be stored; nothing is written. Raises what `put` raises, but for how many rules the mailbox has."""
+        return self._checked(self._stores.tracking_rules.get(rule.mailbox_id, rule.folder_id), rule)
+
+    def _checked(self, stored: StoredRule | None, given: FolderTrackingRule) -> FolderTrackingRule:
+        """What stands already is not questioned again. Raises RecordNotFound, InvalidRecord, NotPossibleNow."""
+        rule = _valid_rule(given)
+        if stored is None or stored.record != rule:
+            mailbox = self._mailbox(rule.mailbox_id)
+            _check_owner(rule, mailbox)
+            self._check_server(mailbox)
+        return rule
+
     def _trail(self, caller: Caller, mailbox_id: MailboxId, folder_id: str) -> Trail:
         return self._auditing.trail(caller, f"rule:{mailbox_id}:{folder_id}")
 
@@ -102,12 +115,9 @@ class TrackingRuleAdministration:
 
     def _write(self, stored: StoredRule | None, given: FolderTrackingRule, trail: Trail) -> Put[StoredRule]:
         """Raises RecordNotFound, InvalidRecord, NotPossibleNow, Changed, AlreadyExists."""
-        rule = valid_rule(given)
+        rule = self._checked(stored, given)
         if stored is not None and stored.record == rule:
             return Put(stored, created=False)
-        mailbox = self._mailbox(rule.mailbox_id)
-        _check_owner(rule, mailbox)
-        self._check_server(mailbox)
         if stored is None:
             self._check_room(rule.mailbox_id, 1)
             trail.note(ChangeAction.CREATED, None, rule)
@@ -163,7 +173,7 @@ def _says(rule: FolderTrackingRule) -> tuple[RecordRef | None, bool]:
     return (rule.regarding if rule.active else None, rule.include_subfolders)
 
 
-def valid_rule(rule: FolderTrackingRule) -> FolderTrackingRule:
+def _valid_rule(rule: FolderTrackingRule) -> FolderTrackingRule:
     """The rule as it is stored. Raises InvalidRecord."""
     return replace(
         rule,

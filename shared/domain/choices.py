@@ -203,6 +203,7 @@ class RegardingSource(StrEnum):
     RULE = "rule"
     """A folder-level tracking rule; it holds over what people set by hand."""
     HAND = "hand"
+    """Without a regarding: somebody says that it is about nothing."""
 
 
 class Verdict(StrEnum):

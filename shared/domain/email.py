@@ -68,10 +68,8 @@ class ChangeKind(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class ListedItem:
-    """One entry of a page: the item and the few columns that decisions need. Absent columns are None.
-
-    Of a deletion or a read-flag change only `ref` and `kind` are known.
-    """
+    """One entry of a page: the item and the few columns that decisions need, None where absent. Of a deletion or a read-flag
+    change only `ref` and `kind` are known."""
 
     ref: ItemRef
     kind: ChangeKind
@@ -288,6 +286,8 @@ class EmailActivity:
     """acceptingentityid; None where a person, a rule or a category tracked it."""
     conversation: ActivityId | None = None
     """The email that its conversation began with; its own id where it began one."""
+    is_fragment: bool = False
+    """It began with an answer to what was not stored: followed by `shared.domain.conversations`, as it may be joined later."""
     correlated_to: ActivityId | None = None
     """correlatedactivityid: the email that it continues."""
     parent: ActivityId | None = None
@@ -360,6 +360,7 @@ class CorrelationEntry:
     time: datetime
     addresses: tuple[str, ...] = ()
     """Hashes of the addresses that take part; for TOKEN and WORDS."""
+    is_fragment: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -57,6 +57,8 @@ class Correlation:
     """That of the email found; also of one that was opted out."""
     opted_out: bool = False
     tried: tuple[CorrelationTry, ...] = ()
+    afterwards: bool = False
+    """It was found only when the message was stored already."""
 
     @property
     def is_match(self) -> bool:
@@ -78,3 +80,5 @@ class Judgement:
     """Id of the folder whose tracking rule decided."""
     votes_left_out: int = 0
     """Further votes that the ledger has no room for; those that decided are among the kept ones."""
+    recipients_left_out: int = 0
+    """Further recipient addresses that were not looked up."""

@@ -81,6 +81,8 @@ class TodoKind(StrEnum):
     """It goes to the folder of undeliverable mail."""
     DISCARD = "discard"
     """It is stored, and is deleted on the server (process and delete)."""
+    JOIN = "join"
+    """It is stored, and answers what was not: the beginning of its conversation is looked for again."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,7 +96,7 @@ class Todo:
     regarding: RecordRef | None = None
     """Of TRACK: what the email shall be about."""
     attempts: int = 0
-    """Of STAMP, MOVE and DISCARD: how often it failed."""
+    """Of STAMP, MOVE and DISCARD: how often it failed; of JOIN, how often it was looked for."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -99,6 +99,7 @@ TODOS: Mapping[TodoKind, str] = {
     TodoKind.STAMP: "Its category in the mailbox is set",
     TodoKind.MOVE: "It is moved to the folder of undeliverable mail",
     TodoKind.DISCARD: "It is deleted in the mailbox, since it is stored",
+    TodoKind.JOIN: "The beginning of its conversation is looked for again",
 }
 
 REGARDING: Mapping[RegardingSource, str] = {

@@ -100,15 +100,18 @@ def shard_number_of_mailbox(mailbox_id: MailboxId) -> int:
 
 
 def address_key(address: str) -> tuple[str, str]:
-    """The partition of an address, and what the row keys of the records that have it start with."""
     digest = short_hash(normalised_address(address))
-    return digest[:2], f"{digest}:"
+    return digest[:2], digest
 
 
-def address_row(address: str, kind: str, record_id: str) -> tuple[str, str]:
+def further_hints(address_row: str) -> str:
+    """What the row keys of the hints start with that stand beside the row of their address."""
+    return f"{address_row}:"
+
+
+def further_hint_row(address_row: str, kind: str, record_id: str) -> str:
     """`kind` is that of an owner, or the type of a record of the address book."""
-    partition, prefix = address_key(address)
-    return partition, f"{prefix}{kind}:{record_id}"
+    return f"{further_hints(address_row)}{kind}:{record_id}"
 
 
 def record_key(record_type: str, record_id: str) -> tuple[str, str]:

@@ -62,6 +62,10 @@ REFUSALS = frozenset(
 )
 """Why `judge` skips. All but the last two depend on configuration, or on what is stored by then."""
 
+MOST_RECIPIENTS = 500
+"""Recipient addresses of one message that count, in the order To, Cc, Bcc: each is looked up, and strangers may name thousands.
+Exchange Online lets a message have as many, unless an administrator allows more. The others become parties of no record."""
+
 KNOWN_TYPES = frozenset({"contact", "account", "lead"})
 """Records that LEADS_CONTACTS_ACCOUNTS accepts mail of."""
 
@@ -92,6 +96,12 @@ class Facts:
 
 def judge(envelope: Envelope, facts: Facts) -> Judgement:
     """What becomes of a message. Exclusion is strict; then what people say stands before what filters say."""
+    judgement = _judgement(envelope, facts)
+    left_out = len(_distinct_recipients(envelope)) - len(_recipients(envelope, facts.mailbox))
+    return replace(judgement, recipients_left_out=left_out) if left_out else judgement
+
+
+def _judgement(envelope: Envelope, facts: Facts) -> Judgement:
     if _is_excluded(envelope, facts):
         return _skipped(Reason.EXCLUDED, facts)
     judgement = _by_itself(envelope, facts)
@@ -104,11 +114,10 @@ def judge(envelope: Envelope, facts: Facts) -> Judgement:
     return judgement
 
 
-def addresses_judged(envelope: Envelope) -> frozenset[str]:
+def addresses_judged(envelope: Envelope, mailbox: Mailbox) -> frozenset[str]:
     """The normalised addresses whose records a judgement and a resolution ask for."""
-    sender = (envelope.sender,) if envelope.sender else ()
-    named = {normalised_address(each.address) for each in (*sender, *_recipients(envelope))}
-    return frozenset((named | loop_addresses(envelope)) - {""})
+    sender = _addresses((envelope.sender,) if envelope.sender else ())
+    return frozenset({*sender, *_recipients(envelope, mailbox), *loop_addresses(envelope)})
 
 
 def is_own_sender(envelope: Envelope, matches: Matches, mailbox: Mailbox) -> bool:
@@ -128,7 +137,7 @@ def is_internal(envelope: Envelope, facts: Facts) -> bool:
     """Whether it is mail between own users: of a received one the server vouches for the sender, and of a sent one a recipient
     is one of us."""
     if facts.direction is Direction.OUTGOING:
-        return any(_is_own(address, facts.matches, facts.mailbox) for address in _addresses(_recipients(envelope)))
+        return any(_is_own(address, facts.matches, facts.mailbox) for address in _recipients(envelope, facts.mailbox))
     is_vouched_for = envelope.sender_origin is SenderOrigin.INTERNAL
     return is_vouched_for and is_own_sender(envelope, facts.matches, facts.mailbox)
 
@@ -196,7 +205,7 @@ def _is_excluded(envelope: Envelope, facts: Facts) -> bool:
     listed = frozenset(facts.settings.exclude)
     if facts.direction is Direction.INCOMING:
         return envelope.sender is not None and _is_listed(normalised_address(envelope.sender.address), listed)
-    recipients = _addresses(_recipients(envelope))
+    recipients = _recipients(envelope, facts.mailbox)
     counted = _outside(envelope, facts) or recipients
     return bool(counted) and all(_is_listed(address, listed) for address in counted)
 
@@ -237,7 +246,7 @@ def _voters(envelope: Envelope, facts: Facts) -> list[AddressMatch]:
     own = [facts.own_voice] if facts.own_voice is not None and facts.own_voice.active else []
     if facts.direction is Direction.OUTGOING:
         return [] if _is_left_in_mailboxes(envelope, facts) else own
-    addresses = _addresses(_recipients(envelope))
+    addresses = _recipients(envelope, facts.mailbox)
     found = {_key(match): match for address in addresses for match in facts.matches.get(address, ()) if match.is_own}
     recipients = [found[key] for key in sorted(found) if found[key].active]
     voters = [*recipients, *(voter for voter in own if _key(voter) not in found)]
@@ -300,8 +309,15 @@ def _known(envelope: Envelope, facts: Facts) -> list[AddressMatch]:
 # ---- who is who
 
 
-def _recipients(envelope: Envelope) -> tuple[Address, ...]:
-    return (*envelope.to, *envelope.cc, *envelope.bcc)
+def _recipients(envelope: Envelope, mailbox: Mailbox) -> list[str]:
+    """The addresses of those that count. That of the mailbox itself does wherever it stands."""
+    distinct = _distinct_recipients(envelope)
+    own = normalised_address(mailbox.address)
+    return [*distinct[:MOST_RECIPIENTS], *(own for each in distinct[MOST_RECIPIENTS:] if each == own)]
+
+
+def _distinct_recipients(envelope: Envelope) -> list[str]:
+    return list(dict.fromkeys(_addresses((*envelope.to, *envelope.cc, *envelope.bcc))))
 
 
 def _addresses(named: Sequence[Address]) -> list[str]:
@@ -310,7 +326,7 @@ def _addresses(named: Sequence[Address]) -> list[str]:
 
 def _outside(envelope: Envelope, facts: Facts) -> list[str]:
     """The recipients who are none of us."""
-    return [each for each in _addresses(_recipients(envelope)) if not _is_own(each, facts.matches, facts.mailbox)]
+    return [each for each in _recipients(envelope, facts.mailbox) if not _is_own(each, facts.matches, facts.mailbox)]
 
 
 def _is_own(address: str, matches: Matches, mailbox: Mailbox) -> bool:

@@ -142,6 +142,7 @@ class Booking:
 
     def _book(self, change: Change) -> None:
         self.tally.count(change.item.verdict, change.item.reason)
+        self.tally.note_todo(change.later)
         if change.todo is not None and change.todo.kind in KINDS:
             self.marks.append(change.todo)
         else:

@@ -34,11 +34,17 @@ class ItemLimits:
     attempts: int = 5
     retry_after: timedelta = timedelta(minutes=15)
     judged_again_after: tuple[timedelta, ...] = (timedelta(minutes=15), timedelta(hours=2))
-    """Waits before an answer whose original is unknown is judged again: that may come later, through another mailbox."""
+    """Waits before an answer whose original is unknown is judged again, or one that is stored is joined to its conversation:
+    the original may come later, through another mailbox or on a later page of older mail."""
     takeovers_before_care: int = 2
     """Leases lost in a row from which items are read one by one."""
     failures_before_care: int = 3
     """Failed runs in a row from which items are read one by one, so that one of them cannot block the mailbox."""
+
+    @property
+    def judged_again_within(self) -> timedelta:
+        """How long an original is waited for."""
+        return sum(self.judged_again_after, timedelta())
 
 
 @dataclass(frozen=True, slots=True)

@@ -324,6 +324,7 @@ def entries_of(email: EmailActivity, content: EmailContent, settings: Organisati
             conversation=email.conversation or email.id,
             time=email.received,
             addresses=() if clue.kind is CorrelationKind.CONVERSATION else hashes,
+            is_fragment=email.is_fragment,
         )
         for clue in clues
         if clue.method in settings.correlation_methods
@@ -333,10 +334,13 @@ def entries_of(email: EmailActivity, content: EmailContent, settings: Organisati
 def opted_out_entry(envelope: Envelope, correlation: Correlation) -> CorrelationEntry | None:
     """What is left of a message that was skipped because its conversation is opted out: answers to it lead there too.
 
-    It names the email that the message would have continued, so that it leads to one that exists.
+    It names the email that the message would have continued, so that it leads to one that exists. Its conversation is followed
+    in any case: it may be a fragment, and be tracked again and joined to another.
     """
     if not correlation.opted_out or correlation.conversation is None or envelope.message_id is None:
         return None
     continued = correlation.tried[-1].activity_id or correlation.conversation
     key = short_hash(envelope.message_id)
-    return CorrelationEntry(CorrelationKind.MESSAGE, key, continued, correlation.conversation, envelope.received)
+    return CorrelationEntry(
+        CorrelationKind.MESSAGE, key, continued, correlation.conversation, envelope.received, is_fragment=True
+    )

@@ -7,9 +7,19 @@ who asked for a message by hand: what it is about.
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from datetime import datetime
 
 from shared.domain.choices import CorrelationMethod, Notifications, Reason, Verdict
-from shared.domain.email import Annotation, CorrelationEntry, EmailContent, ListOf, NewEmail, Sighting, StoredActivity
+from shared.domain.email import (
+    Annotation,
+    CorrelationEntry,
+    EmailActivity,
+    EmailContent,
+    ListOf,
+    NewEmail,
+    Sighting,
+    StoredActivity,
+)
 from shared.domain.errors import AlreadyExists, ItemError
 from shared.domain.ids import ActivityId, MailboxId, OwnerId, email_folder
 from shared.domain.judgement import Judgement
@@ -18,7 +28,7 @@ from shared.domain.organisation import OrganisationSettings
 from shared.ports import Stores
 from shared.sync.correlation import entries_of
 from shared.sync.items import Refused, Result, Written
-from shared.sync.judged import Judged
+from shared.sync.judged import JUST_NOW, Judged
 from shared.sync.promotion import Proposal, as_variant
 from shared.sync.relinking import set_by_hand, set_by_rule
 
@@ -161,7 +171,8 @@ class Emails:
 
     def _annotate(self, stored: Sequence[_Stored]) -> None:
         """A delivery report tells something about the email that it names."""
-        annotations = {each.activity.record.id: annotation for each in stored if (annotation := _annotation(each)) is not None}
+        told = ((each.activity.record, annotation_of(each.activity.record, each.content)) for each in stored)
+        annotations = {email.id: annotation for email, annotation in told if annotation is not None}
         if annotations:
             self._activities.annotate(list(annotations.values()))
 
@@ -170,8 +181,9 @@ def _own_queue(judged: Judged) -> Sequence[OwnerId]:
     return () if judged.own_queue is None else (judged.own_queue,)
 
 
-def _annotation(stored: _Stored) -> Annotation | None:
-    email, report = stored.activity.record, stored.content.report
+def annotation_of(email: EmailActivity, content: EmailContent) -> Annotation | None:
+    """What a delivery report tells about the email that it names."""
+    report = content.report
     names_it = email.correlation_method is CorrelationMethod.IN_REPLY_TO
     if report is None or report.original_message_id is None or email.correlated_to is None or not names_it:
         return None
@@ -191,4 +203,13 @@ def _result(stored: _Stored) -> Result:
     reason = stored.content.acceptance if brought_it or not judged.is_accepted else judged.judgement.reason
     category = judged.facts.settings.tracked_category if judged.facts.by_category else None
     is_whole = stored.content.notifications is Notifications.NONE
-    return Written(email.id, reason, judged.judgement, category, is_whole)
+    return Written(email.id, reason, judged.judgement, category, is_whole, _fragment_since(email, judged))
+
+
+def _fragment_since(email: EmailActivity, judged: Judged) -> datetime | None:
+    """An answer that begins a fragment counts as stored anew by each mailbox that brings it: that may bring the original too.
+    So does one of a fragment that was joined since."""
+    if not email.is_fragment:
+        return None
+    is_behind = judged.original is not None and judged.fragment_since is None
+    return JUST_NOW if is_behind or email.conversation == email.id else judged.fragment_since

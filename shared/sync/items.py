@@ -59,6 +59,8 @@ class Written:
     """The tracking category, where a person gave it to the item."""
     is_whole: bool = True
     """No attachment was left out of what is stored."""
+    fragment_since: datetime | None = None
+    """When the answer was stored that its conversation begins with, where the original of that was not found yet."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,7 +118,7 @@ def resolved(candidate: Candidate, result: Result, limits: ItemLimits, aftercare
     """What the result of an item means: promoted, left, gone, tried again later, or given up."""
     match result:
         case Written():
-            return _promoted(candidate, result, aftercare, moment)
+            return _promoted(candidate, result, limits, aftercare, moment)
         case Refused():
             return _left(candidate, result, limits, moment)
         case ItemGone():
@@ -145,7 +147,13 @@ def untracked(row: LedgerItem, moment: Moment) -> Change:
     return Change(row)
 
 
-def _promoted(candidate: Candidate, written: Written, aftercare: Aftercare, moment: Moment) -> Change:
+def joining(row: LedgerItem, attempts: int, limits: ItemLimits, now: datetime) -> Todo | None:
+    """What is left to do for an email that is part of a fragment, after so many attempts; None: it is left as it is."""
+    waits = limits.judged_again_after[attempts : attempts + 1]
+    return Todo(TodoKind.JOIN, now + waits[0], row, attempts=attempts) if waits else None
+
+
+def _promoted(candidate: Candidate, written: Written, limits: ItemLimits, aftercare: Aftercare, moment: Moment) -> Change:
     row = replace(
         _row(candidate, Verdict.PROMOTED, written.reason, moment),
         activity_id=written.activity_id,
@@ -153,7 +161,10 @@ def _promoted(candidate: Candidate, written: Written, aftercare: Aftercare, mome
         attempts=candidate.attempts,
         category=written.category,
     )
-    return Change(row, _after_storing(candidate, written, row, aftercare, moment), done=candidate.todo)
+    todo = _after_storing(candidate, written, row, aftercare, moment)
+    is_young = written.fragment_since is not None and moment.now - written.fragment_since < limits.judged_again_within
+    later = joining(row, 0, limits, moment.now) if is_young else None
+    return Change(row, todo, done=candidate.todo, later=later)
 
 
 def _after_storing(

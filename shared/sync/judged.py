@@ -1,17 +1,22 @@
 """A message that was judged: what becomes of it, what that follows from, and what its email takes over from others. Pure."""
 
 from dataclasses import dataclass
+from datetime import UTC, datetime
 
-from shared.domain.choices import Direction, Reason, RegardingSource, Verdict
+from shared.domain.choices import CorrelationMethod, Direction, Reason, RegardingSource, Verdict
 from shared.domain.configuration import OwnerRef
 from shared.domain.email import CorrelationEntry, Envelope
 from shared.domain.ids import ActivityId, OwnerId, email_id
-from shared.domain.judgement import Judgement
+from shared.domain.judgement import Judgement, TryOutcome
 from shared.domain.records import AddressBookRecord, RecordRef
 from shared.sync.acceptance import Facts, awaits_original
 from shared.sync.correlation import opted_out_entry
 from shared.sync.relinking import rule_name
 from shared.sync.resolution import Resolution
+from shared.sync.subjects import is_forward
+
+JUST_NOW = datetime.max.replace(tzinfo=UTC)
+"""When what this run accepts is stored: later than whatever was stored before."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,6 +27,8 @@ class Original:
     conversation: ActivityId
     regarding: RecordRef | None
     owner: OwnerRef | None
+    fragment_since: datetime | None = None
+    """When the answer was stored that its conversation began with; None where that began with no answer."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,6 +72,29 @@ class Judged:
     @property
     def awaits_original(self) -> bool:
         return awaits_original(self.envelope, self.judgement)
+
+    @property
+    def seeks_original(self) -> bool:
+        """It is accepted, and what it answers is not stored: that may come later, through another mailbox, or on a later page
+        where older mail is read last."""
+        correlation, settings = self.judgement.correlation, self.facts.settings
+        if not self.is_accepted or correlation.method is not CorrelationMethod.NONE:
+            return False
+        is_left_alone = is_forward(self.envelope.subject) and not settings.correlate_forwards
+        sought = (each.outcome for each in correlation.tried if each.method is CorrelationMethod.IN_REPLY_TO)
+        return TryOutcome.NOT_FOUND in sought and not is_left_alone
+
+    @property
+    def fragment_since(self) -> datetime | None:
+        """When the answer was stored that its conversation begins with as far as is known; None where none does."""
+        if self.original is not None:
+            return self.original.fragment_since
+        return JUST_NOW if self.seeks_original else None
+
+    @property
+    def is_fragment(self) -> bool:
+        """Whether its conversation may be joined to another. One that was opted out is followed in any case."""
+        return self.fragment_since is not None or (self.original is None and self.judgement.correlation.opted_out)
 
     @property
     def activity_id(self) -> ActivityId | None:

@@ -69,7 +69,7 @@ class Judging:
         TransientError."""
         asked: set[str] = set()
         for envelope in envelopes:
-            asked |= addresses_judged(envelope) | addresses_asked(envelope)
+            asked |= addresses_judged(envelope, self._mailbox) | addresses_asked(envelope)
         matches = self._addresses.find(asked)
         self._receivers.look_up(envelopes, matches)
         self._conversations.look_up(envelopes)
@@ -119,7 +119,7 @@ class Judging:
             mailbox=receiver.mailbox,
             direction=Direction.OUTGOING if envelope.ref.folder == SENT_ITEMS.id else Direction.INCOMING,
             settings=self._settings,
-            matches={address: matches[address] for address in addresses_judged(envelope)},
+            matches={address: matches[address] for address in addresses_judged(envelope, self._mailbox)},
             own_voice=receiver.voice,
             refusal=receiver.refusal,
             correlation=self._conversations.correlate(envelope),

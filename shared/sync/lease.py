@@ -25,10 +25,16 @@ class Change:
     done: Todo | None = None
     leaves_row: bool = False
     """Only todos change: the row of the item stays as it is."""
+    later: Todo | None = None
+    """What remains to be done beside `todo`."""
+
+    @property
+    def todos(self) -> tuple[Todo, ...]:
+        return tuple(each for each in (self.todo, self.later) if each is not None)
 
     @property
     def rows(self) -> int:
-        return (not self.leaves_row) + (self.todo is not None) + (self.done is not None)
+        return (not self.leaves_row) + len(self.todos) + (self.done is not None)
 
 
 # ---- decisions
@@ -154,7 +160,7 @@ class Lease:
                 state=replace(state, nonce=self._new_nonce(), expires=expires),
                 items=tuple(change.item for change in changes if not change.leaves_row),
                 marks=marks,
-                todos=tuple(change.todo for change in changes if change.todo),
+                todos=tuple(todo for change in changes for todo in change.todos),
                 done=tuple(change.done for change in changes if change.done),
             )
         )

@@ -7,6 +7,7 @@ read a mailbox may perhaps not write to it: that is said in an alert, and mail i
 
 import logging
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import replace
 from datetime import timedelta
 
@@ -111,9 +112,11 @@ class Marker:
         return replace(row, category=tracked if row.verdict is Verdict.PROMOTED else None)
 
     def _move(self, mail: Marking, row: LedgerItem) -> LedgerItem:
+        """A run that died behind the move has left the former reference: then the server looks where the item is now."""
         if self._settings.stamp_categories:
-            row = self._stamp(mail, row)
-        moved: ItemRef = mail.move(row.ref, UNDELIVERABLE)
+            with suppress(ItemGone):
+                row = self._stamp(mail, row)
+        moved: ItemRef = mail.move(row.ref, UNDELIVERABLE, row.message_id)
         self._room.moved(row, moved)
         return replace(row, ref=moved)
 

@@ -9,7 +9,7 @@ from shared.sync.acceptance import claims_own_address
 from shared.sync.judged import Judged
 from shared.sync.special import is_automatic, is_encrypted
 
-_ANSWERS = (CorrelationMethod.IN_REPLY_TO, CorrelationMethod.CONVERSATION_INDEX)
+ANSWERS = (CorrelationMethod.IN_REPLY_TO, CorrelationMethod.CONVERSATION_INDEX)
 """Methods that find what a message answers proper (parentactivityid)."""
 
 
@@ -41,8 +41,9 @@ def _activity(judged: Judged, activity_id: ActivityId, now: datetime) -> EmailAc
         receiving_mailbox=judged.facts.mailbox.id,
         accepted_by=judgement.accepted_by,
         conversation=original.conversation if original else judgement.correlation.conversation or activity_id,
+        is_fragment=judged.is_fragment,
         correlated_to=original.activity_id if original else None,
-        parent=original.activity_id if original and method in _ANSWERS else None,
+        parent=original.activity_id if original and method in ANSWERS else None,
         correlation_method=method,
         regarding=regarding.record if regarding else None,
         regarding_set_by=regarding.set_by if regarding else None,

@@ -15,7 +15,9 @@ from shared.sync.items import DETAIL_LENGTH, StoppedTheProcess
 SETTLED_BY = "Sidesync"
 """Who acknowledges the alert about an item that is not in quarantine any more."""
 
-_GONE = "The message is not in the mailbox any more; what is kept here is all that is left of it."
+_GONE = (
+    "The message is not where it lay in the mailbox: it was deleted, or moved to another folder. What is kept of it stays here."
+)
 
 
 def raw_blob_name(mailbox_id: MailboxId, item: LedgerItem) -> str:
@@ -90,10 +92,10 @@ class QuarantineRoom:
             self._stores.quarantine.put(replace(kept, version=self._version, detail=detail))
 
     def moved(self, item: LedgerItem, ref: ItemRef) -> None:
-        """The item lies somewhere else now. Raises TransientError."""
+        """The item lies somewhere else now, where a replay finds it. Raises TransientError."""
         kept = self._stores.quarantine.get(self._mailbox_id, item.key)
         if kept is not None:
-            self._stores.quarantine.put(replace(kept, ref=ref))
+            self._stores.quarantine.put(replace(kept, ref=ref, detail=kept.detail.removeprefix(_GONE).strip()))
 
     def _raw(self, item: LedgerItem, error: ItemError, *, without_raw: bool) -> tuple[str | None, str]:
         """Name of the blob with the raw form, or None and why there is none."""

@@ -6,21 +6,20 @@ nothing more.
 """
 
 import logging
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from itertools import batched
 
 from shared.domain.choices import RegardingSource, Verdict, Workload
 from shared.domain.email import EmailActivity, StoredActivity
-from shared.domain.errors import Busy, Changed
 from shared.domain.ids import ActivityId, MailboxId, short_hash
 from shared.domain.ledger import LedgerItem
-from shared.domain.listings import regarding_entry
 from shared.domain.records import FolderTrackingRule, RecordRef
 from shared.messages import Queue, RelinkFolder
 from shared.ports import Activities, Clock, Stores, Timeline
 from shared.sync.budgets import RunBudget
+from shared.sync.rewriting import rewrite
 from shared.sync.watching import rules_that_hold
 
 log = logging.getLogger(__name__)
@@ -29,7 +28,6 @@ WAITS_FOR_RULE = timedelta(minutes=5)
 """Between looks at a rule that was announced and is not there."""
 
 _AT_ONCE = 50
-_ATTEMPTS = 5
 
 
 def rule_name(mailbox_id: MailboxId, folder_id: str) -> str:
@@ -55,7 +53,7 @@ def set_by_rule(
     activities: Activities, timeline: Timeline, stored: StoredActivity, rule: FolderTrackingRule, *, moved: bool
 ) -> StoredActivity:
     """Writes `by_rule`. Raises TransientError."""
-    return _rewrite(activities, timeline, stored, lambda email: by_rule(email, rule, moved=moved))
+    return rewrite(activities, timeline, stored, lambda email: by_rule(email, rule, moved=moved))
 
 
 def by_hand(email: EmailActivity, regarding: RecordRef) -> EmailActivity:
@@ -67,37 +65,7 @@ def by_hand(email: EmailActivity, regarding: RecordRef) -> EmailActivity:
 
 def set_by_hand(activities: Activities, timeline: Timeline, stored: StoredActivity, regarding: RecordRef) -> StoredActivity:
     """Writes `by_hand`. Raises TransientError."""
-    return _rewrite(activities, timeline, stored, lambda email: by_hand(email, regarding))
-
-
-def _rewrite(
-    activities: Activities, timeline: Timeline, stored: StoredActivity, change: Callable[[EmailActivity], EmailActivity]
-) -> StoredActivity:
-    """Writes the changed email, after the lists that show it: whoever repeats this after a crash finds the email as it was, and
-    so knows which rows have to go."""
-    for _ in range(_ATTEMPTS):
-        email = change(stored.record)
-        if email == stored.record:
-            return stored
-        _list(timeline, email, instead_of=stored.record)
-        try:
-            return activities.replace(email, stored.etag)
-        except Changed:
-            present = activities.get(stored.record.id)
-            if present is None:
-                return stored
-            _list(timeline, present.record, instead_of=email)
-            stored = present
-    raise Busy("the email is being changed all the time")
-
-
-def _list(timeline: Timeline, email: EmailActivity, *, instead_of: EmailActivity) -> None:
-    """Its row in the list of what it is about, and no other."""
-    listed, former = regarding_entry(email), regarding_entry(instead_of)
-    if listed is not None:
-        timeline.put([listed])
-    if former is not None and former != listed:
-        timeline.remove([former])
+    return rewrite(activities, timeline, stored, lambda email: by_hand(email, regarding))
 
 
 class Relinking:

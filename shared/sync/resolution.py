@@ -1,11 +1,11 @@
 """Whom the addresses of a message stand for, and who owns its activity: sections 2.5 and 2.6 of the model. Pure.
 
-The sender becomes exactly one party; every recipient becomes all that have the address. What is resolved here is a proposal:
-where the email is stored already, the stored parties and owner stay.
+The sender becomes exactly one party; every recipient becomes all that have the address, as far as it was looked up. What is
+resolved here is a proposal: where the email is stored already, the stored parties and owner stay.
 """
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from shared.domain.choices import Direction, OwnerKind, ParticipationType
@@ -58,7 +58,7 @@ def resolve(
     )
     parties = [_party(ParticipationType.SENDER, envelope.sender, resolved)] if envelope.sender else []
     for role, addresses in recipients:
-        for address in addresses:
+        for address in _distinct(addresses):
             parties += _recipient(role, address, _matches_of(address, matches), settings)
     return Resolution(
         parties=tuple(parties),
@@ -90,6 +90,14 @@ def _recipient(
     if not chosen or is_left_open:
         return [_party(role, address, None)]
     return [_party(role, address, match) for match in chosen]
+
+
+def _distinct(addresses: Sequence[Address]) -> Iterable[Address]:
+    """Each once: named a thousand times in one header, an address is no thousand parties."""
+    found: dict[str, Address] = {}
+    for each in addresses:
+        found.setdefault(normalised_address(each.address) or each.name, each)
+    return found.values()
 
 
 def _party(role: ParticipationType, address: Address, match: AddressMatch | None) -> Party:

@@ -18,6 +18,7 @@ from shared.sync.booking import Booking, Tally
 from shared.sync.careful import OneByOneReader
 from shared.sync.emails import Emails
 from shared.sync.items import Aftercare
+from shared.sync.joins import Joins
 from shared.sync.judging import Judging, judging_of
 from shared.sync.known import KnownItems
 from shared.sync.lease import Lease, is_held, was_abandoned
@@ -70,7 +71,7 @@ class IncomingRun:
             if self._was_changed():
                 self.give_back()
                 return RunOutcome.HELD
-            pages, todos = self._machinery(mail, head, settings, watch)
+            pages, todos = self._machinery(mail, head, settings, watch, listed)
             return self._work(pages, todos, head, [page for page in listed if not page.is_idle])
 
     def give_back(self) -> None:
@@ -133,7 +134,12 @@ class IncomingRun:
         return RunOutcome.CONTINUED if has_more else RunOutcome.COMPLETED
 
     def _machinery(
-        self, mail: IncomingEmail, head: LedgerHead, settings: OrganisationSettings, watch: Watch
+        self,
+        mail: IncomingEmail,
+        head: LedgerHead,
+        settings: OrganisationSettings,
+        watch: Watch,
+        listed: Sequence[ListedPage],
     ) -> tuple[Pages, Todos]:
         """What this run works with, set up for what the head of the ledger says about the runs before."""
         around, stores = self._around, self._around.stores
@@ -145,7 +151,9 @@ class IncomingRun:
         limit, several = settings.largest_message, len(watch.folders) > 1
         screening = Screening(mail, judging, emails, stores.activities, booking, start, limit, watches_several=several)
         marker = Marker(mail, stores.alerts, room, settings, around.clock, self._mailbox.id)
-        todos = Todos(booking, screening, judging, marker, around.executor, start, limit)
+        backfills = not all(page.mark.caught_up for page in listed)
+        joins = Joins(stores, settings, around.executor, around.limits, around.clock, backfills=backfills)
+        todos = Todos(booking, screening, judging, joins, marker, around.executor, start, limit)
         return Pages(self._assignment, around, mail, booking, screening, todos, head), todos
 
     def _new_booking(

@@ -1,4 +1,5 @@
-"""Takes up the todos that are due: items that are read or judged again, and what is to be done with items on the server.
+"""Takes up the todos that are due: items that are read or judged again, emails that are joined to their conversations, and what
+is to be done with items on the server.
 
 A todo acts on the row as it is now: where something else became of the item meanwhile, it is done.
 """
@@ -7,16 +8,21 @@ from collections.abc import Sequence
 from concurrent.futures import Executor
 from dataclasses import replace
 from datetime import datetime
+from itertools import batched
 
 from shared.domain.choices import Reason, Verdict
 from shared.domain.ledger import LedgerItem, Todo, TodoKind
 from shared.sync.booking import Booking
 from shared.sync.items import Candidate, candidate_again
+from shared.sync.joins import Joins
 from shared.sync.judging import Judging
 from shared.sync.lease import Change
 from shared.sync.marking import Marker
 from shared.sync.relevance import CONFIGURED
 from shared.sync.screening import Screening
+
+JOINED_AT_ONCE = 50
+"""Emails that are joined to their conversations together: their contents are held in memory."""
 
 
 class Todos:
@@ -27,6 +33,7 @@ class Todos:
         booking: Booking,
         screening: Screening,
         judging: Judging,
+        joins: Joins,
         marker: Marker,
         executor: Executor,
         start: datetime | None,
@@ -35,18 +42,16 @@ class Todos:
         self._booking = booking
         self._screening = screening
         self._judging = judging
+        self._joins = joins
         self._marker = marker
         self._executor = executor
         self._start = start
         self._largest_message = largest_message
 
     def take_up(self, todos: Sequence[Todo]) -> bool:
-        """Reads and judges the items that are due. False: the time was spent."""
-        if not todos:
-            return True
-        candidates = [self._candidate(todo, row) for todo, row in self._standing(todos)]
-        wanted = self._screening.by_envelope([candidate for candidate in candidates if candidate is not None])
-        return self._booking.read(wanted, _nothing) and self.mark(self._booking.take_marks())
+        """Reads and judges the items that are due, and joins what is stored of them. False: the time was spent."""
+        joins = [todo for todo in todos if todo.kind is TodoKind.JOIN]
+        return self._read([todo for todo in todos if todo.kind is not TodoKind.JOIN]) and self._join(joins)
 
     def take_up_marks(self, todos: Sequence[Todo]) -> bool:
         """Does on the server what is due there. False: the time was spent."""
@@ -63,6 +68,24 @@ class Todos:
                 return False
             self._booking.lease.renew_when_half_gone()
             for change in self._marker.do(some):
+                self._booking.follow_up(change)
+        return True
+
+    def _read(self, todos: Sequence[Todo]) -> bool:
+        if not todos:
+            return True
+        candidates = [self._candidate(todo, row) for todo, row in self._standing(todos)]
+        wanted = self._screening.by_envelope([candidate for candidate in candidates if candidate is not None])
+        return self._booking.read(wanted, _nothing) and self.mark(self._booking.take_marks())
+
+    def _join(self, todos: Sequence[Todo]) -> bool:
+        """Oldest first: so most find their originals joined already."""
+        oldest_first = sorted(todos, key=lambda todo: (todo.item.received or todo.due, todo.item.key))
+        for some in batched(oldest_first, JOINED_AT_ONCE, strict=False):
+            if self._booking.is_out_of_time():
+                return False
+            self._booking.lease.renew_when_half_gone()
+            for change in self._joins.put_off(some) or self._joins.done(self._standing(some)):
                 self._booking.follow_up(change)
         return True
 
@@ -111,6 +134,8 @@ def _stands(todo: Todo, row: LedgerItem) -> bool:
             return row.verdict in (Verdict.FAILING, Verdict.QUARANTINED)
         case TodoKind.TRACK:
             return True
+        case TodoKind.JOIN:
+            return row.activity_id is not None
         case _:
             return row.verdict is todo.item.verdict
 

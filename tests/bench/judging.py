@@ -4,10 +4,6 @@ Every message is for a user who accepts answers only and for a queue that accept
 2,000 messages 1,400 come from contacts, each another one; 600 come from people whom nobody knows and answer emails that are
 stored (two thirds name them, the others only continue their conversation). All of them are stored, so that the plain program
 does the same work; nothing is gained by leaving mail alone. The messages of each round are others, in one organisation.
-
-Azurite compares every row of a table with each query (a look-up in a book of 50,000 takes it milliseconds of its one thread),
-which Azure's tables do not. So it is measured twice: over Azurite as it is, which is what the target is for, and over one that
-uses its index (`azurite_index.js`), which says what the look-ups cost beside that.
 """
 
 import base64
@@ -17,11 +13,10 @@ import statistics
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from io import BytesIO
-from pathlib import Path
 from uuid import uuid4
 
 from azure.data.tables import TableServiceClient
@@ -83,14 +78,12 @@ def measure() -> Figures:
     with ExitStack() as running:
         server = running.enter_context(a_mail_server())
         _deliver(server, SEED, _originals())
-        with _using_its_index():
-            azurite = running.enter_context(Azurite())
+        azurite = running.enter_context(Azurite())
         judged = an_organisation_that_judges(running, azurite, server)
-        scanning = an_organisation_that_judges(running, running.enter_context(Azurite()), server)
         tables = running.enter_context(TableServiceClient.from_connection_string(azurite.connection_string))
         plain = PlainRounds(PlainProgram(server.ews_url, USERNAME, PASSWORD, azurite.connection_string), tables)
         plain.run(SEED)
-        plain_seconds, our_seconds, scanning_seconds, cpu_seconds = [], [], [], []
+        plain_seconds, our_seconds, cpu_seconds = [], [], []
         for number in range(ROUNDS):
             name = _fill(server, number)
             seconds, stored = plain.run(name)
@@ -99,9 +92,8 @@ def measure() -> Figures:
             before = time.process_time()
             our_seconds.append(_round(judged, name))
             cpu_seconds.append(time.process_time() - before)
-            scanning_seconds.append(_round(scanning, name))
         assert _queue_items(judged.stores) == ROUNDS * MESSAGES
-    return _figures(plain_seconds, our_seconds, scanning_seconds, cpu_seconds)
+    return _figures(plain_seconds, our_seconds, cpu_seconds)
 
 
 def _round(judged: Judged, name: str) -> float:
@@ -109,19 +101,6 @@ def _round(judged: Judged, name: str) -> float:
     seconds, verdicts = judged.run(judged.add_mailbox(name))
     assert verdicts == _expected(), verdicts
     return seconds
-
-
-@contextmanager
-def _using_its_index() -> Iterator[None]:
-    """For an Azurite that starts meanwhile."""
-    before = os.environ.get("NODE_OPTIONS")
-    os.environ["NODE_OPTIONS"] = f'--require "{Path(__file__).with_name("azurite_index.js")}"'
-    try:
-        yield
-    finally:
-        del os.environ["NODE_OPTIONS"]
-        if before is not None:
-            os.environ["NODE_OPTIONS"] = before
 
 
 def an_organisation_that_judges(running: ExitStack, azurite: Azurite, server: RunningMailServer) -> Judged:
@@ -233,20 +212,18 @@ def _queue_items(stores: Stores) -> int:
             return count
 
 
-def _figures(plain: list[float], ours: list[float], scanning: list[float], cpu: list[float]) -> Figures:
+def _figures(plain: list[float], ours: list[float], cpu: list[float]) -> Figures:
     return Figures(
         {
-            "judging_ratio": _ratio(plain, scanning),
-            "judging_indexed_ratio": _ratio(plain, ours),
-            "judging_messages_per_second": round(MESSAGES / statistics.median(scanning), 1),
+            "judging_ratio": _ratio(plain, ours),
+            "judging_messages_per_second": round(MESSAGES / statistics.median(ours), 1),
             "judging_cpu_ms_per_message": round(statistics.median(cpu) / MESSAGES * 1000, 2),
             "judging_records": RECORDS,
         },
         (
             f"{MESSAGES} messages of {SIZE // 1000} KB, seconds of each round:"
             f" plain {', '.join(f'{each:.1f}' for each in plain)};"
-            f" Sidesync {', '.join(f'{each:.1f}' for each in scanning)};"
-            f" over an Azurite that uses its index {', '.join(f'{each:.1f}' for each in ours)}",
+            f" Sidesync {', '.join(f'{each:.1f}' for each in ours)}",
         ),
     )
 

@@ -184,11 +184,31 @@ class MarkingContract:
         for name in ("one@fabrikam.example", "two@fabrikam.example"):
             served.deliver(bytes(a_message(name)))
         refs = {item.message_id: item.ref for item in everything(incoming)[0]}
-        moved = [incoming.move(ref, "Undeliverable") for ref in refs.values()]
+        moved = [incoming.move(ref, "Undeliverable", name) for name, ref in refs.items()]
         assert len({ref.folder for ref in moved}) == 1
         assert everything(incoming)[0] == []
         assert {message.message_id for message in fetched(incoming, moved)} == set(refs)
-        assert incoming.move(moved[0], "Undeliverable") == moved[0]
+        assert incoming.move(moved[0], "Undeliverable", None) == moved[0]
+
+    def test_an_item_that_was_moved_by_nobody_who_remembers_is_found_by_its_message_id(
+        self, incoming: IncomingEmail, served: ServedWithFolders
+    ) -> None:
+        assert isinstance(incoming, Marking)
+        for name in ("one@fabrikam.example", "two@fabrikam.example", "ONE@fabrikam.example"):
+            served.deliver(bytes(a_message(name)))
+        refs = {item.message_id: item.ref for item in everything(incoming)[0]}
+        moved = {
+            name: incoming.move(ref, "Undeliverable", name) for name, ref in refs.items() if name != "ONE@fabrikam.example"
+        }
+        one = "one@fabrikam.example"
+        assert incoming.move(refs[one], "Undeliverable", one) == moved[one]
+        with pytest.raises(ItemGone):
+            incoming.move(refs[one], "Undeliverable", None)
+        with pytest.raises(ItemGone):
+            incoming.move(refs[one], "Undeliverable", "three@fabrikam.example")
+        incoming.move(refs["ONE@fabrikam.example"], "Undeliverable", None)
+        with pytest.raises(ItemGone):  # which of the two it was, nobody can tell
+            incoming.move(refs[one], "Undeliverable", one)
 
     def test_marking_what_is_gone_says_so(self, incoming: IncomingEmail, served: ServedWithFolders) -> None:
         assert isinstance(incoming, Marking)
@@ -198,4 +218,4 @@ class MarkingContract:
         with pytest.raises(ItemGone):
             incoming.categorize(item.ref, ["Tracked"], [])
         with pytest.raises(ItemGone):
-            incoming.move(item.ref, "Undeliverable")
+            incoming.move(item.ref, "Undeliverable", "one@fabrikam.example")

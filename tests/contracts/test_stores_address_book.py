@@ -167,6 +167,48 @@ def test_loading_again_replaces_what_changed_and_adds_what_is_new(stores: Stores
     assert names(stores, "d99@fabrikam.example") == ["d99"]
 
 
+def test_an_address_that_many_records_have_finds_each_that_has_it_now(stores: Stores) -> None:
+    """More than the index keeps in one row; written at once and one by one, removed and given back in any order."""
+    stores.owners.create(an_owner("reception", "info@x.example"))
+    sharing = {f"c{number:03}": a_contact(f"c{number:03}", "info@x.example") for number in range(130)}
+    everybody = [*sharing, "reception"]
+
+    def found() -> list[str]:
+        return sorted(names(stores, "info@x.example"))
+
+    stores.address_book.put_many(list(sharing.values())[:120])
+    for name in everybody[120:130]:
+        stores.address_book.put(sharing[name])
+    assert found() == everybody
+
+    for name in everybody[:130:3]:
+        stores.address_book.put(a_contact(name, "away@x.example"))
+    assert found() == [name for name in everybody if name not in everybody[:130:3]]
+    assert names(stores, "away@x.example") == sorted(everybody[:130:3], key=an_id)
+
+    stores.address_book.put_many([replace(each, active=False) for each in sharing.values()])
+    assert found() == everybody
+    assert names(stores, "away@x.example") == []
+    for each in sharing.values():
+        stored = stores.address_book.get("contact", each.id)
+        assert stored is not None
+        stores.address_book.delete("contact", each.id, stored.etag)
+    assert found() == ["reception"]
+
+
+def test_several_who_get_one_address_at_once_are_all_found(stores: Stores) -> None:
+    sharing = [a_contact(f"c{number}", "info@x.example") for number in range(24)]
+    owners = [an_owner(f"o{number}", "info@x.example") for number in range(4)]
+    loaded = [a_contact(f"d{number}", "info@x.example") for number in range(40)]
+    with ThreadPoolExecutor(6) as pool:
+        writing = [pool.submit(stores.address_book.put, each) for each in sharing]
+        writing.append(pool.submit(stores.address_book.put_many, loaded))
+        writing += [pool.submit(stores.owners.create, each) for each in owners]
+        for each in writing:
+            each.result()
+    assert sorted(names(stores, "info@x.example")) == sorted(each.name for each in [*sharing, *owners, *loaded])
+
+
 def test_several_that_write_the_same_records_leave_each_findable_where_it_is(stores: Stores) -> None:
     def write(turn: int) -> None:
         records = [a_contact(f"c{number}", f"c{number}-{turn}@x.example") for number in range(6)]

@@ -6,23 +6,30 @@ from itertools import count
 
 import pytest
 
+from shared.domain.choices import OwnerKind
 from shared.domain.errors import Unreachable
+from shared.domain.ids import OwnerId
 from shared.domain.records import AddressBookRecord
 from shared.ports import Stores
 from shared.stores.account import StorageConnection
 from shared.stores.azure import azure_stores, fast_gateway
 from shared.stores.entities import record_key
 from shared.stores.tables.gateway import Gateway, Operation
+from shared.stores.tables.hints import IN_ONE_ROW
 from tests.contracts.conftest import SECRETS_KEY
-from tests.contracts.records import a_contact
+from tests.contracts.records import a_contact, an_id, an_owner
 
 
 class Interrupted:
-    """A gateway that calls `before_records` once, before the next write to the table of records."""
+    """A gateway that makes a call once, before the next write to a table."""
 
     def __init__(self, gateway: Gateway) -> None:
         self._gateway = gateway
-        self.before_records: Callable[[], None] | None = None
+        self._table = ""
+        self._call: Callable[[], object] | None = None
+
+    def before_writing(self, table: str, call: Callable[[], object]) -> None:
+        self._table, self._call = table, call
 
     def write(self, table: str, operation: Operation) -> str:
         self._interrupt(table)
@@ -33,8 +40,8 @@ class Interrupted:
         return self._gateway.transact(table, operations)
 
     def _interrupt(self, table: str) -> None:
-        if table.endswith("Records") and (call := self.before_records) is not None:
-            self.before_records = None
+        if (call := self._call) is not None and table.endswith(self._table):
+            self._call = None
             call()
 
     def __getattr__(self, name: str) -> object:
@@ -56,8 +63,9 @@ class Scene:
         self.gateways.append(gateway)
         return gateway  # type: ignore[return-value]  # __getattr__ gives the rest
 
-    def meanwhile(self, call: Callable[[], None]) -> None:
-        self.gateways[0].before_records = call
+    def meanwhile(self, call: Callable[[], object], before: str = "Records") -> None:
+        """Before our next write to that table."""
+        self.gateways[0].before_writing(before, call)
 
     def names(self, address: str) -> list[str]:
         return [match.name for match in self.others.addresses.find([address])[address]]
@@ -98,7 +106,7 @@ def test_a_record_that_moves_away_while_it_is_written_is_found_where_it_ends(
     scene: Scene, write: Callable[[Stores], object]
 ) -> None:
     scene.others.address_book.put(replace(a_contact(), name="Robert"))
-    scene.meanwhile(lambda: _ignore(scene.others.address_book.put(a_contact("bob", "away@x.example"))))
+    scene.meanwhile(lambda: scene.others.address_book.put(a_contact("bob", "away@x.example")))
     write(scene.ours)
     assert scene.names("bob@fabrikam.example") == ["bob"]
     assert scene.names("away@x.example") == []
@@ -171,7 +179,114 @@ def test_hints_of_deleted_records_are_removed(scene: Scene) -> None:
     before = gateway.requests
     assert scene.ours.addresses.find(["one@x.example"]) == {"one@x.example": []}
     assert gateway.requests == before + 1
+    scene.ours.owners.create(an_owner("anna", "one@x.example"))
+    anna = scene.ours.owners.get(OwnerKind.USER, OwnerId(an_id("anna")))
+    assert anna is not None
+    scene.ours.owners.delete(OwnerKind.USER, anna.record.id, anna.etag)
+    before = gateway.requests
+    assert scene.ours.addresses.find(["one@x.example"]) == {"one@x.example": []}
+    assert gateway.requests == before + 1
 
 
-def _ignore(_: object) -> None:
-    return None
+# ---- several who have one address
+
+SHARED = "info@x.example"
+FIRST, OTHER = a_contact("first", SHARED), a_contact("other", SHARED)
+
+
+def delete(stores: Stores, record: AddressBookRecord) -> None:
+    stored = stores.address_book.get(record.type, record.id)
+    assert stored is not None
+    stores.address_book.delete(record.type, record.id, stored.etag)
+
+
+ADDITIONS: list[Callable[[Stores], object]] = [
+    lambda stores: stores.address_book.put(FIRST),
+    lambda stores: stores.address_book.put_many([FIRST]),
+    lambda stores: stores.owners.create(an_owner("first", SHARED)),
+]
+
+
+@pytest.mark.parametrize("add", ADDITIONS, ids=["put", "put_many", "owner"])
+@pytest.mark.parametrize("known", [True, False], ids=["known", "new"])
+def test_who_gets_an_address_while_another_one_gets_it_is_found_beside_it(
+    scene: Scene, add: Callable[[Stores], object], known: bool
+) -> None:
+    if known:
+        scene.others.address_book.put(a_contact("known", SHARED))
+    scene.meanwhile(lambda: scene.others.address_book.put(OTHER), before="Addresses")
+    add(scene.ours)
+    assert sorted(scene.names(SHARED)) == ["first", *(["known"] if known else []), "other"]
+
+
+@pytest.mark.parametrize("add", ADDITIONS, ids=["put", "put_many", "owner"])
+def test_who_gets_an_address_while_others_get_it_again_and_again_is_found(
+    scene: Scene, add: Callable[[Stores], object]
+) -> None:
+    others = [a_contact(f"other {number}", SHARED) for number in range(3)]
+
+    def another() -> None:
+        scene.others.address_book.put(others.pop())
+        if others:
+            scene.meanwhile(another, before="Addresses")
+
+    scene.meanwhile(another, before="Addresses")
+    add(scene.ours)
+    assert sorted(scene.names(SHARED)) == ["first", "other 0", "other 1", "other 2"]
+
+
+@pytest.mark.parametrize("add", ADDITIONS, ids=["put", "put_many", "owner"])
+def test_who_gets_an_address_while_the_only_one_that_had_it_is_deleted_is_found(
+    scene: Scene, add: Callable[[Stores], object]
+) -> None:
+    scene.others.address_book.put(OTHER)
+    scene.meanwhile(lambda: delete(scene.others, OTHER), before="Addresses")
+    add(scene.ours)
+    assert scene.names(SHARED) == ["first"]
+
+
+@pytest.mark.parametrize("add", ADDITIONS, ids=["put", "put_many", "owner"])
+def test_who_gets_an_address_while_another_one_loses_it_is_found_and_the_hint_of_the_other_one_goes(
+    scene: Scene, add: Callable[[Stores], object]
+) -> None:
+    scene.ours.address_book.put(OTHER)
+    scene.meanwhile(lambda: add(scene.others), before="Addresses")
+    delete(scene.ours, OTHER)
+    assert scene.names(SHARED) == ["first"]
+    before = scene.gateways[0].requests
+    scene.ours.addresses.find([SHARED])
+    assert scene.gateways[0].requests == before + 2  # the address, and the one record
+
+
+def test_hints_beside_a_full_row_are_removed_too_and_looked_for_as_long_as_the_address_is_known(scene: Scene) -> None:
+    gateway = scene.gateways[0]
+    sharing = [a_contact(f"c{number}", SHARED) for number in range(IN_ONE_ROW + 2)]
+    scene.ours.address_book.put_many(sharing[:IN_ONE_ROW])
+    before = gateway.requests
+    scene.ours.addresses.find([SHARED])
+    assert gateway.requests == before + 1 + IN_ONE_ROW
+    for each in sharing[IN_ONE_ROW:]:
+        scene.ours.address_book.put(each)
+    scene.ours.address_book.put(replace(sharing[0], name="renamed"))
+    assert len(scene.names(SHARED)) == len(sharing)
+    for each in sharing:
+        delete(scene.ours, each)
+    before = gateway.requests
+    assert scene.ours.addresses.find([SHARED]) == {SHARED: []}
+    assert gateway.requests == before + 2
+
+
+def test_a_hint_beside_a_full_row_that_is_written_while_it_is_removed_stays(scene: Scene) -> None:
+    scene.ours.address_book.put_many([a_contact(f"c{number}", SHARED) for number in range(IN_ONE_ROW)])
+    scene.ours.address_book.put(FIRST)
+    scene.meanwhile(lambda: scene.others.address_book.put(replace(FIRST, name="back")), before="Addresses")
+    delete(scene.ours, FIRST)
+    assert "back" in scene.names(SHARED)
+
+
+def test_the_longest_hints_fit_in_the_row_of_their_address(stores: Stores) -> None:
+    records = [a_contact(record_type="x" * 100, name=f"{number}") for number in range(IN_ONE_ROW + 1)]
+    awkward = [replace(each, id=f'{number:03}"'.ljust(200, '"'), addresses=(SHARED,)) for number, each in enumerate(records)]
+    stores.address_book.put_many(awkward)
+    found = stores.addresses.find([SHARED])[SHARED]
+    assert [match.id for match in found] == [each.id for each in awkward]

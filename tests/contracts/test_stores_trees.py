@@ -66,6 +66,23 @@ def test_a_tree_takes_the_place_of_the_one_before(stores: Stores) -> None:
         assert stores.folder_trees.get(ANNA) == tree
 
 
+@pytest.mark.parametrize("folders", [3, 500])
+def test_a_tree_is_deleted_once_and_for_all(stores: Stores, folders: int) -> None:
+    stores.folder_trees.put(ANNA, a_tree(folders))
+    for _ in range(2):
+        stores.folder_trees.delete(ANNA)
+        assert stores.folder_trees.get(ANNA) is None
+    stores.folder_trees.delete(MailboxId("no/key"))
+    stores.folder_trees.put(ANNA, a_tree(folders))
+    assert stores.folder_trees.get(ANNA) == a_tree(folders)
+
+
+def test_a_deleted_tree_leaves_no_blob(trees: TableFolderTrees, blobs: InterruptedBlobs) -> None:
+    trees.put(ANNA, a_tree(500))
+    trees.delete(ANNA)
+    assert list(blobs.snapshot()) == []
+
+
 def test_half_a_character_in_a_name_is_replaced(stores: Stores) -> None:
     stores.folder_trees.put(ANNA, a_tree(1, "a\ud800"))
     assert stores.folder_trees.get(ANNA) == a_tree(1, "a\ufffd")

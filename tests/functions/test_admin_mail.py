@@ -279,6 +279,18 @@ def test_a_preview_tries_rules_by_the_names_of_folders(deployment: Deployment) -
     assert told("--without-rule", "Contoso") == (1, 0)
 
 
+def test_a_preview_of_a_queue_tries_rules_that_are_meant_for_it(deployment: Deployment) -> None:
+    deployment.mail.folders_below = [TreeFolder("f1", "Contoso")]
+    queue = deployment.put("/queues/support", {"name": "Support", "address": "support@contoso.example"})["mailbox_id"]
+    assert deployment.client.patch(f"/api/mailboxes/{queue}", json={"profile_id": "contoso"}).is_success
+    assert deployment.client.post(f"/api/mailboxes/{queue}/approve").is_success
+    rule = ("preview", queue, "--rule", "f1")
+    without, meant = deployment.admin(*rule), deployment.admin(*rule, "--for-queue")
+
+    assert (without.exit_code, "for_queue" in without.stderr) == (1, True)
+    assert meant.exit_code == 0, meant.stderr
+
+
 def test_a_preview_writes_nothing_and_is_refused_with_the_reason(deployment: Deployment) -> None:
     ben = deployment.has_user("ben", approved=False)
     result = deployment.admin("preview", ben)

@@ -12,11 +12,10 @@ from functions.api.merging import made, merged
 from functions.api.schemas.previews import ChangesGiven, PreviewGiven, PreviewShown, RuleTried
 from shared.administration import Administration
 from shared.administration.settings import valid_settings
-from shared.administration.tracking_rules import valid_rule
+from shared.administration.tracking_rules import TrackingRuleAdministration
 from shared.domain.configuration import Mailbox
 from shared.domain.errors import InvalidRecord
 from shared.domain.ids import MailboxId
-from shared.domain.organisation import OrganisationSettings
 from shared.domain.records import FolderTrackingRule
 from shared.sync.preview import ChangedConfiguration, Preview
 
@@ -30,14 +29,15 @@ def previews(administration: Administration, use: Preview) -> APIRouter:
         one, and writes nothing. The answer has subjects and senders, so only administrators may ask. 409 where the mailbox
         cannot be opened, with the reason."""
         mailbox = administration.mailboxes.get(MailboxId(mailbox_id)).stored.record
-        changed = _changed(mailbox, administration.settings.get().record, body.changes)
+        changed = _changed(mailbox, administration, body.changes)
         return PreviewShown.model_validate(use.run(mailbox.id, body.last, changed))
 
     return router
 
 
-def _changed(mailbox: Mailbox, present: OrganisationSettings, given: ChangesGiven) -> ChangedConfiguration:
-    """Raises InvalidRecord, for what a change proper would be refused for too."""
+def _changed(mailbox: Mailbox, administration: Administration, given: ChangesGiven) -> ChangedConfiguration:
+    """Raises InvalidRecord and NotPossibleNow, for what a change proper would be refused for too."""
+    present = administration.settings.get().record
     merged_ones = merged(ChangedConfiguration(settings=present), given, "changes/")
     if merged_ones.filtering_method is not None and mailbox.owner is None:
         raise InvalidRecord(
@@ -45,15 +45,15 @@ def _changed(mailbox: Mailbox, present: OrganisationSettings, given: ChangesGive
         )
     with _within("changes/settings"):
         settings = valid_settings(merged_ones.settings or present)
-    rules = None if given.rules is None else tuple(_rules(mailbox.id, given.rules))
+    rules = None if given.rules is None else tuple(_rules(mailbox.id, administration.tracking_rules, given.rules))
     return replace(merged_ones, settings=settings, rules=rules)
 
 
-def _rules(mailbox_id: MailboxId, given: Sequence[RuleTried]) -> Iterator[FolderTrackingRule]:
+def _rules(mailbox_id: MailboxId, use: TrackingRuleAdministration, given: Sequence[RuleTried]) -> Iterator[FolderTrackingRule]:
     seen: set[str] = set()
     for place, each in enumerate(given):
         with _within(f"changes/rules/{place}"):
-            rule = valid_rule(made(FolderTrackingRule, each, mailbox_id=mailbox_id))
+            rule = use.tried(made(FolderTrackingRule, each, mailbox_id=mailbox_id))
             if rule.folder_id in seen:
                 raise InvalidRecord("folder_id", "another rule is about this folder already", "Leave one of the two out.")
         seen.add(rule.folder_id)

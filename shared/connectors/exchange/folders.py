@@ -1,4 +1,4 @@
-"""The EWS operations on folders, and the search for the latest items of one, under the server's own names."""
+"""The EWS operations on folders, and the search for items of one, under the server's own names."""
 
 from collections.abc import Iterator, Sequence
 from copy import deepcopy
@@ -27,6 +27,10 @@ _FOLDER_SHAPE = element(
 _ID_SHAPE = element("<m:ItemShape><t:BaseShape>IdOnly</t:BaseShape></m:ItemShape>")
 _LATEST_FIRST = element(
     '<m:SortOrder><t:FieldOrder Order="Descending"><t:FieldURI FieldURI="item:DateTimeReceived"/></t:FieldOrder></m:SortOrder>'
+)
+_OF_MESSAGE = element(
+    '<m:Restriction><t:IsEqualTo><t:FieldURI FieldURI="message:InternetMessageId"/><t:FieldURIOrConstant><t:Constant Value=""/>'
+    "</t:FieldURIOrConstant></t:IsEqualTo></m:Restriction>"
 )
 _MAIL = "IPF.NOTE"
 
@@ -103,12 +107,21 @@ class FindItem(Operation):
 
     def latest(self, folder: Folder, count: int) -> Sequence[ItemRef]:
         """The items received last, newest first. Raises FolderNotFound."""
+        return self._found(folder.id, count, deepcopy(_LATEST_FIRST))
+
+    def of_message(self, folder: str, message_id: str) -> Sequence[ItemRef]:
+        """The items with this (normalised) Message-ID, at most two of them. Raises FolderNotFound."""
+        wanted = deepcopy(_OF_MESSAGE)
+        wanted[0][1][0].set("Value", writable(f"<{message_id}>"))
+        return self._found(folder, 2, wanted)
+
+    def _found(self, folder: str, count: int, chosen: _Element) -> Sequence[ItemRef]:
         view = etree.Element(f"{M}IndexedPageItemView", MaxEntriesReturned=str(count), Offset="0", BasePoint="Beginning")
-        parts = (deepcopy(_ID_SHAPE), view, deepcopy(_LATEST_FIRST), self.folder_id("ParentFolderIds", folder.id))
+        parts = (deepcopy(_ID_SHAPE), view, chosen, self.folder_id("ParentFolderIds", folder))
         try:
             message = only(self.ask(self.payload(*parts, Traversal="Shallow")))
             self.check(message)
         except ItemError as error:
             raise of_folder(error) from error
         ids = (each.get("Id") for each in message.iterfind(f"{M}RootFolder/{T}Items/*/{T}ItemId"))
-        return [ItemRef(each, folder.id) for each in ids if each][:count]
+        return [ItemRef(each, folder) for each in ids if each][:count]

@@ -79,13 +79,18 @@ class ExchangeMail:
     def categorize(self, ref: ItemRef, add: Collection[str], remove: Collection[str]) -> None:
         UpdateItem(self._session).categorize(ref, add, remove)
 
-    def move(self, ref: ItemRef, folder_name: str) -> ItemRef:
+    def move(self, ref: ItemRef, folder_name: str, message_id: str | None) -> ItemRef:
         folder = self._folder_ids.get(folder_name) or self._folder_beside_inbox(folder_name)
         self._folder_ids[folder_name] = folder
         if ref.folder == folder:
             return ref
         try:
             return MoveItem(self._session).move(ref, folder)
+        except ItemGone:
+            moved = FindItem(self._session).of_message(folder, message_id) if message_id else ()
+            if len(moved) != 1:
+                raise
+            return moved[0]
         except FolderNotFound:
             del self._folder_ids[folder_name]
             raise

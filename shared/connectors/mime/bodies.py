@@ -27,12 +27,12 @@ class Bodies:
     rest: tuple[Part, ...]
     """The attachments."""
     is_signed: bool = False
-    """Clear-signed: the only attachment is the whole entity."""
+    """Clear-signed: beside the body there is one attachment, the whole entity."""
 
 
 def bodies_of(root: Part) -> Bodies:
     if root.content_type == "multipart/signed":
-        return replace(_bodies_of(root.parts[0]), rest=(root,), is_signed=True)
+        return replace(_bodies_of(root.parts[0]), rest=(), is_signed=True)
     return _bodies_of(root)
 
 

@@ -98,6 +98,10 @@ class MemoryFolderTrees:
         with self._lock:
             self._trees[checked_id(mailbox_id, "mailbox_id")] = storable_tree(tree)
 
+    def delete(self, mailbox_id: MailboxId) -> None:
+        with self._lock:
+            self._trees.pop(mailbox_id, None)
+
     def snapshot(self) -> dict[str, Plain]:
         with self._lock:
             return {mailbox_id: codec_of(KnownTree).plain(tree) for mailbox_id, tree in self._trees.items()}

@@ -23,14 +23,13 @@ from shared.stores.tables.gateway import (
     Verb,
     cut_transactions,
     operation,
-    rows_of,
 )
-from shared.stores.tables.hints import MARK, Hint, Hints
+from shared.stores.tables.hints import Hint, Hints
 from shared.stores.tables.repeating import until_unchanged
 from shared.stores.tables.table import Table, columns_of, record_of, slice_as
 
-_WORTH_A_PAGE = 20
-"""A page of a partition is read for at least so many of the records in it; for fewer, each is read for itself."""
+MARK = "announced"
+"""Column of a record: the mark of the hints that were written for it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,8 +40,8 @@ class _Before:
     record: AddressBookRecord
 
     @property
-    def mark(self) -> object:
-        return self.row.columns.get(MARK)
+    def mark(self) -> str:
+        return str(self.row.columns[MARK])
 
 
 class TableAddressBook:
@@ -155,21 +154,7 @@ class TableAddressBook:
                 self._retire(stood, record.addresses)
 
     def _those_of(self, partition: str, rows: Sequence[str]) -> Mapping[str, _Before]:
-        """Those of `rows` (sorted) that are there: by pages where they lie close together, else one by one."""
-        found: dict[str, _Before] = {}
-        wanted, asked = list(rows), set(rows)
-        while wanted:
-            range_of_wanted = rows_of(partition, wanted[0], wanted[-1] + "!")
-            page, following = self._records.gateway.page(self._records.name, range_of_wanted)
-            found |= {row.row: _standing(row) for row in page if row.row in asked}
-            if following is None:
-                break
-            rest = [row for row in wanted if not page or row > page[-1].row]
-            if len(wanted) - len(rest) < _WORTH_A_PAGE:
-                read = [self._records.get(partition, row) for row in rest]
-                return found | {row.row: _standing(row) for row in read if row is not None}
-            wanted = rest
-        return found
+        return {row: _standing(found) for row, found in self._records.those_of(partition, rows).items()}
 
     def _before(self, record_type: str, record_id: str) -> _Before | None:
         found = self._records.get(*record_key(record_type, record_id))
@@ -178,7 +163,7 @@ class TableAddressBook:
     def _retire(self, before: _Before, addresses: Iterable[str]) -> None:
         """The hints at addresses that the record had and has no more."""
         for address in _normalised(before.record.addresses) - _normalised(addresses):
-            self._hints.retire(address, before.record.type, before.record.id, before.mark)
+            self._hints.retire(address, Hint(before.record.type, before.record.id, before.mark))
 
 
 def _by_partition(records: Sequence[AddressBookRecord]) -> Mapping[str, Mapping[str, AddressBookRecord]]:

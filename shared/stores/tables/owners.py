@@ -4,6 +4,8 @@ What is removed was read before the record that no longer has the address was wr
 meanwhile, the hint was written again and stays.
 """
 
+from uuid import uuid4
+
 from shared.domain.choices import OwnerKind
 from shared.domain.configuration import Owner, StoredOwner
 from shared.domain.errors import AlreadyExists, Changed
@@ -49,7 +51,7 @@ class TableOwners:
             fresh = self._owners.write(operation(Verb.REPLACE, *owner_key(owner.kind, owner.id), columns_of(owner), etag))
         except Changed as error:
             raise Changed(f"{owner.kind} {owner.id} was changed since it was read") from error
-        self._hints.remove(outdated)
+        self._retire(outdated, before.record)
         return StoredOwner(owner, fresh)
 
     def delete(self, kind: OwnerKind, owner_id: OwnerId, etag: str) -> None:
@@ -63,13 +65,17 @@ class TableOwners:
             return
         except Changed as error:
             raise Changed(f"{kind} {owner_id} was changed since it was read") from error
-        self._hints.remove(outdated)
+        self._retire(outdated, before.record)
 
     def _hint_at(self, owner: Owner) -> None:
-        self._hints.write(owner.address, Hint(owner.kind, owner.id))
+        self._hints.write(owner.address, Hint(owner.kind, owner.id, uuid4().hex))
 
-    def _hint_of(self, owner: Owner) -> Entity | None:
-        return self._hints.find(owner.address, owner.kind, owner.id)
+    def _hint_of(self, owner: Owner) -> Hint | None:
+        return next((hint for hint in self._hints.of(owner.address) if hint.key == (owner.kind, owner.id)), None)
+
+    def _retire(self, outdated: Hint | None, before: Owner) -> None:
+        if outdated is not None:
+            self._hints.retire(before.address, outdated)
 
 
 def _moved(before: Owner, now: Owner) -> bool:

@@ -11,11 +11,13 @@ from shared.ports import Slice
 from shared.stores.codec import Column, codec_of
 from shared.stores.limits import checked_limit, is_key, position
 from shared.stores.limits import continuation as continuation_at
-from shared.stores.tables.gateway import Entity, Gateway, Operation, Query, RowChanged, pages
+from shared.stores.tables.gateway import Entity, Gateway, Operation, Query, RowChanged, pages, rows_of
 
 SCHEMA_VERSION = 1
 _VERSION_COLUMN = "v"
 _PAGE_ROWS = 1_000
+_WORTH_A_PAGE = 20
+"""A page of a partition is read for at least so many of the rows wanted; for fewer, each is read for itself."""
 _ETAG = re.compile(r"""W/"datetime'[0-9A-Za-z%.:+-]+'\"""")
 
 
@@ -41,6 +43,21 @@ class Table:
     def rows(self, query: Query) -> Iterator[Entity]:
         for page in self.pages(query):
             yield from page
+
+    def those_of(self, partition: str, rows: Sequence[str]) -> Mapping[str, Entity]:
+        """Those of `rows` (sorted) that are there: by pages where they lie close together, else one by one."""
+        found: dict[str, Entity] = {}
+        wanted, asked = list(rows), set(rows)
+        while wanted:
+            page, following = self.gateway.page(self.name, rows_of(partition, wanted[0], wanted[-1] + "!"))
+            found |= {row.row: row for row in page if row.row in asked}
+            if following is None:
+                break
+            rest = [row for row in wanted if not page or row > page[-1].row]
+            if len(wanted) - len(rest) < _WORTH_A_PAGE:
+                return found | {row: each for row in rest if (each := self.get(partition, row)) is not None}
+            wanted = rest
+        return found
 
     def write(self, operation: Operation) -> str:
         _check_etag(operation)

@@ -42,6 +42,19 @@ class TableFolderTrees:
             self._texts.put(blob, folders)
         until_unchanged(lambda: self._write(mailbox_id, columns))
 
+    def delete(self, mailbox_id: MailboxId) -> None:
+        """The blob goes first: what leads to it is there until it is gone."""
+        until_unchanged(lambda: self._delete(mailbox_id))
+
+    def _delete(self, mailbox_id: MailboxId) -> None:
+        """Raises Changed when somebody came in between."""
+        row = self._table.get(mailbox_id, TREE)
+        if row is None:
+            return
+        if (blob := _blob_of(row)) is not None:
+            self._texts.delete(blob)
+        self._table.write(operation(Verb.DELETE, mailbox_id, TREE, etag=row.etag))
+
     def _tree(self, row: Entity) -> KnownTree:
         """Raises KeyError when another tree has taken its place."""
         if (blob := _blob_of(row)) is None:

@@ -14,8 +14,8 @@ from tests.functions.api.over_memory import FORWARD_MAILBOX, PROFILE, RULE, Api
 from tests.unit.administration.emails import MESSAGE_ID
 
 JSON_LINES = "application/x-ndjson"
-DRY_RUNS = {("POST", "/mailboxes/{mailbox_id}/preview")}
-"""Routes that change nothing, though their method says so: they have a body, and only administrators may ask."""
+LOOKS = {("POST", "/mailboxes/{mailbox_id}/preview"), ("POST", "/mailboxes/{mailbox_id}/folders/refresh")}
+"""Routes that change no record, though their method says so: they ask the mail server, which administrators alone may."""
 
 
 @dataclass(frozen=True)

@@ -45,15 +45,19 @@ class Api:
     office: Office = field(default_factory=Office)
     platform_authentication: bool = False
     mail: InMemoryMail = field(default_factory=InMemoryMail)
-    """Of Anna."""
+    """Of Anna, and of the queue Support."""
 
     @property
     def preview(self) -> Preview:
-        return Preview(self.office.stores, Servers(anna=self.mail), self.office.clock)
+        return Preview(self.office.stores, self._servers, self.office.clock)
 
     @property
     def folders(self) -> Folders:
-        return Folders(self.office.stores, Servers(anna=self.mail), self.office.clock)
+        return Folders(self.office.stores, self._servers, self.office.clock)
+
+    @property
+    def _servers(self) -> Servers:
+        return Servers(anna=self.mail, support=self.mail)
 
     @property
     def settings(self) -> AccessSettings:

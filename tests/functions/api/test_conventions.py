@@ -179,6 +179,7 @@ class TestDescription:
             "get /api/mailboxes/{mailbox_id}/quarantine",
             "get /api/mailboxes/{mailbox_id}/explain",
             "get /api/mailboxes/{mailbox_id}/folders",
+            "post /api/mailboxes/{mailbox_id}/folders/refresh",
             "post /api/mailboxes/{mailbox_id}/preview",
             "post /api/mailboxes/{mailbox_id}/track",
             "post /api/mailboxes/{mailbox_id}/untrack",

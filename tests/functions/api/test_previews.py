@@ -133,7 +133,21 @@ def test_a_mailbox_of_nobody_has_no_filter_to_change(api: Api) -> None:
     assert (answer.status_code, answer.json()["errors"][0]["pointer"]) == (422, "#/changes/filtering_method")
 
 
-@pytest.mark.parametrize(("method", "path"), [("POST", "preview"), ("GET", "folders")])
+def test_a_rule_is_tried_where_it_could_be_saved(api: Api, mailbox_id: str) -> None:
+    """The same refusal as saving it would be; a rule that stands already, and the refusal to have one, are none."""
+    queue = api.has_queue()
+    for mailbox, rule in ((queue, RULE), (api.has_forward_mailbox(), RULE | {"for_queue": True})):
+        saved = api.put(f"/mailboxes/{mailbox}/rules/f1", {name: rule[name] for name in rule if name != "folder_id"})
+        tried = api.post(f"/mailboxes/{mailbox}/preview", {"changes": {"rules": [rule]}})
+        assert (tried.status_code, tried.json()["code"]) == (saved.status_code, saved.json()["code"])
+        assert tried.json()["detail"] == saved.json()["detail"]
+        if saved.status_code == 422:
+            assert saved.json()["errors"][0]["pointer"] == "#/for_queue"
+            assert tried.json()["errors"][0]["pointer"] == "#/changes/rules/0/for_queue"
+    assert api.post(f"/mailboxes/{mailbox_id}/preview", {"changes": {"rules": [RULE]}}).status_code == 200
+
+
+@pytest.mark.parametrize(("method", "path"), [("POST", "preview"), ("GET", "folders"), ("POST", "folders/refresh")])
 def test_a_mailbox_that_cannot_be_opened_says_why(api: Api, mailbox_id: str, method: str, path: str) -> None:
     def ask(mailbox: str) -> tuple[int, str]:
         body = {"json": {}} if method == "POST" else {}
@@ -167,4 +181,19 @@ def test_folders_are_shown_as_they_were_read_until_somebody_asks_anew(api: Api, 
 
     assert first["items"] == [{"id": "f1", "name": "Contoso", "parent": None}, {"id": "f2", "name": "Old", "parent": "f1"}]
     assert api.get(f"/mailboxes/{mailbox_id}/folders").json() == first
-    assert api.get(f"/mailboxes/{mailbox_id}/folders?anew=true").json()["items"] == []
+    assert api.post(f"/mailboxes/{mailbox_id}/folders/refresh").json()["items"] == []
+    assert api.get(f"/mailboxes/{mailbox_id}/folders").json()["items"] == []
+
+
+def test_readers_see_folders_and_only_administrators_have_the_mail_server_asked_again(api: Api, mailbox_id: str) -> None:
+    platform = Api(api.office, platform_authentication=True, mail=api.mail)
+    reader = {PRINCIPAL: principal(Role.READER.value)}
+    api.mail.folders_below = [TreeFolder("f1", "Contoso")]
+    assert platform.get(f"/mailboxes/{mailbox_id}/folders", headers=reader).status_code == 200
+    api.mail.folders_below = []
+
+    platform.get(f"/mailboxes/{mailbox_id}/folders?anew=true", headers=reader)
+    refused = platform.post(f"/mailboxes/{mailbox_id}/folders/refresh", **reader)
+
+    assert (refused.status_code, refused.json()["detail"]) == (403, "the role Sync.Admin is missing")
+    assert platform.get(f"/mailboxes/{mailbox_id}/folders", headers=reader).json()["items"][0]["id"] == "f1"

@@ -55,7 +55,7 @@ class Deployment:
     def __post_init__(self) -> None:
         probes = {Workload.INCOMING: lambda *_: self.answer()}
         self.administration = Administration(self.stores, self.clock, Rules(), probes)
-        servers = Servers(anna=self.mail)
+        servers = Servers(anna=self.mail, support=self.mail)
         sidesync = SimpleNamespace(
             administration=self.administration,
             preview=Preview(self.stores, servers, self.clock),

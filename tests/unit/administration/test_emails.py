@@ -30,7 +30,7 @@ from shared.domain.email import (
 )
 from shared.domain.errors import Changed, InvalidRecord
 from shared.domain.ids import ActivityId, MailboxId, OwnerId, short_hash
-from shared.domain.listings import listed
+from shared.domain.listings import entry, listed
 from shared.domain.organisation import OrganisationSettings
 from shared.domain.records import FolderTrackingRule, RecordRef
 from shared.sync.correlation import entries_of
@@ -78,7 +78,7 @@ def test_an_email_moves_from_the_list_of_one_record_to_that_of_another(office: O
     assert (about(office, CONTOSO), about(office, FABRIKAM)) == ([], [EMAIL])
 
     use.set_regarding(EMAIL, None, ADMIN)
-    assert (about(office, FABRIKAM), stored(office).record.regarding_set_by) == ([], None)
+    assert (about(office, FABRIKAM), stored(office).record.regarding_set_by) == ([], RegardingSource.HAND)
     assert len(office.audited(f"activity:{EMAIL}")) == 3
 
 
@@ -183,6 +183,27 @@ def test_of_a_deleted_email_nothing_is_left_but_a_tombstone(office: Office) -> N
     with pytest.raises(RecordNotFound):
         office.administration.activities.get(EMAIL)
     office.administration.emails.delete(EMAIL, ADMIN)
+
+
+def test_what_a_run_wrote_of_an_email_that_was_just_deleted_is_not_listed_and_goes(office: Office) -> None:
+    mailbox_id = has_email(office)
+    office.has_queue("support")
+    activities = office.administration.activities
+    lists = {
+        ListOf.MAILBOX: (mailbox_id, lambda: activities.of_mailbox(mailbox_id)),
+        ListOf.QUEUE: ("support", lambda: activities.of_queue(OwnerId("support"))),
+        ListOf.PARTY: ("contact:carol", lambda: activities.of_party(RecordRef("contact", "carol"))),
+    }
+    record = stored(office).record
+    rows = [entry(record, list_of, whose) for list_of, (whose, _) in lists.items()]
+    office.stores.timeline.put(rows)
+    assert [[each.activity_id for each in read().items] for _, read in lists.values()] == [[EMAIL]] * 3
+
+    office.administration.emails.delete(EMAIL, ADMIN)
+    office.stores.timeline.put(rows)
+
+    assert [list(read().items) for _, read in lists.values()] == [[]] * 3
+    assert [list(office.stores.timeline.list(list_of, whose).items) for list_of, (whose, _) in lists.items()] == [[]] * 3
 
 
 def test_a_deleted_email_leaves_no_blob_that_another_copy_of_it_brought(office: Office) -> None:

@@ -215,7 +215,14 @@ def test_votes_correlation_acceptance_and_queues_are_told_in_sentences(office: O
     attempt = CorrelationTry(CorrelationMethod.IN_REPLY_TO, TryOutcome.MATCHED, ORIGINAL)
     correlation = Correlation(CorrelationMethod.IN_REPLY_TO, ORIGINAL, ORIGINAL, tried=(attempt,))
     judgement = Judgement(
-        Verdict.PROMOTED, Reason.RESPONSE, (vote,), correlation, ANNA, (OwnerId("support"),), votes_left_out=3
+        Verdict.PROMOTED,
+        Reason.RESPONSE,
+        (vote,),
+        correlation,
+        ANNA,
+        (OwnerId("support"),),
+        votes_left_out=3,
+        recipients_left_out=41,
     )
     _decided(office, mailbox, Verdict.PROMOTED, Reason.RESPONSE, judgement=judgement)
 
@@ -227,6 +234,7 @@ def test_votes_correlation_acceptance_and_queues_are_told_in_sentences(office: O
         words.explain(Verdict.PROMOTED, Reason.RESPONSE),
         "User anna accepts answers to emails that are activities: yes. It answers an email that is an activity already.",
         "3 more users and queues were asked; there is no room for their answers.",
+        "41 more recipients were not looked up: it was judged by the first ones.",
         words.told_try(attempt),
         "It was accepted for user anna.",
         "It became an item of the queue support.",

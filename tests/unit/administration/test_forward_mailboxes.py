@@ -9,11 +9,14 @@ from shared.administration.standing import MailboxStanding
 from shared.administration.writing import Put
 from shared.domain.choices import ActDeliveryMethod, Approval, EmailDeliveryMethod, OwnerKind, Workload
 from shared.domain.configuration import Mailbox
+from shared.domain.email import KnownTree, TreeFolder
 from shared.domain.errors import Changed, InvalidRecord
 from shared.domain.ids import MailboxId, OwnerId, ProfileId, mailbox_id_of
 from shared.stores.memory import snapshot
 from tests.builders import MONDAY
 from tests.unit.administration.office import ADMIN, Office
+from tests.unit.administration.test_crashes import completed_after
+from tests.unit.sync.faults import Fault
 
 COLLECTOR = MailboxId("4f8f9d5e-3a52-4d0c-9a55-0a1b2c3d4e5f")
 
@@ -97,6 +100,17 @@ def test_a_forward_mailbox_is_deleted_once_and_for_all(office: Office) -> None:
     with pytest.raises(RecordNotFound):
         office.administration.mailboxes.get(COLLECTOR)
     assert [entry.action for entry in office.audited(f"mailbox:{COLLECTOR}")].count("deleted") == 1
+
+
+@pytest.mark.parametrize("fault", Fault)
+def test_whatever_fails_while_a_forward_mailbox_is_deleted_the_same_again_leaves_no_folders_of_it(fault: Fault) -> None:
+    def prepare(office: Office) -> None:
+        put(office)
+        office.stores.folder_trees.put(COLLECTOR, KnownTree((TreeFolder("f1", "Projects"),), MONDAY))
+
+    for office in completed_after(fault, prepare, lambda use: use.forward_mailboxes.delete(COLLECTOR, ADMIN)):
+        assert office.stores.mailboxes.get(COLLECTOR) is None
+        assert office.stores.folder_trees.get(COLLECTOR) is None
 
 
 def test_the_mailbox_of_an_owner_goes_with_its_owner_only(office: Office) -> None:

@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta, timezone
 import pytest
 
 from shared.administration import Rules
-from shared.administration.failures import NotPossibleNow, RecordNotFound
+from shared.administration.failures import RecordNotFound
 from shared.domain.choices import AuthenticationProtocol, CredentialSource, ServerType
 from shared.domain.configuration import Breaker, Credentials, Discovered, SecretRef
 from shared.domain.eligibility import credential_version
@@ -319,41 +319,6 @@ def test_the_secret_reference_of_another_record_is_never_taken_over(office: Offi
 
     assert stored.credentials.secret is not None
     assert stored.credentials.secret.name.startswith("profile-")
-
-
-# ---- deleting
-
-
-def test_a_profile_that_nothing_uses_is_deleted(office: Office) -> None:
-    office.has_profile()
-
-    office.administration.profiles.delete(ProfileId("contoso"), ADMIN)
-    office.administration.profiles.delete(ProfileId("contoso"), ADMIN)
-
-    assert office.administration.profiles.list() == []
-    assert [entry.action for entry in office.audited("profile:contoso")].count("deleted") == 1
-
-
-def test_a_profile_in_use_is_not_deleted_and_the_refusal_names_ten_mailboxes(office: Office) -> None:
-    office.has_settings(default_profile_id=office.has_profile().id)
-    for number in range(12):
-        office.has_user(f"user{number:02}")
-
-    with pytest.raises(NotPossibleNow) as refused:
-        office.administration.profiles.delete(ProfileId("contoso"), ADMIN)
-
-    assert str(refused.value).count("@contoso.example") == 10
-    assert "as the default" in str(refused.value)
-    assert office.administration.profiles.get(ProfileId("contoso"))
-
-
-def test_a_profile_of_another_state_is_not_deleted(office: Office) -> None:
-    office.has_profile()
-    seen = office.administration.profiles.get(ProfileId("contoso")).etag
-    office.has_profile(name="Meanwhile")
-
-    with pytest.raises(Changed):
-        office.administration.profiles.delete(ProfileId("contoso"), ADMIN, seen)
 
 
 def test_a_patch_starts_from_the_present_record(office: Office) -> None:

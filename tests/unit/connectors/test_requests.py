@@ -23,6 +23,7 @@ OPERATIONS: dict[str, Callable[[Session], object]] = {
     "changes of a folder": lambda session: SyncFolderItems(session).page(Folder("AQMk", "Projects"), "c3RhdGU=", 10),
     "messages": lambda session: GetItem(session).fetch([REF, REF]),
     "envelopes": lambda session: GetItem(session).envelopes([REF, REF]),
+    "an item by its Message-ID": lambda session: FindItem(session).of_message("AQMk", "one&two@fabrikam.example"),
     "the latest items": lambda session: FindItem(session).latest(INBOX, 200),
     "the folders below the Inbox": lambda session: FindFolder(session).below_inbox(),
     "a folder beside the Inbox": lambda session: FindFolder(session).beside_inbox("Undeliverable"),

@@ -56,7 +56,6 @@ class InMemoryMail:
     """Folders that must not be read."""
     folders_below: list[TreeFolder] = field(default_factory=list)
     """Those below the Inbox; whoever leaves out one has moved it away or deleted it."""
-    opened: int = 0
     _messages: dict[str, tuple[IncomingMessage, ListedItem]] = field(default_factory=dict)
     _log: list[tuple[str, str, ChangeKind]] = field(default_factory=list)
     """Item, folder, and what happened."""
@@ -183,15 +182,22 @@ class InMemoryMail:
         if wanted != present:
             self.change(ref, categories=wanted)
 
-    def move(self, ref: ItemRef, folder_name: str) -> ItemRef:
-        """The item keeps its id, as those of Graph do, so that repeating it finds it."""
-        self._expect(ref)
+    def move(self, ref: ItemRef, folder_name: str, message_id: str | None) -> ItemRef:
+        self._may_fail()
+        place = f"folder-{folder_name}"
+        if ref.id in self._messages:
+            return ref if self.folder_of(ref) == place else self._moved(ref, ItemRef(f"{ref.id}-moved", place))
+        there = [listed for _, listed in self._messages.values() if listed.ref.folder == place]
+        named = [listed.ref for listed in there if message_id is not None and listed.message_id == message_id]
+        if len(named) != 1:
+            raise ItemGone("it is not there")
+        return named[0]
+
+    def _moved(self, ref: ItemRef, moved: ItemRef) -> ItemRef:
         message, listed = self._messages[ref.id]
-        moved = ItemRef(ref.id, f"folder-{folder_name}")
-        if listed.ref != moved:
-            self._log.append((ref.id, listed.ref.folder, ChangeKind.DELETED))
-            self._messages[ref.id] = (replace(message, ref=moved), replace(listed, ref=moved))
-            self._log.append((ref.id, moved.folder, ChangeKind.CREATED))
+        self.remove(ref)
+        self._messages[moved.id] = (replace(message, ref=moved), replace(listed, ref=moved))
+        self._log.append((moved.id, moved.folder, ChangeKind.CREATED))
         return moved
 
     def _may_fail(self) -> None:

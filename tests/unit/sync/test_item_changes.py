@@ -182,7 +182,7 @@ def test_what_is_gone_from_the_server_stays_in_quarantine_and_says_so_once() -> 
     for _ in range(2):
         until_done(scene, asks(scene, ItemTask.REPLAY))
     [item] = kept(scene)
-    assert item.detail.count("not in the mailbox any more") == 1
+    assert item.detail.count("not where it lay in the mailbox") == 1
     assert has_raw(scene, item)
     assert row_of(scene, "broken").verdict is Verdict.QUARANTINED
 

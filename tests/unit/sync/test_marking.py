@@ -6,7 +6,7 @@ from datetime import timedelta
 import pytest
 
 from shared.domain.choices import IncomingFilteringMethod, Reason, Verdict
-from shared.domain.email import SENT_ITEMS, ItemRef
+from shared.domain.email import SENT_ITEMS
 from shared.domain.errors import (
     AccessDenied,
     FolderNotFound,
@@ -24,6 +24,7 @@ from shared.ports import TODOS_AT_ONCE
 from shared.sync.budgets import ItemLimits
 from tests.builders import a_mailbox, a_message, a_profile
 from tests.unit.sync.aftermath import MINUTE, STAMPING, a_scene, the_row, write_todo
+from tests.unit.sync.faults import Fault
 from tests.unit.sync.scene import Scene
 
 
@@ -176,14 +177,62 @@ def test_what_is_given_up_is_marked_and_moved_and_a_replay_finds_it_where_it_is(
     ref = scene.anna.deliver(a_message("Bad"))
     scene.anna.unreadable[ref.id] = ItemUnreadable("cannot be converted")
     scene.until_idle("anna")
-    assert (scene.anna.folder_of(ref), scene.anna.categories(ref)) == ("folder-Undeliverable", ("Undeliverable",))
+    assert not scene.anna.holds(ref), "an item that moves gets another id"
     [kept] = scene.stores.quarantine.list(scene.mailboxes["anna"].id).items
-    assert kept.ref == the_row(scene).ref == ItemRef(ref.id, "folder-Undeliverable")
-    scene.anna.unreadable.clear()
-    write_todo(scene, TodoKind.RETRY, the_row(scene))
-    scene.until_idle("anna")
+    assert kept.ref == the_row(scene).ref
+    assert (scene.anna.folder_of(kept.ref), scene.anna.categories(kept.ref)) == ("folder-Undeliverable", ("Undeliverable",))
+    replayed(scene)
     assert scene.subjects() == ["Bad"]
     assert scene.stores.quarantine.list(scene.mailboxes["anna"].id).items == []
+
+
+def replayed(scene: Scene) -> None:
+    write_todo(scene, TodoKind.RETRY, the_row(scene))
+    scene.until_idle("anna")
+
+
+def interrupted_while_moving(settings: OrganisationSettings, **changes: object) -> Scene:
+    """The run died when the item was in its new place, and before it could say so."""
+    scene = a_scene(
+        settings, IncomingFilteringMethod.ALL, profile=a_profile(move_undeliverable=True), limits=ItemLimits(attempts=1)
+    )
+    ref = scene.anna.deliver(a_message("Bad", **changes))
+    scene.anna.unreadable[ref.id] = ItemUnreadable("cannot be converted")
+    scene.fail_at_first("mail.move", Fault.DEATH_AFTER)
+    assert scene.attempt() is None
+    assert not scene.anna.holds(ref)
+    scene.anna.unreadable.clear()
+    return scene
+
+
+@pytest.mark.parametrize("settings", [STAMPING, OrganisationSettings()])
+def test_what_was_moved_by_a_run_that_died_is_found_where_it_is(settings: OrganisationSettings) -> None:
+    scene = interrupted_while_moving(settings)
+    scene.until_nothing_is_left()
+    [kept] = scene.stores.quarantine.list(scene.mailboxes["anna"].id).items
+    assert kept.ref == the_row(scene).ref
+    assert scene.anna.folder_of(kept.ref) == "folder-Undeliverable"
+    replayed(scene)
+    assert scene.subjects() == ["Bad"]
+
+
+def test_a_replay_that_comes_before_the_move_is_repeated_leaves_an_item_that_can_be_replayed() -> None:
+    scene = interrupted_while_moving(STAMPING)
+    scene.clock.advance(timedelta(hours=1))  # the lease of the dead is over
+    replayed(scene)
+    [kept] = scene.stores.quarantine.list(scene.mailboxes["anna"].id).items
+    assert "not where it lay" not in kept.detail
+    replayed(scene)
+    assert scene.subjects() == ["Bad"]
+
+
+def test_what_was_moved_and_cannot_be_told_from_others_says_that_it_may_have_been_moved() -> None:
+    scene = interrupted_while_moving(STAMPING, message_id=None)
+    scene.until_nothing_is_left()
+    replayed(scene)
+    [kept] = scene.stores.quarantine.list(scene.mailboxes["anna"].id).items
+    assert kept.detail.startswith("The message is not where it lay in the mailbox: it was deleted, or moved")
+    assert kept.raw_blob is not None
 
 
 def test_a_person_who_categorizes_what_was_given_up_has_it_tried_again() -> None:

@@ -173,7 +173,7 @@ def a_case(case: Mapping[str, Any]) -> Outcome:
     sent = case.get("sent_items", False)
     message = _message(office, **{"from": "carol", "to": "anna", **case.get("message", {})})
     mailbox = _mailbox(office, case.get("mailbox", "anna"))
-    matches = office.matches(addresses_judged(message) | addresses_asked(message))
+    matches = office.matches(addresses_judged(message, mailbox) | addresses_asked(message))
     receiver = _receiver(office, mailbox, message, matches)
     facts = Facts(
         mailbox=receiver.mailbox,

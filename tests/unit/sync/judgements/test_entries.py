@@ -76,7 +76,9 @@ def test_a_message_of_an_opted_out_conversation_leaves_what_leads_there() -> Non
     secret = email_id("secret@mail.example", Direction.OUTGOING)
     message = a_message(message_id="new")
     entry = opted_out_entry(message, outcome.judgement.correlation)
-    assert entry == CorrelationEntry(CorrelationKind.MESSAGE, short_hash("new"), secret, secret, message.received)
+    assert entry == CorrelationEntry(
+        CorrelationKind.MESSAGE, short_hash("new"), secret, secret, message.received, is_fragment=True
+    )
     clue = open_clues(a_message(in_reply_to="new"), {}, SETTINGS)[0]
     assert (clue.kind, clue.key) == (entry.kind, entry.key)
 
@@ -186,7 +188,7 @@ def test_a_message_without_clues_asks_for_nothing() -> None:
 
 def test_of_all_addresses_of_a_message_the_records_are_asked_for() -> None:
     message = a_message(sender="A@x.example", to=["b@x.example"], cc=[" C@x.example "], headers={"x-loop": "d@x.example"})
-    assert addresses_judged(message) == {"a@x.example", "b@x.example", "c@x.example", "d@x.example"}
+    assert addresses_judged(message, a_mailbox()) == {"a@x.example", "b@x.example", "c@x.example", "d@x.example"}
 
 
 # ---- what is judged again

@@ -1,0 +1,79 @@
+"""The todos of emails that wait for the beginning of their conversation: when each is joined, and what its row says then.
+
+While older mail of the mailbox is still being read, originals are on the way: then nothing is looked for, and that counts as no
+attempt.
+"""
+
+import logging
+from collections.abc import Mapping, Sequence
+from concurrent.futures import Executor
+from dataclasses import replace
+
+from shared.domain.errors import SyncError
+from shared.domain.ids import ActivityId
+from shared.domain.ledger import LedgerItem, Todo
+from shared.domain.organisation import OrganisationSettings
+from shared.ports import Clock, Stores
+from shared.sync.budgets import ItemLimits
+from shared.sync.items import joining
+from shared.sync.joining import Joined, Joining, noted
+from shared.sync.lease import Change
+
+log = logging.getLogger(__name__)
+
+
+class Joins:
+    """Such todos of one mailbox."""
+
+    def __init__(
+        self,
+        stores: Stores,
+        settings: OrganisationSettings,
+        executor: Executor,
+        limits: ItemLimits,
+        clock: Clock,
+        *,
+        backfills: bool,
+    ) -> None:
+        """`backfills`: a folder is being read for the first time."""
+        self._stores = stores
+        self._settings = settings
+        self._executor = executor
+        self._limits = limits
+        self._clock = clock
+        self._backfills = backfills
+
+    def put_off(self, todos: Sequence[Todo]) -> list[Change]:
+        """What is committed for them while older mail is still to come; nothing where they are to be done."""
+        if not self._backfills:
+            return []
+        due = self._clock() + self._limits.judged_again_after[0]
+        return [Change(todo.item, replace(todo, due=due), done=todo, leaves_row=True) for todo in todos]
+
+    def done(self, standing: Sequence[tuple[Todo, LedgerItem]]) -> list[Change]:
+        """Joins the emails of the rows, and returns what is committed for each. Raises TransientError."""
+        joined = self._join([row.activity_id for _, row in standing if row.activity_id is not None])
+        found = [(todo, row, joined.get(row.activity_id) if row.activity_id else None) for todo, row in standing]
+        return [self._change(todo, row, result) for todo, row, result in found]
+
+    def _join(self, activity_ids: Sequence[ActivityId]) -> Mapping[ActivityId, Joined]:
+        """One whose headers break it stays as it is, and does not affect the others."""
+        try:
+            return Joining(self._stores, self._settings, self._executor).join(activity_ids)
+        except SyncError:
+            raise
+        except Exception as error:  # noqa: BLE001 # computed from messages that strangers wrote
+            if len(activity_ids) <= 1:
+                log.warning("email_not_joined", extra={"activity_ids": activity_ids, "code": type(error).__name__})
+                return {}
+        return {key: each for one in activity_ids for key, each in self._join([one]).items()}
+
+    def _change(self, todo: Todo, row: LedgerItem, joined: Joined | None) -> Change:
+        """Whoever deleted the email, or joined it to where nothing is missing, leaves nothing to do."""
+        judgement = row.judgement
+        if joined is not None and judgement is not None:
+            judgement = noted(judgement, joined.email, joined.conversation)
+        present = replace(row, judgement=judgement)
+        is_open = joined is not None and joined.email.is_fragment
+        again = joining(present, todo.attempts + 1, self._limits, self._clock()) if is_open else None
+        return Change(present, again, done=todo, leaves_row=present == row)
