@@ -38,7 +38,7 @@ def _parameters(text: str) -> Mapping[str, str]:
     for name, parts in segments.items():
         parts.sort(key=lambda part: part[0])
         joined = "".join(value for _, value, _ in parts) if name in _COMPARED else _readable(_joined(parts))
-        parameters.setdefault(name, joined)
+        parameters[name] = joined or parameters.get(name, "")  # beside it may stand a plain one, for older programs
     return parameters
 
 

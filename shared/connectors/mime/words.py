@@ -53,6 +53,8 @@ def decoded_text(content: bytes, charset: str | None) -> str:
                 return _without_halves(content.decode(candidate), candidate)
             except ValueError:
                 continue
+    if codec == "utf-8" and content.decode("utf-8", "ignore").isascii():  # the label is wrong, not a byte
+        codec = None
     return content.decode(codec or "cp1252", "replace")
 
 
