@@ -119,7 +119,7 @@ def mapped(error: Exception, operation: str, *, during_handshake: bool = False) 
             return CertificateRefused(f"{message} ({error.verify_message})")
         case ssl.SSLError():
             return NoTls(message) if during_handshake else Unreachable(message)
-        case socket.gaierror() | UnicodeError():  # of a name: the latter, where it cannot be one
+        case socket.gaierror():
             return NameNotFound(message)
         case TimeoutError():
             return NoAnswer(message)
@@ -138,7 +138,9 @@ def _connected(server: Server, timeout: timedelta, *, allow_local_servers: bool)
     deadline = monotonic() + timeout.total_seconds()
     try:
         found = socket.getaddrinfo(server.host, server.port, type=socket.SOCK_STREAM)
-    except (OSError, UnicodeError) as error:
+    except UnicodeError as error:
+        raise NameNotFound("No server can have this name.") from error
+    except OSError as error:
         raise mapped(error, "resolving the name of the server") from error
     failure: SyncError = NameNotFound("The name of the server has no address.")
     for family, kind, protocol, _, address in found:
