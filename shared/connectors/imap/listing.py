@@ -153,7 +153,7 @@ class Listing:
                 is_own_copy=is_own_copy,
                 categories=row.categories,
             )
-        self._remembered.keep(envelope, len(row.content or b""))
+        self._remembered.keep(envelope, len(row.content or b""), opened.census)
         return ListedItem(
             ref,
             kind,

@@ -9,6 +9,9 @@ from shared.domain.email import Envelope, ItemRef
 from shared.domain.errors import ItemUnreadable
 from shared.ports import PAGE_ITEMS
 
+type Census = tuple[int, int, int]
+"""UIDVALIDITY, UIDNEXT and EXISTS of a folder: while all stay the same, nothing came and nothing went."""
+
 MOST_REMEMBERED = 8 * PAGE_ITEMS
 MOST_KEPT = 8 << 20
 """Bytes of the headers that the envelopes kept were read from."""
@@ -43,7 +46,7 @@ class Remembered:
     """What listings told of messages that are likely to be read next; the oldest is forgotten first."""
 
     _sizes: dict[ItemRef, int] = field(default_factory=dict)
-    _envelopes: dict[ItemRef, tuple[Envelope, int]] = field(default_factory=dict)
+    _envelopes: dict[ItemRef, tuple[Envelope, int, Census]] = field(default_factory=dict)
     _kept: int = 0
 
     def note_size(self, ref: ItemRef, size: int) -> None:
@@ -53,19 +56,23 @@ class Remembered:
     def size(self, ref: ItemRef) -> int | None:
         return self._sizes.get(ref)
 
-    def keep(self, envelope: Envelope, weight: int) -> None:
-        """`weight`: bytes that it was read from."""
-        self.take(envelope.ref)
-        self._envelopes[envelope.ref] = (envelope, weight)
+    def keep(self, envelope: Envelope, weight: int, census: Census) -> None:
+        """`weight`: bytes that it was read from. `census`: of its folder at that time."""
+        self._forget(envelope.ref)
+        self._envelopes[envelope.ref] = (envelope, weight, census)
         self._kept += weight
         while self._kept > MOST_KEPT or len(self._envelopes) > MOST_REMEMBERED:
-            self.take(next(iter(self._envelopes)))
+            self._forget(next(iter(self._envelopes)))
 
-    def take(self, ref: ItemRef) -> Envelope | None:
-        """The envelope, which is not kept any longer."""
-        envelope, weight = self._envelopes.pop(ref, (None, 0))
+    def take(self, ref: ItemRef, census: Census) -> Envelope | None:
+        """The envelope, where nothing can have happened to the message since. It is not kept any longer."""
+        envelope, then = self._forget(ref)
+        return envelope if then == census else None
+
+    def _forget(self, ref: ItemRef) -> tuple[Envelope | None, Census | None]:
+        envelope, weight, census = self._envelopes.pop(ref, (None, 0, None))
         self._kept -= weight
-        return envelope
+        return envelope, census
 
 
 def _forget_oldest(kept: dict[ItemRef, int], most: int) -> None:

@@ -6,12 +6,13 @@ No slice is larger than a few MiB, whatever the server says of a message's size;
 import mmap
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
 from itertools import batched
 
 from shared.connectors.imap.answers import Fetched
 from shared.connectors.imap.columns import FACTS, Columns, Outcome, by_halves, check_validity, envelope_of, of_message
 from shared.connectors.imap.folders import Folders
-from shared.connectors.imap.places import Place, Remembered, place_of, uids_of
+from shared.connectors.imap.places import Census, Place, Remembered, place_of, uids_of
 from shared.connectors.imap.session import Session
 from shared.connectors.mime import read_message
 from shared.domain.email import Envelope, IncomingMessage, ItemRef
@@ -41,9 +42,11 @@ class Reading:
     # ---- envelopes
 
     def envelopes(self, refs: Sequence[ItemRef]) -> Iterator[tuple[ItemRef, Envelope | ItemError]]:
-        """What was listed just now is not asked for again."""
+        """What was listed just now is not asked for again, where nothing happened to its folder since."""
         for some in batched(refs, MOST_AT_ONCE, strict=False):
-            kept = {ref: envelope for ref in some if (envelope := self._remembered.take(ref)) is not None}
+            census = self._look_again(some)
+            known = ((ref, self._remembered.take(ref, census[ref.folder])) for ref in some if ref.folder in census)
+            kept = {ref: envelope for ref, envelope in known if envelope is not None}
             asked = self._asked([ref for ref in some if ref not in kept], self._columns.of)
             for ref in some:
                 yield ref, kept.get(ref) or self._envelope(ref, asked.get(ref))
@@ -57,6 +60,7 @@ class Reading:
 
     def messages(self, refs: Sequence[ItemRef]) -> Iterator[tuple[ItemRef, IncomingMessage | ItemError]]:
         for some in batched(refs, MOST_AT_ONCE, strict=False):
+            self._look_again(some)
             self._learn_sizes([ref for ref in some if self._remembered.size(ref) is None])
             for batch in self._batches(some):
                 asked = self._asked(batch, self._whole)
@@ -65,6 +69,7 @@ class Reading:
 
     def raw(self, ref: ItemRef) -> Iterator[bytes]:
         """Raises ItemError."""
+        self._look_again([ref])
         outcome = self._asked([ref], self._whole).get(ref)
         if not isinstance(outcome, Fetched) or outcome.content is None:
             raise _error_of(outcome)
@@ -120,6 +125,14 @@ class Reading:
         return row.content or b""
 
     # ---- batches
+
+    def _look_again(self, refs: Sequence[ItemRef]) -> dict[str, Census]:
+        """What the folders hold now, of those that are there. Within one opening a server may keep showing what was removed."""
+        found: dict[str, Census] = {}
+        for folder_id in dict.fromkeys(ref.folder for ref in refs):
+            with suppress(FolderNotFound):
+                found[folder_id] = self._folders.examine(folder_id).census
+        return found
 
     def _asked(
         self, refs: Sequence[ItemRef], ask: Callable[[Sequence[int], str, int], dict[int, Outcome]]

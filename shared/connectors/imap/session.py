@@ -39,6 +39,10 @@ class Opened:
     mailbox_id: str | None
     """RFC 8474; None where the server has none."""
 
+    @property
+    def census(self) -> tuple[int, int, int]:
+        return self.uid_validity, self.uid_next, self.exists
+
 
 class Session:
     """One mailbox."""
