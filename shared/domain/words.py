@@ -144,6 +144,7 @@ _ERRORS: Mapping[str, str] = {
     "not_approved": "The email address of the mailbox is not approved.",
     "disabled": "The mailbox, its profile or its account on the server is disabled.",
     "account_disabled": "The account or its mailbox is disabled on the mail server.",
+    "uidl_missing": "The POP3 server does not tell messages apart lastingly (UIDL).",
     "item_error": "The message cannot be processed.",
     "item_gone": "The message is no longer there.",
     "item_too_large": "The message is too large.",
