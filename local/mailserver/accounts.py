@@ -3,6 +3,7 @@
 import secrets
 import threading
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 TOKEN_LIFETIME = 3599.0
@@ -118,3 +119,27 @@ class Accounts:
             self._accounts.clear()
             self._tokens.clear()
             self.token_lifetime = TOKEN_LIFETIME
+
+
+def described(
+    username: str,
+    secret: str,
+    impersonation: bool | Sequence[str],
+    full_access: Sequence[str],
+    mailbox: str | None,
+    enabled: bool,
+    *,
+    is_application: bool,
+) -> Account:
+    """`impersonation`: of all mailboxes or of these; `full_access`: as a delegate, "*" is all."""
+    some = frozenset() if isinstance(impersonation, bool) else frozenset(address.lower() for address in impersonation)
+    return Account(
+        username=username,
+        password=secret,
+        mailbox=mailbox,
+        may_impersonate=bool(impersonation),
+        impersonates=some,
+        full_access=frozenset(address.lower() for address in full_access),
+        enabled=enabled,
+        is_application=is_application,
+    )

@@ -42,6 +42,7 @@ METHODS = (
     "categories",
     "add_folder",
     "rename_folder",
+    "renumber_folder",
     "move_folder",
     "remove_folder",
     "invalidate_sync_states",

@@ -185,6 +185,9 @@ class MailServerControl:
     def rename_folder(self, mailbox: str, folder: str, name: str) -> None:
         self.call("rename_folder", mailbox=mailbox, folder=folder, name=name)
 
+    def renumber_folder(self, mailbox: str, folder: str = "inbox") -> None:
+        self.call("renumber_folder", mailbox=mailbox, folder=folder)
+
     def move_folder(self, mailbox: str, folder: str, parent: str) -> None:
         self.call("move_folder", mailbox=mailbox, folder=folder, parent=parent)
 

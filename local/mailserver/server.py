@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Self
 
 from local.mailserver import delivery, sending
-from local.mailserver.accounts import Account, Accounts
+from local.mailserver.accounts import Account, Accounts, described
 from local.mailserver.autodiscover import AUTODISCOVER_PATH, AutodiscoverEndpoint, Whereabouts
 from local.mailserver.backend import Backend
 from local.mailserver.consent import PATHS as CONSENT_PATHS
@@ -19,12 +19,11 @@ from local.mailserver.ews.endpoint import EwsEndpoint
 from local.mailserver.faults import Faults
 from local.mailserver.grants import Grants
 from local.mailserver.habits import Habit, Habits
+from local.mailserver.heads import LineHeads
 from local.mailserver.journal import Journal
 from local.mailserver.message import Message, spooled
 from local.mailserver.model import MailStore, NotFound
 from local.mailserver.oauth import IDENTITY_PATH, MANAGED_IDENTITY, TokenEndpoint
-from local.mailserver.pop3.head import Pop3Head
-from local.mailserver.pop3.maildrop import Locks
 from local.mailserver.smtp import SmtpHead
 from local.mailserver.tls import server_context
 from local.mailserver.web import Reply, Request, WebServer
@@ -44,6 +43,7 @@ class MailServer:
         ews_port: int = 0,
         smtp_port: int = 0,
         pop3_port: int = 0,
+        imap_port: int = 0,
         schemes: Iterable[str] = SCHEMES,
         compress: bool = False,
         tls: bool = False,
@@ -54,7 +54,7 @@ class MailServer:
         self.requests = Journal()
         self.habits = Habits()
         self.grants = Grants(self.habits)
-        self._backend = Backend(self.store, self.accounts, self.faults, self.requests, self.habits)
+        backend = Backend(self.store, self.accounts, self.faults, self.requests, self.habits)
         self._ews = EwsEndpoint(self.store, self.accounts, self.faults, self.requests, tuple(schemes), compress=compress)
         self._autodiscover = AutodiscoverEndpoint(self.store, self.accounts, self.faults, self.requests, tuple(schemes))
         self._tokens = TokenEndpoint(self.accounts, self.grants, self.faults, self.requests)
@@ -62,9 +62,7 @@ class MailServer:
         self._control = Control(self)
         self._web = WebServer(self._route, ews_port)
         self._smtp = SmtpHead(self.store, self.accounts, self.requests, self._arrived, smtp_port)
-        maildrops = Locks()
-        self._pop3 = Pop3Head(self._backend, maildrops, pop3_port)
-        self._pop3s = Pop3Head(self._backend, maildrops, implicit_tls=True) if tls else None
+        self._lines = LineHeads(backend, pop3_port=pop3_port, imap_port=imap_port, tls=tls)
         self._directory = tempfile.TemporaryDirectory(prefix="sidesync-mailserver-") if tls else None
         self._secure: WebServer | None = None
         self.certificate_file: Path | None = None
@@ -78,27 +76,24 @@ class MailServer:
         self.stop()
 
     def start(self) -> None:
+        context = None
         if self._directory is not None:
             context, self.certificate_file = server_context(Path(self._directory.name))
             self._secure = WebServer(self._route_securely, tls=context)
             self._secure.start()
-            self._backend.tls = context
-        for head in self._heads:
-            head.start()
+        self._web.start()
+        self._smtp.start()
+        self._lines.start(context)
 
     def stop(self) -> None:
         self._ews.stop()
-        for head in self._heads:
-            head.stop()
+        self._lines.stop()
+        self._smtp.stop()
+        self._web.stop()
         if self._secure is not None:
             self._secure.stop()
         if self._directory is not None:
             self._directory.cleanup()
-
-    @property
-    def _heads(self) -> "list[SmtpHead | WebServer | Pop3Head]":
-        secured = [head for head in (self._pop3s,) if head is not None]
-        return [self._smtp, self._web, self._pop3, *secured]
 
     @property
     def base_url(self) -> str:
@@ -122,14 +117,22 @@ class MailServer:
     @property
     def pop3_port(self) -> int:
         """Without TLS at first; with STLS where the server was started with a certificate."""
-        return self._pop3.port
+        return self._lines.port("pop3")
 
     @property
     def pop3s_port(self) -> int:
         """With TLS from the first byte. Raises RuntimeError unless it was asked for."""
-        if self._pop3s is None:
-            raise RuntimeError("the server was not started with tls=True")
-        return self._pop3s.port
+        return self._lines.port("pop3s")
+
+    @property
+    def imap_port(self) -> int:
+        """Without TLS at first; with STARTTLS where the server was started with a certificate."""
+        return self._lines.port("imap")
+
+    @property
+    def imaps_port(self) -> int:
+        """With TLS from the first byte. Raises RuntimeError unless it was asked for."""
+        return self._lines.port("imaps")
 
     @property
     def control_url(self) -> str:
@@ -155,13 +158,12 @@ class MailServer:
             "control_url": self.control_url,
             "smtp_port": self.smtp_port,
             "ews_port": self._web.port,
-            "pop3_port": self.pop3_port,
+            **self._lines.ports(),
             "identity_endpoint": self.identity_endpoint,
             "identity_header": self.identity_header,
         }
         if self._secure is not None:
             found |= {"https_url": self.https_url, "certificate_file": str(self.certificate_file)}
-            found |= {"pop3s_port": self.pop3s_port}
         return found
 
     def add_mailbox(self, address: str, name: str = "", *, password: str | None = None, aliases: Sequence[str] = ()) -> None:
@@ -188,7 +190,7 @@ class MailServer:
         enabled: bool = True,
     ) -> None:
         """An account with a password. `impersonation`: of all or of these; `full_access`: as a delegate, "*" is all."""
-        self.accounts.add(_account(username, password, impersonation, full_access, mailbox, enabled, is_application=False))
+        self.accounts.add(described(username, password, impersonation, full_access, mailbox, enabled, is_application=False))
 
     def set_account_enabled(self, username: str, enabled: bool) -> None:
         self._account(username).enabled = enabled
@@ -233,7 +235,7 @@ class MailServer:
 
         `redirect_uris`: where it may have users sent who consented. Without secret and certificate it is a public client.
         """
-        account = _account(client_id, secret, impersonation, full_access, None, True, is_application=True)
+        account = described(client_id, secret, impersonation, full_access, None, True, is_application=True)
         account.certificate, account.redirect_uris = certificate, frozenset(redirect_uris)
         self.accounts.add(account)
 
@@ -311,6 +313,10 @@ class MailServer:
     def rename_folder(self, mailbox: str, folder: str, name: str) -> None:
         self.store.mailbox(mailbox).rename_folder(folder, name)
 
+    def renumber_folder(self, mailbox: str, folder: str = "inbox") -> None:
+        """As after a restore: the folder's UIDVALIDITY changes, and every uid with it (IMAP)."""
+        self.store.mailbox(mailbox).renumber_folder(folder)
+
     def move_folder(self, mailbox: str, folder: str, parent: str) -> None:
         """With all that is in it; ids stay."""
         self.store.mailbox(mailbox).move_folder(folder, parent)
@@ -368,26 +374,3 @@ class MailServer:
         if self._tokens.serves(path):
             return self._tokens.handle(request, base_url)
         return Reply(404)
-
-
-def _account(
-    username: str,
-    secret: str,
-    impersonation: bool | Sequence[str],
-    full_access: Sequence[str],
-    mailbox: str | None,
-    enabled: bool,
-    *,
-    is_application: bool,
-) -> Account:
-    some = frozenset() if isinstance(impersonation, bool) else frozenset(address.lower() for address in impersonation)
-    return Account(
-        username=username,
-        password=secret,
-        mailbox=mailbox,
-        may_impersonate=bool(impersonation),
-        impersonates=some,
-        full_access=frozenset(address.lower() for address in full_access),
-        enabled=enabled,
-        is_application=is_application,
-    )
