@@ -7,10 +7,12 @@ from email.utils import getaddresses
 from shared.connectors.mime.words import decoded_words, readable, unfolded, visible
 from shared.domain.email import Address
 
-LONGEST = 256 * 1024
+LONGEST = 128 * 1024
 """Characters of one field that are read."""
 MOST_ADDRESSES = 2000
 """Of one kind; no server in use takes more recipients of one message."""
+_LONGEST_OF_ONE = 4096
+"""Characters of a field that only one address is wanted of."""
 _LONGEST_NAME = 1000
 """Characters of what is no list of addresses at all."""
 
@@ -31,7 +33,8 @@ def addresses(values: Sequence[str]) -> tuple[Address, ...]:
 
 
 def first_address(values: Sequence[str]) -> Address | None:
-    return next(iter(addresses(values)), None)
+    """Of fields that one address is wanted of, such as From."""
+    return next(iter(addresses([value[:_LONGEST_OF_ONE] for value in values])), None)
 
 
 def _pairs(values: Sequence[str]) -> list[tuple[str, str]]:

@@ -6,6 +6,8 @@ from email.utils import parsedate_to_datetime
 from shared.connectors.mime.fields import Fields
 from shared.connectors.mime.words import text_of
 
+OF_ARRIVAL = frozenset({"received", "date"})
+"""Fields that tell when a message came."""
 LONGEST = 200
 """Characters of a date that are read."""
 

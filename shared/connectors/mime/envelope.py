@@ -8,7 +8,7 @@ from typing import Any
 from shared.connectors.message_ids import message_ids
 from shared.connectors.mime.addresses import addresses, first_address
 from shared.connectors.mime.classes import item_class_of_headers
-from shared.connectors.mime.dates import received_of_fields, sent_of
+from shared.connectors.mime.dates import OF_ARRIVAL, received_of_fields, sent_of
 from shared.connectors.mime.fields import Fields, fields_at
 from shared.connectors.mime.structure import MOST_DEPTH, OF_A_PART, Part, Splitter
 from shared.connectors.mime.transfer import decoded_base64
@@ -53,7 +53,7 @@ def read_envelope(
 
 def received_of(header: bytes) -> datetime | None:
     """When a message came, by its header block: topmost Received, else Date. None where neither can be read."""
-    return received_of_fields(fields_at(header, 0, len(header), frozenset({"received", "date"}))[0])
+    return received_of_fields(fields_at(header, 0, len(header), OF_ARRIVAL)[0])
 
 
 def described(root: Part, ref: ItemRef, received: datetime | None, size: int, categories: tuple[str, ...]) -> dict[str, Any]:

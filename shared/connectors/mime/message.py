@@ -3,16 +3,19 @@
 import mmap
 from dataclasses import dataclass, replace
 from datetime import datetime
+from functools import partial
 
 from shared.connectors.mime.attachments import attachment, signed_entity
 from shared.connectors.mime.bodies import Bodies, bodies_of
 from shared.connectors.mime.classes import NOTE, item_class_of
+from shared.connectors.mime.dates import OF_ARRIVAL, received_of_fields
 from shared.connectors.mime.enclosed import enclosed_attachment, is_tnef, unpacked_part
 from shared.connectors.mime.envelope import WANTED, described, priority_of
+from shared.connectors.mime.fields import fields_at
 from shared.connectors.mime.flowed import is_broken_within_words, unflowed
 from shared.connectors.mime.structure import Part, Splitter
 from shared.connectors.mime.tnef import Unpacked
-from shared.connectors.mime.transfer import pieces
+from shared.connectors.mime.transfer import Buffer, pieces
 from shared.connectors.reports import delivery_report, is_report
 from shared.domain.email import IncomingAttachment, IncomingMessage, ItemRef
 
@@ -32,11 +35,28 @@ def read_message(
     otherwise.
     """
     buffer = bytes(raw) if isinstance(raw, memoryview) else raw
-    root = Splitter(buffer).part(0, len(buffer), WANTED)
+    return _read(_Source(buffer, 0, len(buffer), ref, received, len(buffer) if size is None else size, categories))
+
+
+@dataclass(frozen=True, slots=True)
+class _Source:
+    """Where a message stands, and what the server says of it."""
+
+    buffer: Buffer
+    start: int
+    end: int
+    ref: ItemRef
+    received: datetime | None
+    size: int
+    categories: tuple[str, ...] = ()
+
+
+def _read(source: _Source) -> IncomingMessage:
+    root = Splitter(source.buffer).part(source.start, source.end, WANTED)
     bodies = bodies_of(root)
     item_class = item_class_of(root, bodies)
-    envelope = described(root, ref, received, len(buffer) if size is None else size, categories)
-    content = _content(bodies, item_class, envelope["received"])
+    envelope = described(root, source.ref, source.received, source.size, source.categories)
+    content = _content(bodies, item_class, source.ref, envelope["received"])
     message = IncomingMessage(
         **envelope,
         item_class=item_class,
@@ -46,8 +66,18 @@ def read_message(
         attachments=(signed_entity(root),) if bodies.is_signed else content.attachments,
     )
     if is_report(item_class, message.headers.get("content-type", "")):
-        return replace(message, report=delivery_report(pieces(buffer, 0, len(buffer), "")))
+        return replace(message, report=delivery_report(pieces(source.buffer, source.start, source.end, "")))
     return message
+
+
+def _read_attached(part: Part, ref: ItemRef, received: datetime) -> IncomingMessage:
+    """The message that `part` is. It came when its own header says so, else with the one that it is attached to."""
+    buffer, start, end = part.buffer, part.body, part.end
+    if part.is_encoded:  # forbidden, and sent all the same
+        buffer = part.content()
+        start, end = 0, len(buffer)
+    fields, _ = fields_at(buffer, start, end, OF_ARRIVAL)
+    return _read(_Source(buffer, start, end, ref, received_of_fields(fields) or received, end - start))
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +89,7 @@ class _Content:
     attachments: tuple[IncomingAttachment, ...]
 
 
-def _content(bodies: Bodies, item_class: str, received: datetime) -> _Content:
+def _content(bodies: Bodies, item_class: str, ref: ItemRef, received: datetime) -> _Content:
     html = None if bodies.html is None else bodies.html.text()
     text = _text(bodies.text) if bodies.text is not None and html is None else ""
     attachments: list[IncomingAttachment] = []
@@ -72,7 +102,9 @@ def _content(bodies: Bodies, item_class: str, received: datetime) -> _Content:
                 for number, each in enumerate(enclosed.attachments, start=len(attachments) + 1)
             ]
         if enclosed is None or _says_more(enclosed, html, text):
-            attachments.append(attachment(part, len(attachments) + 1, received))
+            carried = attachment(part, len(attachments) + 1, received)
+            reader = partial(_read_attached, part, ref, received) if carried.is_message else None
+            attachments.append(replace(carried, message=reader) if reader else carried)
     return _Content(html, text, tuple(attachments))
 
 

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 from shared.connectors.mime.fields import Fields, fields_at
 from shared.connectors.mime.parameters import value_and_parameters
-from shared.connectors.mime.transfer import Buffer, decoded, pieces, size_of
+from shared.connectors.mime.transfer import ENCODINGS, Buffer, decoded, pieces, size_of
 from shared.connectors.mime.words import decoded_text, visible
 
 MOST_DEPTH = 20
@@ -45,6 +45,11 @@ class Part:
         """Of the content; comments and parameters, which no standard knows there, do not count."""
         words = re.split(r"[;(\s]", (self.fields.raw("content-transfer-encoding") or "").strip().lower(), maxsplit=1)
         return words[0]
+
+    @property
+    def is_encoded(self) -> bool:
+        """Its content differs from its bytes."""
+        return self.encoding in ENCODINGS
 
     def disposition(self) -> tuple[str, Mapping[str, str]]:
         return value_and_parameters(self.fields.raw("content-disposition") or "")

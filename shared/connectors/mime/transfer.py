@@ -18,6 +18,8 @@ CHUNK = 3 * 256 * 1024
 _BASE64 = frozenset(b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/=")
 _NOT_BASE64 = bytes(code for code in range(256) if code not in _BASE64)
 _UUENCODED = frozenset({"x-uuencode", "uuencode", "uue", "x-uue"})
+ENCODINGS = frozenset({"base64", "quoted-printable"}) | _UUENCODED
+"""Those that change the content; all others, unknown ones among them, say that it is as it is."""
 
 
 def decoded_base64(content: bytes) -> bytes:

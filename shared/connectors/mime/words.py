@@ -65,7 +65,7 @@ def _codec(charset: str) -> str | None:
         return None
     try:
         name = codecs.lookup(charset).name
-        b"".decode(name)
+        b"a".decode(name, "ignore")  # those that make no text are refused now
     except (LookupError, ValueError):
         return None
     return None if name.replace("-", "_") in _NO_CHARSETS else name

@@ -1,7 +1,12 @@
 """MIME: what a message says, and what it carries."""
 
+from base64 import b64encode
+from datetime import UTC, datetime
+
+import pytest
+
 from shared.domain.email import IncomingMessage
-from tests.unit.connectors.mime_messages import content, multipart, raw, read
+from tests.unit.connectors.mime_messages import RECEIVED, REF, content, multipart, raw, read
 
 PLAIN = "Content-Type: text/plain; charset=utf-8\n\nGrüße"
 HTML = "Content-Type: text/html; charset=utf-8\n\n<p>Grüße</p>"
@@ -112,3 +117,26 @@ def test_an_attached_message_without_an_id_is_known_by_sender_time_and_subject()
 def test_messages_of_a_digest_need_not_say_so() -> None:
     message = read(multipart("\nSubject: first\n\n1", "\nSubject: second\n\n2", kind="digest"))
     assert [(a.name, a.is_message) for a in message.attachments] == [("first", True), ("second", True)]
+
+
+@pytest.mark.parametrize("encoded", [False, True])
+def test_an_attached_message_can_be_read_as_the_message_that_it_is(encoded: bool) -> None:
+    inner = multipart(
+        "Content-Type: message/rfc822\n\nSubject: innermost\n\nHi", PLAIN, subject="inner", received="from x by y; ?"
+    )
+    headers = "Content-Type: message/rfc822\nContent-Transfer-Encoding: base64\n\n"
+    part = headers + b64encode(inner).decode() if encoded else f"Content-Type: message/rfc822\n\n{inner.decode()}"
+    (attachment,) = read(multipart(part.replace("\r\n", "\n"))).attachments
+    assert attachment.message is not None
+    for message in (attachment.message(), attachment.message()):
+        assert (message.ref, message.subject, message.body_text, message.size) == (REF, "inner", "Grüße", attachment.size)
+        assert message.received == datetime(2026, 11, 22, 9, 59, tzinfo=UTC)
+        (innermost,) = message.attachments
+        assert innermost.message is not None
+        assert (innermost.message().subject, innermost.message().body_text) == ("innermost", "Hi")
+
+
+def test_an_attached_message_without_a_time_came_with_the_one_that_carries_it() -> None:
+    (attachment,) = read(multipart("Content-Type: message/rfc822\n\nSubject: inner\n\n")).attachments
+    assert attachment.message is not None
+    assert attachment.message().received == RECEIVED
