@@ -49,11 +49,16 @@ class Tap:
             self._round_trips = 0
             self._remaining: int | None = None
             self._stalled = False
+            self._fatal: bytes | None = None
             self.alter = lambda heard: heard
 
     def cut_after(self, count: int) -> None:
         """Breaks the connection when the server has said so many more bytes."""
         self._remaining = count
+
+    def break_before(self, command: bytes) -> None:
+        """Breaks the connection when a client says this; the server does not hear it."""
+        self._fatal = command
 
     def stall(self) -> None:
         """The server is heard no more, and the connection stays."""
@@ -100,6 +105,9 @@ class Tap:
             while piece := client.recv(_CHUNK):
                 with self._lock:
                     self._said += piece
+                if self._fatal is not None and self._fatal in piece:
+                    _shut(client)
+                    break
                 conversation.client_waits = True
                 server.sendall(piece)
         with suppress(OSError):
