@@ -132,7 +132,7 @@ _ERRORS: Mapping[str, str] = {
     "no_mail_server": "What answers at the server location is no mail server of the profile's type.",
     "location_refused": "The server location is not one that credentials may be sent to.",
     "not_discovered": "Autodiscover does not say where the mailbox is.",
-    "server_type_unsupported": "There is no connector for the profile's type of server.",
+    "server_type_unsupported": "What was asked for is not possible with the profile's type of server.",
     "busy": "The mail server or the store cannot do this at the moment.",
     "mailbox_error": "The mailbox cannot be opened.",
     "authentication_failed": "The mail server refused the user name, password or client secret.",

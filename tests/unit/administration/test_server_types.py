@@ -242,13 +242,3 @@ def test_what_is_no_valid_certificate_is_refused_and_nothing_is_stored(office: O
 
     assert refused.value.field == CERTIFICATE
     assert snapshot(office.stores) == empty
-
-
-def test_a_mailbox_whose_server_has_no_connector_yet_says_so_when_it_is_explained(office: Office) -> None:
-    office.has_settings(default_profile_id=put(office, **IMAP).id, require_approval_for_users=False)
-    mailbox_id = office.has_user().record.id
-    office.has_schedule(last_run_on=MONDAY, last_error="server_type_unsupported")
-
-    causes = office.administration.explanations.of_message(mailbox_id, "offer@fabrikam.example").causes
-
-    assert any("no connector" in cause for cause in causes)
