@@ -282,7 +282,8 @@ class InternetFailures(OverTheInternet):
         watermark = self.in_one_session(through_tap, served, lambda mail: everything(mail)[1])
         tap.reset()
         assert self.in_one_session(through_tap, served, lambda mail: mail.changes(INBOX, watermark)).items == ()
-        assert (tap.connections, tap.round_trips) == (1, self.idle_round_trips)
+        assert tap.connections == 1
+        assert tap.round_trips <= self.idle_round_trips, tap.said
 
 
 def failure_or_none(attempt: Callable[[], object]) -> SyncError | None:
