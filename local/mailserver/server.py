@@ -314,7 +314,7 @@ class MailServer:
         self.store.mailbox(mailbox).rename_folder(folder, name)
 
     def renumber_folder(self, mailbox: str, folder: str = "inbox") -> None:
-        """As after a restore: the folder's UIDVALIDITY changes, and every uid with it (IMAP)."""
+        """As after a restore: the folder's UIDVALIDITY changes, and every uid (IMAP) and UIDL (POP3) with it."""
         self.store.mailbox(mailbox).renumber_folder(folder)
 
     def move_folder(self, mailbox: str, folder: str, parent: str) -> None:

@@ -1,4 +1,4 @@
-"""Commands about folders: LIST, STATUS, SELECT, CREATE, RENAME, DELETE, APPEND (RFC 3501, SPECIAL-USE of RFC 6154)."""
+"""Commands about folders: LIST (RFC 5258, 5819, 6154), STATUS, SELECT, CREATE, RENAME, DELETE, APPEND (RFC 3501)."""
 
 import re
 from collections.abc import Callable
@@ -43,31 +43,44 @@ class Folders:
         reference = self._path()
         self.parser.space()
         wanted = [names.decoded(raw) for raw in self.parser.one_or_several(self.parser.list_pattern)]
-        if self.parser.tries(b" RETURN "):
-            self.parser.several(self.parser.atom)
+        told = self._return_options() if self.parser.tries(b" RETURN ") else []
         self.parser.end()
         if wanted == [""]:
             return Reply(lines=[untagged(f'{command} (\\Noselect) "{names.DELIMITER}" ""')])
         patterns = [names.pattern(reference, each) for each in wanted]
-        shown = [
-            untagged(f'{command} ({self._attributes(folder)}) "{names.DELIMITER}" {names.quoted(path)}')
-            for path, folder in names.folders(self.mailbox)
-            if any(pattern.match(path) for pattern in patterns) and (not only_special or names.special_use(folder))
-        ]
-        return Reply(lines=list(shown), text=f"{command} completed.")
+        reply = Reply(text=f"{command} completed.")
+        for path, folder in names.folders(self.mailbox):
+            if any(pattern.match(path) for pattern in patterns) and (not only_special or names.special_use(folder)):
+                name = names.quoted(path)
+                reply.lines.append(untagged(f'{command} ({self._attributes(folder)}) "{names.DELIMITER}" {name}'))
+                if told:
+                    reply.lines.append(untagged(f"STATUS {name} ({self._status_of(folder, told)})"))
+        return reply
+
+    def _return_options(self) -> list[str]:
+        """What STATUS of each folder is wanted besides. All else that can be asked for is told anyway."""
+        told: list[str] = []
+
+        def option() -> None:
+            if self.parser.atom().upper() == "STATUS":
+                self.parser.space()
+                told.extend(name.upper() for name in self.parser.several(self.parser.atom))
+
+        self.parser.several(option)
+        return told
 
     def _selection(self) -> bool:
         if self.parser.next != b"(":
             return False
         wanted = [option.upper() for option in self.parser.several(self.parser.atom)]
         self.parser.space()
-        served = {"SUBSCRIBED"} if self._has(Habit.IMAP_WITHOUT_SPECIAL_USE) else {"SPECIAL-USE", "SUBSCRIBED"}
-        if set(wanted) - served:
+        served = {"SUBSCRIBED", "REMOTE", "RECURSIVEMATCH"}
+        if set(wanted) - (served if self._has(Habit.IMAP_WITHOUT_SPECIAL_USE) else {*served, "SPECIAL-USE"}):
             raise Bad("That selection is not served.")
         return "SPECIAL-USE" in wanted
 
     def _attributes(self, folder: Folder) -> str:
-        found = ["\\HasChildren" if self._children(folder) else "\\HasNoChildren"]
+        found = ["\\Subscribed", "\\HasChildren" if self._children(folder) else "\\HasNoChildren"]
         special = names.special_use(folder)
         if special and not self._has(Habit.IMAP_WITHOUT_SPECIAL_USE):
             found.append(special)
@@ -81,12 +94,14 @@ class Folders:
         self.parser.space()
         wanted = [name.upper() for name in self.parser.several(self.parser.atom)]
         self.parser.end()
-        folder = names.folder_at(self.mailbox, path)
+        told = self._status_of(names.folder_at(self.mailbox, path), wanted)
+        return Reply(lines=[untagged(f"STATUS {names.quoted(path)} ({told})")], text="STATUS completed.")
+
+    def _status_of(self, folder: Folder, wanted: list[str]) -> str:
         values = self._values(folder)
         if not wanted or any(name not in values for name in wanted):
             raise Bad("That status is not served.")
-        told = " ".join(f"{name} {values[name]()}" for name in wanted)
-        return Reply(lines=[untagged(f"STATUS {names.quoted(path)} ({told})")], text="STATUS completed.")
+        return " ".join(f"{name} {values[name]()}" for name in wanted)
 
     def _values(self, folder: Folder) -> dict[str, Callable[[], object]]:
         values: dict[str, Callable[[], object]] = {

@@ -1,5 +1,7 @@
 """The IMAP head on its sockets: greets, reads commands, answers; breaks what the faults say. The session knows the commands."""
 
+import logging
+
 from local.mailserver import signing_in
 from local.mailserver.backend import Backend
 from local.mailserver.imap import reading, replies
@@ -10,6 +12,8 @@ from local.mailserver.journal import Asked
 from local.mailserver.listener import Disconnect, Listener, Peer
 from local.mailserver.signing_in import Claim
 from local.mailserver.wire import Wire, refusal
+
+_log = logging.getLogger(__name__)
 
 _LONGEST_RESPONSE = 16 * 1024
 """Bytes of what a client answers to a challenge: tokens are long."""
@@ -154,6 +158,9 @@ class _Dialogue:
             return Reply("BAD", str(bad))
         except No as no:
             return Reply("NO", str(no), no.code)
+        except Exception as error:  # noqa: BLE001  # a server answers, whatever happened to it
+            _log.exception("request_failed")
+            return Reply("NO", f"{type(error).__name__}: {error}", "SERVERBUG")
 
     def _sign_in(self, claim: Claim) -> Reply:
         try:

@@ -64,8 +64,9 @@ def path_of(folder: Folder) -> str:
 
 
 def folders(mailbox: Mailbox) -> Iterator[tuple[str, Folder]]:
-    """All folders of mail and their paths, the inbox first."""
-    found = [folder for folder in mailbox.descendants(mailbox.top) if folder.kind.startswith(MAIL)]
+    """All folders of mail and their paths, the inbox first; not the outbox, where clients of other protocols send from."""
+    every = mailbox.descendants(mailbox.top)
+    found = [folder for folder in every if folder.kind.startswith(MAIL) and folder.well_known != "outbox"]
     for folder in sorted(found, key=lambda folder: folder.well_known != "inbox"):
         yield path_of(folder), folder
 

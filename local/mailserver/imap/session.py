@@ -60,7 +60,7 @@ class Session:
             ("STARTTLS", backend.tls is not None and not is_secure and waiting),
             ("LOGINDISABLED", not may_sign_in and waiting),
             ("SASL-IR AUTH=PLAIN AUTH=XOAUTH2", may_sign_in and waiting),
-            ("NAMESPACE CHILDREN UNSELECT", True),
+            ("NAMESPACE CHILDREN UNSELECT LIST-EXTENDED LIST-STATUS", True),
             ("UIDPLUS", Habit.IMAP_WITHOUT_UIDPLUS not in habits),
             ("MOVE", Habit.IMAP_WITHOUT_MOVE not in habits),
             ("SPECIAL-USE", Habit.IMAP_WITHOUT_SPECIAL_USE not in habits),

@@ -1,6 +1,7 @@
 """The POP3 head on its sockets: greets, reads commands, answers; breaks what the faults say. The session knows the commands."""
 
 import itertools
+import logging
 import os
 import time
 
@@ -16,6 +17,8 @@ from local.mailserver.pop3.replies import Reply, ok, refused
 from local.mailserver.pop3.session import Connection, Session
 from local.mailserver.signing_in import Claim
 from local.mailserver.wire import Wire, refusal
+
+_log = logging.getLogger(__name__)
 
 _LONGEST_COMMAND = 16 * 1024
 """Bytes: tokens are long (RFC 5034 section 4 wants 12288 at least)."""
@@ -134,7 +137,11 @@ class _Dialogue:
             return ok(f"The POP3 service is ready. {self._connection.timestamp}")
         if operation == "STLS":
             return self._start_tls()
-        return self.session.carry_out(operation, argument, self._connection)
+        try:
+            return self.session.carry_out(operation, argument, self._connection)
+        except Exception as error:  # noqa: BLE001  # a server answers, whatever happened to it
+            _log.exception("request_failed")
+            return refused(f"{type(error).__name__}: {error}")
 
     def _start_tls(self) -> Reply:
         if self._backend.tls is None or self._wire.is_secure or self.session.address is not None:

@@ -45,7 +45,9 @@ class Maildrop:
     def __init__(self, mailbox: Mailbox, habits: Habits) -> None:
         self.mailbox = mailbox
         with mailbox.lock:
-            items = sorted(mailbox.folder("inbox").items.values(), key=lambda item: item.number)
+            inbox = mailbox.folder("inbox")
+            items = sorted(inbox.items.values(), key=lambda item: item.uid)
+            self._uid_validity = inbox.uid_validity
         self._items = items[::-1] if Habit.POP3_NEWEST_FIRST in habits else items
         self._backwards = Habit.POP3_LISTS_BACKWARDS in habits
         self._repeats = Habit.POP3_REPEATED_UIDLS in habits
@@ -67,8 +69,8 @@ class Maildrop:
         return self._items[number - 1]
 
     def uidl(self, item: Item) -> str:
-        """One of its own for every message, for as long as it is in the mailbox."""
-        return _digest_of_identity(item) if self._repeats else f"{self.mailbox.guid[:12]}.{item.number}"
+        """One of its own for every message for as long as it is in the mailbox, made of its uid."""
+        return _digest_of_identity(item) if self._repeats else f"{item.uid:08x}{self._uid_validity:08x}"
 
     def mark(self, number: int) -> Item:
         """For deletion. Raises NoSuchMessage."""

@@ -8,7 +8,7 @@ from tests.unit.mailserver.conftest import ANNA
 from tests.unit.mailserver.imap_clients import Lines, signed_in
 from tests.unit.mailserver.messages import a_message
 
-WELL_KNOWN = ["INBOX", "Drafts", "Sent Items", "Deleted Items", "Outbox", "Junk Email", "Archive"]
+WELL_KNOWN = ["INBOX", "Drafts", "Sent Items", "Deleted Items", "Junk Email", "Archive"]
 
 
 def names(folders: list[tuple[tuple[bytes, ...], bytes, str]]) -> list[str]:
@@ -34,12 +34,16 @@ def test_folders_tell_what_they_are_for_and_whether_they_have_others_below(serve
     server.add_folder(ANNA, "Project", "inbox")
     with signed_in(server) as client:
         found = {name: flags for flags, _, name in client.list_folders()}
-        assert found["INBOX"] == (b"\\HasChildren",)
-        assert found["Sent Items"] == (b"\\HasNoChildren", b"\\Sent")
+        assert found["INBOX"] == (b"\\Subscribed", b"\\HasChildren")
+        assert found["Sent Items"] == (b"\\Subscribed", b"\\HasNoChildren", b"\\Sent")
         assert client.find_special_folder(b"\\Trash") == "Deleted Items"
     with Lines(server) as lines:
         assert len(lines.ask('LIST (SPECIAL-USE) "" "*"')) == 6
         assert len(lines.ask('LIST "" ("INBOX" "Arch%") RETURN (SPECIAL-USE)')) == 3
+        assert (
+            lines.ask('LIST "" "INBOX" RETURN (SPECIAL-USE STATUS (MESSAGES UNSEEN))')[1]
+            == '* STATUS "INBOX" (MESSAGES 0 UNSEEN 0)'
+        )
         assert lines.ask('LIST "" ""')[0] == '* LIST (\\Noselect) "/" ""'
         assert lines.ask('LSUB "" "INBOX"')[0].startswith("* LSUB")
     server.set_habits([Habit.IMAP_WITHOUT_SPECIAL_USE])

@@ -115,6 +115,17 @@ def test_uidls_stay_and_differ(server: MailServer) -> None:
     assert all(len(uidl) <= 70 for uidl in first.values())
 
 
+def test_a_restored_maildrop_has_other_uidls(server: MailServer) -> None:
+    for _ in range(2):
+        server.deliver(a_message(), [ANNA])
+    with signed_in(server) as client:
+        before = uidls(client)
+        client.quit()
+    server.renumber_folder(ANNA)
+    with signed_in(server) as client:
+        assert len({*before.values(), *uidls(client).values()}) == 4
+
+
 def test_nothing_is_deleted_before_the_client_quits(server: MailServer) -> None:
     kept, deleted = (server.deliver(a_message(), [ANNA])[0] for _ in range(2))
     with signed_in(server) as client:
