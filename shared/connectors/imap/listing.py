@@ -65,8 +65,7 @@ class Listing:
         if not watermark.stretches and len(items) < limit:
             changes, watermark = self._flag_changes(folder, opened, watermark, former.uid_next, limit - len(items))
             items += changes
-        more = bool(watermark.stretches) or watermark.changes is not None or watermark.uid_next < opened.uid_next
-        return Page(tuple(items), watermark.text, more)
+        return Page(tuple(items), watermark.text, _is_behind(watermark, opened))
 
     def _former(self, folder: Folder, opened: Opened, text: str | None) -> Watermark:
         if text is None:
@@ -167,6 +166,11 @@ class Listing:
             is_own_copy,
             envelope.categories,
         )
+
+
+def _is_behind(watermark: Watermark, opened: Opened) -> bool:
+    flags_changed = watermark.flags_at is not None and (opened.flags_at or 0) > watermark.flags_at
+    return bool(watermark.stretches) or watermark.uid_next < opened.uid_next or flags_changed
 
 
 def _noted(watermark: Watermark, rows: Iterable[Fetched]) -> Watermark:

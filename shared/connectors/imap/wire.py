@@ -191,13 +191,13 @@ class Wire(imaplib.IMAP4):
         if isinstance(error, imaplib.IMAP4.error) and (bad := _BAD.search(str(error))):
             return refused(command, bad[1].encode("utf-8", "replace"), otherwise)
         self.is_broken = True
-        if bye := _last(self.untagged_responses, "BYE"):
-            return refused(command, bye, ConnectionLost)
+        if "BYE" in self.untagged_responses:
+            return refused(command, _last(self.untagged_responses, "BYE"), ConnectionLost)
         return mapped(error, command)
 
     def _at_greeting(self, error: Exception) -> SyncError:
-        if bye := _last(self.untagged_responses, "BYE"):
-            return refused("greeting", bye, Busy)
+        if "BYE" in self.untagged_responses:
+            return refused("greeting", _last(self.untagged_responses, "BYE"), Busy)
         return mapped(error, "greeting", greets=True)
 
 
