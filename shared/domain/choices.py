@@ -45,6 +45,29 @@ class CredentialSource(IntEnum):
     """The model's "Azure AD OAuth": an application registration with its own secret."""
 
 
+class OAuthProvider(StrEnum):
+    """Who issues the tokens of POP3 and IMAP mailboxes. Exchange has but one."""
+
+    MICROSOFT = "microsoft"
+    """Microsoft 365 and Outlook.com."""
+    GOOGLE = "google"
+    """Google Workspace and Gmail."""
+
+
+class ConsentStatus(StrEnum):
+    """Whether a mailbox may be read in the name of its owner."""
+
+    NOT_NEEDED = "not_needed"
+    """Its profile does not sign in by the consent of mailboxes' owners."""
+    MISSING = "missing"
+    """Nobody consented yet, or the consent was withdrawn."""
+    GRANTED = "granted"
+    OUTDATED = "outdated"
+    """It was given for another provider, application or protocol than the profile has by now."""
+    ENDED = "ended"
+    """The provider does not accept it any more."""
+
+
 class IncomingFilteringMethod(IntEnum):
     """usersettings.incomingemailfilteringmethod and the queue's: which incoming mail an owner accepts."""
 
