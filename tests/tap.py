@@ -6,6 +6,7 @@ counts as well, and reads nothing.
 
 import socket
 import threading
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 
@@ -51,6 +52,12 @@ class Tap:
             self._stalled = False
             self._fatal: bytes | None = None
             self.alter = lambda heard: heard
+
+    def settle(self) -> None:
+        """Waits until no connection is open: what was said last may still be under way."""
+        deadline = time.monotonic() + 5
+        while self._open and time.monotonic() < deadline:
+            time.sleep(0.01)
 
     def cut_after(self, count: int) -> None:
         """Breaks the connection when the server has said so many more bytes."""

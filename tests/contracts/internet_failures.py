@@ -280,6 +280,7 @@ class InternetFailures(OverTheInternet):
         for number in range(20):
             served.deliver(bytes(a_message(f"{number}@fabrikam.example")))
         watermark = self.in_one_session(through_tap, served, lambda mail: everything(mail)[1])
+        tap.settle()
         tap.reset()
         assert self.in_one_session(through_tap, served, lambda mail: mail.changes(INBOX, watermark)).items == ()
         assert tap.connections == 1
