@@ -32,7 +32,7 @@ class Sink:
             raise ReplyTooLong
         if left > 0:
             self._pieces.append(piece[:left])
-            if self._size > self._in_memory:
+            if min(self._size, self._kept) > self._in_memory:
                 self._spill()
 
     def content(self) -> Content:

@@ -77,8 +77,7 @@ class Pop3Mail:
         self._session = session
         self._envelopes: dict[ItemRef, Envelope] = {}
         """Of the page listed last: its headers were read for the listing."""
-        self._has_top = True
-        """Until the server refuses it: it is optional, and not all that have it say so."""
+        self._has_top: bool | None = None
 
     @property
     def source(self) -> str:
@@ -174,30 +173,37 @@ class Pop3Mail:
         self._envelopes = {}
         if not refs:
             return ()
-        sizes = {ref: self._session.sizes([maildrop.numbers[ref.id] for ref in refs])[maildrop.numbers[ref.id]] for ref in refs}
+        known = self._session.sizes([maildrop.numbers[ref.id] for ref in refs])
+        sizes = {ref: known[maildrop.numbers[ref.id]] for ref in refs}
         received: dict[ItemRef, datetime | None] = {}
         for ref, header in self._tops(refs):
             envelope = header if isinstance(header, ItemError) else _envelope(ref, header, sizes[ref])
-            if isinstance(envelope, Envelope) and isinstance(header, bytes):
-                self._envelopes[ref], received[ref] = envelope, received_of(header)
+            if isinstance(envelope, Envelope) and not isinstance(header, ItemError):
+                self._envelopes[ref], received[ref] = envelope, received_of(bytes(header))
         return tuple(_listed_item(ref, sizes[ref], self._envelopes.get(ref), received.get(ref)) for ref in refs)
 
     def _tops(self, refs: Sequence[ItemRef]) -> Iterator[tuple[ItemRef, Content | ItemError]]:
-        """Header blocks; none where the server has no TOP."""
-        done = 0
-        while done < len(refs) and self._has_top:
-            outcomes = self._replies(
-                refs[done : None if self._session.offers("TOP") else done + 1], "TOP {} 0", _LONGEST_HEADER
-            )
-            self._has_top = self._session.offers("TOP") or any(isinstance(outcome, bytes) for _, outcome in outcomes)
+        """Header blocks; none where the server has no TOP. Where it does not say, one is tried."""
+        left = refs
+        while left and (has_top := self._offers_top()) is not False:
+            outcomes = self._replies(left if has_top else left[:1], "TOP {} 0", _LONGEST_HEADER, is_listing=True)
+            if has_top is None:
+                self._has_top = not isinstance(outcomes[0][1], ItemError)
             yield from outcomes
-            done += len(outcomes)
+            left = left[len(outcomes) :]
+
+    def _offers_top(self) -> bool | None:
+        """TOP is optional, and not all that have it say so: None where nobody knows yet."""
+        if self._has_top is None:
+            self._session.maildrop()
+            self._has_top = self._session.offers("TOP") or None
+        return self._has_top
 
     # ---- replies of many lines
 
     def _headers(self, refs: Sequence[ItemRef]) -> Sequence[tuple[ItemRef, Content | ItemError]]:
         """As `_replies`."""
-        return self._replies(refs, "TOP {} 0" if self._has_top else "RETR {}", _LONGEST_HEADER)
+        return self._replies(refs, "TOP {} 0" if self._offers_top() else "RETR {}", _LONGEST_HEADER)
 
     def _replies(
         self, refs: Sequence[ItemRef], command: str, kept: int | None = None
@@ -257,7 +263,7 @@ def _gone() -> ItemGone:
 def _sink(size: int, kept: int | None) -> Sink:
     """`size` is what LIST said, 0 where it says nothing: no more is believed than that it is about right."""
     most = min(2 * size + _SLACK, LARGEST_MESSAGE) if size else LARGEST_MESSAGE
-    return Sink(most, kept=kept, in_memory=min(2 * size + _CHUNK, IN_MEMORY))
+    return Sink(most, kept=kept, in_memory=kept or min(2 * size + _CHUNK, IN_MEMORY))
 
 
 def _fitting(refs: Sequence[ItemRef], sizes: Mapping[ItemRef, int], kept: int | None) -> Sequence[ItemRef]:
