@@ -206,17 +206,18 @@ class Pop3Mail:
         return self._replies(refs, "TOP {} 0" if self._offers_top() else "RETR {}", _LONGEST_HEADER)
 
     def _replies(
-        self, refs: Sequence[ItemRef], command: str, kept: int | None = None
+        self, refs: Sequence[ItemRef], command: str, kept: int | None = None, *, is_listing: bool = False
     ) -> list[tuple[ItemRef, Content | ItemError]]:
         """What the command gives for the first of `refs`, for one at least; the caller asks again for those that are left.
-        `kept`: bytes of it that matter."""
+        `kept`: bytes of it that matter; `is_listing`: nobody needs to know why something is refused."""
         numbers = self._session.maildrop().numbers
         known = self._session.sizes([numbers[ref.id] for ref in refs[:_AT_ONCE] if ref.id in numbers])
         sizes = {ref: known[numbers[ref.id]] for ref in refs[:_AT_ONCE] if ref.id in numbers}
         some = _fitting(refs[:_AT_ONCE], sizes, kept)
         asked = [ref for ref in some if ref in sizes and sizes[ref] <= LARGEST_MESSAGE]
         answers = dict(zip(asked, self._asked(asked, numbers, sizes, command, kept), strict=False))
-        there = self._there_anew() if any(isinstance(answer, Refused) for answer in answers.values()) else numbers
+        is_doubtful = not is_listing and any(isinstance(answer, Refused) for answer in answers.values())
+        there = self._there_anew() if is_doubtful else numbers
         outcomes: list[tuple[ItemRef, Content | ItemError]] = []
         for ref in some:
             if ref not in sizes:
