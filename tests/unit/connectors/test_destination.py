@@ -1,7 +1,7 @@
 import pytest
 
 from shared.connectors.destinations import LocationRefused, is_refused
-from shared.connectors.exchange.destination import checked_url
+from shared.connectors.guarded_http import checked_url
 
 
 @pytest.mark.parametrize(

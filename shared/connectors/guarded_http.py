@@ -1,4 +1,4 @@
-"""Where a connection to Exchange may go: TLS only, to destinations that are allowed, never along a redirect.
+"""Where HTTP may go, to Exchange and to issuers of tokens: TLS only, to destinations that are allowed, never along a redirect.
 
 The address is checked on the socket itself, after the name was resolved and before a byte is sent, so a name that
 resolves differently the second time changes nothing. Where local servers are allowed, that is this machine and plain HTTP;
