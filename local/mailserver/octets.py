@@ -8,19 +8,28 @@ import re
 from local.mailserver.message import Message
 from local.mailserver.mime import Buffer
 
-_KEY = "octets"
+_MENDED, _AS_IT_IS = "octets", "octets_as_they_are"
+"""Keys of what was found out about a message."""
 _BARE_LF = re.compile(rb"(?<!\r)\n")
-_LINE_BEGINS_WITH_DOT = re.compile(rb"^\.", re.MULTILINE)
 
 
 def octets(message: Message) -> Buffer:
-    if _KEY in message.renderings:
-        return message.renderings[_KEY]
+    if _MENDED in message.renderings:
+        return message.renderings[_MENDED]
     whole = message.start == 0 and message.end == len(message.raw)
     raw: Buffer = message.raw if whole else message.raw[message.start : message.end]
-    if _BARE_LF.search(raw) is None:
+    if _AS_IT_IS in message.renderings:
         return raw
-    return message.renderings.setdefault(_KEY, _BARE_LF.sub(b"\r\n", raw))
+    if _has_bare_lf(raw):
+        return message.renderings.setdefault(_MENDED, _BARE_LF.sub(b"\r\n", raw))
+    message.renderings[_AS_IT_IS] = b""
+    return raw
+
+
+def _has_bare_lf(raw: Buffer) -> bool:
+    if isinstance(raw, bytes):
+        return raw.count(b"\n") != raw.count(b"\r\n")
+    return _BARE_LF.search(raw) is not None
 
 
 def header_end(content: Buffer) -> int:
@@ -44,5 +53,7 @@ def first_lines(content: Buffer, lines: int) -> bytes:
 
 def dot_stuffed(content: Buffer) -> bytes:
     """As the body of a reply of several lines, with the line that ends it (RFC 1939 section 3)."""
-    stuffed = _LINE_BEGINS_WITH_DOT.sub(b"..", content)
+    stuffed = content[:].replace(b"\n.", b"\n..")
+    if stuffed.startswith(b"."):
+        stuffed = b"." + stuffed
     return stuffed + (b".\r\n" if not stuffed or stuffed.endswith(b"\r\n") else b"\r\n.\r\n")

@@ -143,13 +143,15 @@ class Session:
 
     def _list(self, drop: Maildrop, argument: str) -> Reply:
         if argument:
-            return ok(f"{int(argument)} {len(octets(drop.message(_number(argument)).message))}")
+            number = _number(argument)
+            return ok(f"{number} {len(octets(drop.message(number).message))}")
         lines = [f"{number} {len(octets(item.message))}" for number, item in drop]
         return listing(f"{len(lines)} messages", lines)
 
     def _uidl(self, drop: Maildrop, argument: str) -> Reply:
         if argument:
-            return ok(f"{int(argument)} {drop.uidl(drop.message(_number(argument)))}")
+            number = _number(argument)
+            return ok(f"{number} {drop.uidl(drop.message(number))}")
         return listing("", [f"{number} {drop.uidl(item)}" for number, item in drop])
 
     def _retrieve(self, drop: Maildrop, argument: str) -> Reply:

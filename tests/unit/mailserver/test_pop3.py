@@ -265,7 +265,18 @@ def test_commands_have_their_state(server: MailServer) -> None:
             assert say(client, line).startswith("-ERR")
         client.user(ANNA)
         client.pass_(PASSWORD)
-        for line in ("USER again", f"AUTH PLAIN {plain(ANNA, PASSWORD)}", "RETR 1", "RETR", "TOP 1", "DELE x", "LIST 0"):
+        for line in (
+            "USER again",
+            f"AUTH PLAIN {plain(ANNA, PASSWORD)}",
+            "RETR 1",
+            "RETR",
+            "TOP 1",
+            "DELE x",
+            "LIST 0",
+            "LIST x",
+            "UIDL 1 2",
+            "TOP 1 x",
+        ):
             assert say(client, line).startswith("-ERR")
 
 
