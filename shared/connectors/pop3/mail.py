@@ -125,7 +125,7 @@ class Pop3Mail:
             while waiting:
                 outcomes = self._headers(waiting)
                 del waiting[: len(outcomes)]
-                yield from [(ref, _envelope(ref, header)) for ref, header in outcomes]
+                yield from [(ref, _envelope(ref, header, self._size_of(ref))) for ref, header in outcomes]
 
     def fetch(self, refs: Sequence[ItemRef]) -> Iterator[tuple[ItemRef, IncomingMessage | ItemError]]:
         """Nothing is under way while the caller looks at a message: he may ask for something else meanwhile."""
@@ -200,6 +200,11 @@ class Pop3Mail:
         return self._has_top
 
     # ---- replies of many lines
+
+    def _size_of(self, ref: ItemRef) -> int:
+        """As LIST says; 0 where it says nothing. It was asked for with the message."""
+        number = self._session.maildrop().numbers.get(ref.id)
+        return 0 if number is None else self._session.sizes([number])[number]
 
     def _headers(self, refs: Sequence[ItemRef]) -> Sequence[tuple[ItemRef, Content | ItemError]]:
         """As `_replies`."""
@@ -290,7 +295,7 @@ def _message(ref: ItemRef, content: Content | ItemError) -> tuple[ItemRef, Incom
         let_go(content)
 
 
-def _envelope(ref: ItemRef, header: Content | ItemError, size: int = 0) -> Envelope | ItemError:
+def _envelope(ref: ItemRef, header: Content | ItemError, size: int) -> Envelope | ItemError:
     if isinstance(header, ItemError):
         return header
     try:
