@@ -15,6 +15,7 @@ from shared.domain.errors import (
     Busy,
     Disabled,
     FolderNotFound,
+    ItemError,
     MailboxError,
     NoMailServer,
     SyncError,
@@ -81,6 +82,8 @@ def refused(command: str, text: bytes, otherwise: type[SyncError], *, profile_wi
     kind = _BY_CODE.get(code)
     if _NO_MAILBOX.search(text):
         kind = NotLetIn
+    elif kind is NotLetIn and issubclass(otherwise, ItemError):
+        kind = otherwise  # the mailbox can be read all the same
     elif kind is None:
         kind = Throttled if _TOO_MANY.search(text) else otherwise
     message = f"{command}: {code or 'refused'}"

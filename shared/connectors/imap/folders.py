@@ -5,7 +5,9 @@ same when it is renamed; else by its name, as the server writes it. IMAP knows n
 folders beside it, so every folder of mail that the mailbox has is one that can be watched.
 """
 
+import unicodedata
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from itertools import islice
 
@@ -20,6 +22,8 @@ from shared.domain.errors import FolderNotFound
 
 MOST_FOLDERS = 20_000
 _BY_ID, _BY_NAME = "id:", "name:"
+_LINE_ENDS = frozenset("\r\n\0")
+"""No name of a folder has them that could be said to a server."""
 _UNSELECTABLE = frozenset({b"\\noselect", b"\\nonexistent"})
 _VIRTUAL = frozenset({b"\\all", b"\\flagged", b"\\important", b"\\starred", b"\\allmail"})
 """What stands in them stands in another folder as well (RFC 6154, RFC 8457, and what Gmail said before)."""
@@ -112,7 +116,7 @@ class Folders:
     def _name_of(self, folder_id: str) -> bytes:
         if folder_id == INBOX.id:
             return b"INBOX"
-        if folder_id.startswith(_BY_NAME):
+        if folder_id.startswith(_BY_NAME) and not _LINE_ENDS & set(folder_id):
             return folder_id.removeprefix(_BY_NAME).encode("latin-1", "replace")
         if folder_id == SENT_ITEMS.id:
             found = self._with_use(_SENT, self._listing())
@@ -200,9 +204,12 @@ def _parent(folder: _Listed, kept: Mapping[tuple[bytes, ...], _Listed]) -> str |
 
 def _decoded(name: bytes) -> str:
     """Modified UTF-7 (RFC 3501 section 5.1.3); what is none of it as UTF-8, which newer servers write."""
-    try:
-        if name.isascii():
-            return str(decode(name))
-    except ValueError:
-        pass
+    with suppress(ValueError):
+        decoded = str(decode(name)) if name.isascii() else ""
+        if decoded and not any(unicodedata.category(letter) in _NO_TEXT for letter in decoded):
+            return decoded
     return name.decode("utf-8", "replace")
+
+
+_NO_TEXT = frozenset({"Cc", "Cs"})
+"""Control characters, and halves of letters."""
