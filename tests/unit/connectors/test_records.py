@@ -11,8 +11,8 @@ from shared.connectors.exchange.records import Fetched
 from shared.connectors.exchange.services import GetItem, SyncFolderItems
 from shared.connectors.exchange.session import Session
 from shared.connectors.exchange.values import number_of, time_of
-from shared.connectors.message_ids import message_ids
 from shared.connectors.exchange.xml import MalformedReply
+from shared.connectors.message_ids import message_ids
 from shared.domain.choices import Priority, SenderOrigin
 from shared.domain.email import INBOX, Address, ChangeKind, ItemRef, ListedItem, Page
 from shared.domain.errors import AccessDenied, ItemUnreadable, SyncError, Throttled
