@@ -1,4 +1,4 @@
-"""MIME: what the standard library writes is read back, and real mail reads the same however often and from wherever it is read."""
+"""MIME: what the standard library writes is read back, and real mail reads the same wherever and however often it is read."""
 
 import mmap
 from base64 import encodebytes
