@@ -134,7 +134,10 @@ class Pop3Mail:
             outcomes = deque(self._replies(waiting, "RETR {}"))
             del waiting[: len(outcomes)]
             while outcomes:
-                yield _message(*outcomes.popleft())
+                ref, content = outcomes.popleft()
+                yield _message(ref, content)
+                if not isinstance(content, ItemError):
+                    let_go(content)  # its attachments were read by now
 
     def raw(self, ref: ItemRef) -> Iterator[bytes]:
         """As it is on the server, without the dots of the protocol."""
@@ -225,12 +228,12 @@ class Pop3Mail:
         there = self._there_anew() if is_doubtful else numbers
         outcomes: list[tuple[ItemRef, Content | ItemError]] = []
         for ref in some:
-            if ref not in sizes:
-                outcomes.append((ref, _gone()))
-            elif ref not in asked:
-                outcomes.append((ref, ItemTooLarge(f"The message is larger than {LARGEST_MESSAGE >> 20} MiB.")))
-            elif ref in answers:
+            if ref in answers:
                 outcomes.append((ref, _outcome(answers[ref], is_there=ref.id in there)))
+            elif ref not in sizes:
+                outcomes.append((ref, _gone()))
+            elif sizes[ref] > LARGEST_MESSAGE:
+                outcomes.append((ref, ItemTooLarge(f"The message is larger than {LARGEST_MESSAGE >> 20} MiB.")))
             else:  # the session ended before
                 break
         return outcomes
