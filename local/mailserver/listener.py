@@ -19,7 +19,9 @@ class Peer:
 
     def secure(self, context: ssl.SSLContext) -> None:
         """Shakes hands. Raises OSError where the client does not."""
-        self.socket = context.wrap_socket(self.socket, server_side=True)
+        wrapped = context.wrap_socket(self.socket, server_side=True, do_handshake_on_connect=False)
+        self.socket = wrapped  # before it shakes hands: a server that stops ends that as well
+        wrapped.do_handshake()
         self.is_secure = True
 
     def reset(self) -> None:

@@ -47,7 +47,7 @@ class TokenEndpoint:
             return self._introspection(request, parts.query)
         reply = self._broken() or self._token(request, parts.path, parts.query, base_url)
         self._journal.record(Asked("oauth", _OPERATION, None, reply.status, ""))
-        return reply
+        return self._spoiled(reply)
 
     def _token(self, request: Request, path: str, query: str, base_url: str) -> Reply:
         if path == IDENTITY_PATH:
@@ -66,6 +66,13 @@ class TokenEndpoint:
             if fault is not None:
                 return Reply(status, headers=[("Retry-After", str(int(fault.seconds)))] if fault.seconds else [])
         return None
+
+    def _spoiled(self, reply: Reply) -> Reply:
+        """The answer as it reaches the client, while a fault of the way back is on."""
+        if self._faults.hit(FaultKind.REPLY_LOST, None, _OPERATION) is not None:
+            raise Disconnect
+        nonsense = self._faults.hit(FaultKind.NONSENSE_REPLY, None, _OPERATION)
+        return Reply(200, [nonsense.text.encode() or b"<html>Sign in"], "text/html") if nonsense is not None else reply
 
     def _granted(self, form: dict[str, str], token_url: str, issuer: str) -> Reply:
         """Raises Refused."""

@@ -13,6 +13,9 @@ from local.mailserver.habits import Habit, Habits
 from local.mailserver.model import Mailbox, NoSuchItem
 from local.mailserver.octets import header_end, octets
 
+_PATIENCE = 0.25
+"""Seconds."""
+
 
 class NoSuchMessage(Exception):
     """No message has that number, or it is marked for deletion; the text says which."""
@@ -23,22 +26,23 @@ class InUse(Exception):
 
 
 class Locks:
-    """Which maildrops are in use; by mailbox."""
+    """Which maildrops are in use; by address of the mailbox."""
 
     def __init__(self) -> None:
-        self._lock = threading.Lock()
+        self._freed = threading.Condition()
         self._taken: set[str] = set()
 
     def take(self, mailbox: Mailbox) -> None:
-        """Raises InUse."""
-        with self._lock:
-            if mailbox.guid in self._taken:
+        """Waits a moment: it takes one to notice that the last client has gone without a word. Raises InUse."""
+        with self._freed:
+            if not self._freed.wait_for(lambda: mailbox.address not in self._taken, _PATIENCE):
                 raise InUse
-            self._taken.add(mailbox.guid)
+            self._taken.add(mailbox.address)
 
     def release(self, mailbox: Mailbox) -> None:
-        with self._lock:
-            self._taken.discard(mailbox.guid)
+        with self._freed:
+            self._taken.discard(mailbox.address)
+            self._freed.notify_all()
 
 
 class Maildrop:

@@ -13,7 +13,7 @@ import requests
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import rsa
 
-from local.mailserver import Habit, MailServer
+from local.mailserver import FaultKind, Habit, MailServer
 from tests.unit.mailserver.conftest import ANNA, BEN
 
 PASSWORD = "anna's password"
@@ -155,6 +155,18 @@ def test_refresh_tokens_may_be_good_only_once(server: MailServer) -> None:
     new = refreshed(server, old)["refresh_token"]
     assert refreshed(server, old)["error"] == "invalid_grant"
     assert "access_token" in refreshed(server, new)
+
+
+def test_a_refresh_token_may_be_used_up_by_a_reply_that_is_lost(server: MailServer) -> None:
+    server.set_habits([Habit.REFRESH_TOKENS_USED_ONCE])
+    token = redeemed(server)["refresh_token"]
+    server.faults.add(FaultKind.NONSENSE_REPLY, operation="Token", count=1, text="?")
+    with pytest.raises(requests.JSONDecodeError):
+        redeemed(server)
+    server.faults.add(FaultKind.REPLY_LOST, operation="Token", count=1)
+    with pytest.raises(requests.ConnectionError):
+        refreshed(server, token)
+    assert refreshed(server, token)["error"] == "invalid_grant"
 
 
 @pytest.mark.parametrize(("expired", "number"), [(True, 700082), (False, 50173)])
