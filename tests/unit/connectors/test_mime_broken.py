@@ -47,6 +47,11 @@ def test_what_stands_before_and_after_the_parts_does_not_count() -> None:
     assert (message.body_text, message.attachments) == ("Hello", ())
 
 
+def test_a_part_of_which_only_the_boundary_came_is_none() -> None:
+    message = read(raw("--b\n\nHello\n--b\n", content_type="multipart/mixed; boundary=b"))
+    assert (message.body_text, message.attachments) == ("Hello", ())
+
+
 def test_a_boundary_ends_only_where_its_line_does() -> None:
     message = read(raw("--b\n\n--bc\n --b\n--b \t\n\nHello\n--b--", content_type="multipart/mixed; boundary=b"))
     assert (message.body_text, [content(each) for each in message.attachments]) == ("--bc\r\n --b", [b"Hello"])
@@ -121,8 +126,8 @@ def test_large_content_comes_in_pieces_that_make_the_whole(encoding: str, size: 
 
 
 def test_escapes_are_not_cut_in_a_line_without_end() -> None:
-    (attachment,) = attached("quoted-printable", b"=41" * CHUNK).attachments
-    assert content(attachment) == b"A" * CHUNK
+    (attachment,) = attached("quoted-printable", b"A" + b"=41" * CHUNK).attachments
+    assert content(attachment) == b"A" + b"A" * CHUNK
 
 
 @pytest.mark.parametrize(
