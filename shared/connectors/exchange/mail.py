@@ -15,6 +15,7 @@ from shared.connectors.exchange.marking import MoveItem, UpdateItem
 from shared.connectors.exchange.records import Fetched
 from shared.connectors.exchange.services import DeleteItem, GetItem, SyncFolderItems
 from shared.connectors.exchange.session import Session
+from shared.connectors.mime.attached import with_readable
 from shared.connectors.reports import delivery_report, is_report
 from shared.domain.email import INBOX, Envelope, Folder, IncomingMessage, ItemRef, Page, TreeFolder
 from shared.domain.errors import Busy, FolderNotFound, ItemError, ItemGone, Throttled, TransientError
@@ -107,7 +108,8 @@ class ExchangeMail:
 
     def _completed(self, batch: Sequence[Fetched]) -> Sequence[IncomingMessage]:
         """With attachments, and delivery reports read."""
-        return [self._with_report(message) for message in self._attachments.complete(batch, self._guard)]
+        completed = self._attachments.complete(batch, self._guard)
+        return [self._with_report(with_readable(message)) for message in completed]
 
     def _with_report(self, message: IncomingMessage) -> IncomingMessage:
         """What the report says stands only in its MIME form. Without that it is still mail."""
