@@ -13,8 +13,7 @@ _TNEF = frozenset({"application/ms-tnef", "application/vnd.ms-tnef"})
 
 def is_tnef(part: Part) -> bool:
     """By type, or by the name that Outlook gives it where a server lost the type."""
-    is_called_so = part.content_type == "application/octet-stream" and part.filename.lower() == "winmail.dat"
-    return part.content_type in _TNEF or is_called_so
+    return part.content_type in _TNEF or part.filename.lower() == "winmail.dat"
 
 
 def unpacked_part(part: Part) -> Unpacked | None:

@@ -68,6 +68,11 @@ def test_pictures_within_the_text_are_inline_and_files_are_not() -> None:
     ]
 
 
+def test_a_picture_that_is_called_an_attachment_is_not_inline_though_the_text_shows_it() -> None:
+    (attachment,) = read(multipart(HTML, PICTURE.replace("inline", "attachment"), kind="related")).attachments
+    assert (attachment.content_id, attachment.is_inline) == ("logo@x", False)
+
+
 def test_texts_after_the_first_are_attachments() -> None:
     message = read(multipart(PLAIN, "Content-Type: text/plain\n\nfooter", HTML))
     assert (message.body_text, message.body_html) == ("Grüße", None)
