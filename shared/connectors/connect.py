@@ -10,11 +10,12 @@ from shared.connectors.deadline import within
 from shared.domain.choices import ServerType
 from shared.domain.configuration import Discovered, EmailServerProfile, Mailbox
 from shared.domain.errors import MailboxError
-from shared.ports import ConnectionShares, IncomingEmail, Secrets
+from shared.ports import ConnectionShares, Consents, IncomingEmail, Secrets
 
 if TYPE_CHECKING:
     from shared.connectors.exchange.session import Pools
     from shared.connectors.internet.gates import Gates
+    from shared.connectors.internet.sign_in import Identities
 
 _OVER_EWS = frozenset({ServerType.EXCHANGE_SERVER, ServerType.EXCHANGE_ONLINE})
 
@@ -30,16 +31,23 @@ class Connect:
     """`ports.OpenMailbox`. One instance lives as long as the worker: it holds the connections."""
 
     def __init__(
-        self, secrets: Secrets, *, allow_local_servers: bool | Callable[[], bool], shares: ConnectionShares | None = None
+        self,
+        secrets: Secrets,
+        *,
+        allow_local_servers: bool | Callable[[], bool],
+        shares: ConnectionShares | None = None,
+        consents: Consents | None = None,
     ) -> None:
         """`allow_local_servers` may be asked anew for every mailbox: an administrator may change it. `shares` divides
-        connections among the workers; without it this worker takes them for its own."""
+        connections among the workers; without it this worker takes them for its own. Without `consents` nobody gave any."""
         self._secrets = secrets
         self._shares = shares
         self._allow_local_servers = allow_local_servers
         self._lock = Lock()
         self._exchange: dict[bool, Pools] = {}
+        self._consents = consents
         self._gates: Gates | None = None
+        self._identities: Identities | None = None
 
     def __call__(
         self, profile: EmailServerProfile, mailbox: Mailbox, discovered: Discovered | None = None
@@ -63,14 +71,14 @@ class Connect:
     def _open_pop3(self, profile: EmailServerProfile, mailbox: Mailbox) -> AbstractContextManager[IncomingEmail]:
         from shared.connectors.pop3.mail import open_pop3
 
-        may_be_local = self._may_be_local()
-        return open_pop3(profile, mailbox, self._secrets, self._known_gates(), allow_local_servers=may_be_local)
+        known = self._known_gates(), self._known_identities()
+        return open_pop3(profile, mailbox, self._secrets, *known, allow_local_servers=self._may_be_local())
 
     def _open_imap(self, profile: EmailServerProfile, mailbox: Mailbox) -> AbstractContextManager[IncomingEmail]:
         from shared.connectors.imap.mail import open_imap
 
-        may_be_local = self._may_be_local()
-        return open_imap(profile, mailbox, self._secrets, self._known_gates(), allow_local_servers=may_be_local)
+        known = self._known_gates(), self._known_identities()
+        return open_imap(profile, mailbox, self._secrets, *known, allow_local_servers=self._may_be_local())
 
     def _known_gates(self) -> "Gates":
         from shared.connectors.internet.gates import Gates
@@ -78,6 +86,13 @@ class Connect:
         with self._lock:
             self._gates = self._gates or Gates()
             return self._gates
+
+    def _known_identities(self) -> "Identities":
+        from shared.connectors.internet.sign_in import Identities
+
+        with self._lock:
+            self._identities = self._identities or Identities(self._consents)
+            return self._identities
 
     def _may_be_local(self) -> bool:
         allowed = self._allow_local_servers

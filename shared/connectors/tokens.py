@@ -16,7 +16,8 @@ import requests
 
 from shared.connectors.destinations import LocationRefused
 from shared.connectors.guarded_http import checked_url, guarded_session, platform_session
-from shared.domain.configuration import Credentials, SecretRef
+from shared.connectors.stored_secrets import stored_secret
+from shared.domain.configuration import Credentials
 from shared.domain.errors import AuthenticationFailed, Busy
 from shared.ports import Secrets
 
@@ -29,16 +30,6 @@ MSAL_REMEMBERS = timedelta(seconds=60)
 
 PASSING = frozenset({"temporarily_unavailable", "server_error", "slow_down", "service_unavailable"})
 """Errors of the token endpoint (RFC 6749) that say nothing about the credentials."""
-
-
-def stored_secret(ref: SecretRef | None, secrets: Secrets, *, profile_wide: bool) -> str:
-    """Raises AuthenticationFailed where it is not there."""
-    if ref is None:
-        raise AuthenticationFailed("The credentials have no secret.", profile_wide=profile_wide)
-    try:
-        return secrets.get(ref)
-    except KeyError as error:
-        raise AuthenticationFailed("The secret of the credentials is not stored.", profile_wide=profile_wide) from error
 
 
 type Proof = str | Mapping[str, str]

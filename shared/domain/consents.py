@@ -7,20 +7,19 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from shared.domain.choices import AuthenticationProtocol, ConsentStatus, CredentialSource, OAuthProvider, ServerType
-from shared.domain.configuration import EmailServerProfile, Mailbox, SecretRef
+from shared.domain.configuration import Credentials, EmailServerProfile, Mailbox, SecretRef
 from shared.domain.ids import MailboxId
 
 UNUSED = {OAuthProvider.MICROSOFT: timedelta(days=90), OAuthProvider.GOOGLE: timedelta(days=180)}
-"""A refresh token ends when it was not used for so long: at Microsoft 90 days, each use gives another one; at Google six months.
+"""A refresh token ends when it was not used for so long: at Microsoft 90 days, each use gives another; at Google six months.
 https://learn.microsoft.com/entra/identity-platform/refresh-tokens, https://developers.google.com/identity/protocols/oauth2"""
 
-_SCOPES = {
-    (OAuthProvider.MICROSOFT, ServerType.POP3_SMTP): ("https://outlook.office.com/POP.AccessAsUser.All", "offline_access"),
-    (OAuthProvider.MICROSOFT, ServerType.IMAP_SMTP): ("https://outlook.office.com/IMAP.AccessAsUser.All", "offline_access"),
-    (OAuthProvider.GOOGLE, ServerType.POP3_SMTP): ("https://mail.google.com/",),
-    (OAuthProvider.GOOGLE, ServerType.IMAP_SMTP): ("https://mail.google.com/",),
+_PROTOCOLS = {ServerType.POP3_SMTP: "POP", ServerType.IMAP_SMTP: "IMAP"}
+_SOVEREIGN = {
+    "login.microsoftonline.us": "https://outlook.office365.us",
+    "login.partner.microsoftonline.cn": "https://partner.outlook.cn",
 }
-"""What a mailbox is asked for: no more than reading it takes, also when its owner is away."""
+"""By the authority of the credentials: whose tokens the mail servers of that cloud take."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,12 +83,23 @@ def needs_consent(profile: EmailServerProfile) -> bool:
 def terms_of(profile: EmailServerProfile) -> ConsentTerms | None:
     """To what the owners of its mailboxes have to consent now; None where they need not, or the profile is incomplete."""
     provider, client_id = profile.oauth_provider, profile.credentials.client_id
-    if provider is None or not client_id or not needs_consent(profile):
+    if provider is None or not client_id or profile.server_type not in _PROTOCOLS or not needs_consent(profile):
         return None
-    scopes = _SCOPES.get((provider, profile.server_type))
-    if scopes is None:
-        return None
+    scopes = _scopes(provider, profile)
     return ConsentTerms(provider, profile.credentials.authority, profile.credentials.tenant_id, client_id, scopes)
+
+
+def _scopes(provider: OAuthProvider, profile: EmailServerProfile) -> tuple[str, ...]:
+    """No more than reading a mailbox takes, also when its owner is away."""
+    if provider is OAuthProvider.GOOGLE:
+        return ("https://mail.google.com/",)  # Google has none that only reads by POP3 or IMAP
+    server = _SOVEREIGN.get((profile.credentials.authority or "").lower(), "https://outlook.office.com")
+    return (f"{server}/{_PROTOCOLS[profile.server_type]}.AccessAsUser.All", "offline_access")
+
+
+def server_of_tokens(credentials: Credentials) -> str:
+    """For whom Microsoft issues the tokens that an application shows at POP3 and IMAP servers."""
+    return _SOVEREIGN.get((credentials.authority or "").lower(), "https://outlook.office365.com")
 
 
 def end_of(consent: Consent) -> datetime:

@@ -12,7 +12,8 @@ from urllib.parse import urlsplit
 import requests
 from requests.auth import AuthBase, HTTPBasicAuth
 
-from shared.connectors.tokens import ApplicationTokens, PlatformTokens, Tokens, held, proof_of, stored_secret
+from shared.connectors.stored_secrets import stored_secret
+from shared.connectors.tokens import ApplicationTokens, PlatformTokens, Tokens, held, proof_of
 from shared.domain.choices import AuthenticationProtocol, CredentialSource
 from shared.domain.configuration import Credentials, EmailServerProfile, Mailbox
 from shared.domain.errors import AuthenticationFailed

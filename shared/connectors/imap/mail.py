@@ -12,7 +12,7 @@ from shared.connectors.imap.reading import Reading
 from shared.connectors.imap.session import Session
 from shared.connectors.internet.connection import server_of
 from shared.connectors.internet.gates import Gates
-from shared.connectors.internet.sign_in import sign_in_for
+from shared.connectors.internet.sign_in import Identities, sign_in_for
 from shared.domain.configuration import EmailServerProfile, Mailbox
 from shared.domain.email import INBOX, Envelope, Folder, IncomingMessage, ItemRef, Page, TreeFolder
 from shared.domain.errors import ItemError
@@ -68,13 +68,14 @@ def open_imap(
     mailbox: Mailbox,
     secrets: Secrets,
     gates: Gates | None = None,
+    identities: Identities | None = None,
     *,
     allow_local_servers: bool,
 ) -> Iterator[ImapMail]:
-    """The mailbox; connected when something is asked first. `gates` stop passwords that were refused before. Raises
-    LocationRefused, AuthenticationFailed."""
+    """The mailbox; connected when something is asked first. `gates` stop passwords that were refused before,
+    `identities` keep tokens. Raises LocationRefused, AuthenticationFailed, TransientError."""
     server = server_of(profile, tls_port=TLS_PORT, port=PORT, allow_local_servers=allow_local_servers)
-    sign_in = sign_in_for(profile, mailbox, secrets)
+    sign_in = sign_in_for(profile, mailbox, secrets, identities, allow_local_servers=allow_local_servers)
     session = Session(server, sign_in, profile.timeout, gates or Gates(), allow_local_servers=allow_local_servers)
     try:
         yield ImapMail(session)

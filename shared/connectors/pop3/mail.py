@@ -12,7 +12,7 @@ from itertools import groupby, islice
 
 from shared.connectors.internet.connection import server_of
 from shared.connectors.internet.gates import Gates
-from shared.connectors.internet.sign_in import Password, sign_in_for
+from shared.connectors.internet.sign_in import Identities, Password, sign_in_for
 from shared.connectors.mime import read_envelope, read_message, received_of
 from shared.connectors.pop3.contents import IN_MEMORY, Content, Sink, let_go
 from shared.connectors.pop3.errors import Refused, ReplyTooLong
@@ -55,13 +55,14 @@ def open_pop3(
     mailbox: Mailbox,
     secrets: Secrets,
     gates: Gates | None = None,
+    identities: Identities | None = None,
     *,
     allow_local_servers: bool,
 ) -> Iterator["Pop3Mail"]:
-    """A mailbox; its server is not asked before something is asked of it. `gates` stop passwords that were refused before.
-    Raises LocationRefused, AuthenticationFailed."""
+    """A mailbox; its server is not asked before something is asked of it. `gates` stop passwords that were refused before,
+    `identities` keep tokens. Raises LocationRefused, AuthenticationFailed, TransientError."""
     server = server_of(profile, tls_port=TLS_PORT, port=PORT, allow_local_servers=allow_local_servers)
-    who = sign_in_for(profile, mailbox, secrets)
+    who = sign_in_for(profile, mailbox, secrets, identities, allow_local_servers=allow_local_servers)
     gate = (gates or Gates()).at(server, who) if isinstance(who, Password) else None
     session = Session(server, who, gate, profile.authentication, profile.timeout, allow_local_servers=allow_local_servers)
     try:
