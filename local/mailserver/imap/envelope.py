@@ -18,7 +18,7 @@ def envelope(message: Message) -> bytes:
 
 def _text(message: Message, name: str) -> bytes:
     value = message.fields.get(name)
-    return b"NIL" if value is None else _string(mime.unfolded(str(value)))
+    return b"NIL" if value is None else written(mime.unfolded(str(value)))
 
 
 def _addresses(message: Message, name: str, default: bytes = b"NIL") -> bytes:
@@ -33,10 +33,11 @@ def _addresses(message: Message, name: str, default: bytes = b"NIL") -> bytes:
 
 def _address(display: str, address: str) -> bytes:
     local, _, host = address.rpartition("@")
-    return b"(%b NIL %b %b)" % (_string(display) if display else b"NIL", _string(local or host), _string(host if local else ""))
+    return b"(%b NIL %b %b)" % (written(display) if display else b"NIL", written(local or host), written(host if local else ""))
 
 
-def _string(text: str) -> bytes:
+def written(text: str) -> bytes:
+    """Quoted where it can be, else a literal."""
     content = text.encode("utf-8", "surrogateescape")
     if content.isascii() and not any(forbidden in content for forbidden in (b'"', b"\\", b"\r", b"\n", b"\0")):
         return b'"' + content + b'"'

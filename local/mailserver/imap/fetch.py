@@ -11,12 +11,14 @@ from local.mailserver.imap.envelope import envelope
 from local.mailserver.imap.flags import flags_of
 from local.mailserver.imap.reading import Parser
 from local.mailserver.imap.replies import Bad
+from local.mailserver.imap.structure import structure
 from local.mailserver.mime import Buffer
 from local.mailserver.octets import header_end, octets
 
 _MACROS = {
     "ALL": ("FLAGS", "INTERNALDATE", "RFC822.SIZE", "ENVELOPE"),
     "FAST": ("FLAGS", "INTERNALDATE", "RFC822.SIZE"),
+    "FULL": ("FLAGS", "INTERNALDATE", "RFC822.SIZE", "ENVELOPE", "BODY"),
 }
 _SECTION_OF = {"RFC822": "", "RFC822.HEADER": "HEADER", "RFC822.TEXT": "TEXT"}
 _NAME = re.compile(rb"[A-Z0-9.]+", re.IGNORECASE)
@@ -184,6 +186,8 @@ def date_time(time: datetime) -> str:
 _MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
 
 _VALUES: dict[str, Callable[[Item], bytes]] = {
+    "BODY": lambda item: b"BODY " + structure(item.message),
+    "BODYSTRUCTURE": lambda item: b"BODYSTRUCTURE " + structure(item.message),
     "ENVELOPE": lambda item: b"ENVELOPE " + envelope(item.message),
     "FLAGS": lambda item: f"FLAGS ({' '.join(flags_of(item))})".encode(),
     "INTERNALDATE": lambda item: f'INTERNALDATE "{date_time(item.received)}"'.encode(),

@@ -83,7 +83,6 @@ class _Dialogue:
             self._record(operation, about, 1 if reply.is_ok else -1, reply.outcome)
             proceed = self._wire.deliver(reply.pieces, self._backend.faults, about, operation)
         except Disconnect:
-            self.session.close()
             self._record(operation, about, 0, "Disconnect")
             raise
         if proceed and operation == "STLS" and reply.is_ok and self._backend.tls is not None:

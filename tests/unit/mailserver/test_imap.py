@@ -100,6 +100,19 @@ def test_the_envelope_is_the_header_in_a_structure(server: MailServer) -> None:
     assert [address.mailbox for address in envelope.cc] == [b"d", b"e"]
 
 
+def test_the_structure_is_the_tree_of_the_parts(server: MailServer) -> None:
+    inner = with_attachments(a_file("b.bin", b"inner"), boundary="inner")
+    server.deliver(with_attachments(a_file("ä.bin", b"content"), an_attached_message(inner)), [ANNA], internal=None)
+    with selected(server) as client:
+        structure = client.fetch([1], ["BODYSTRUCTURE"])[1][b"BODYSTRUCTURE"]
+        parts, subtype = structure[0], structure[1]
+        assert subtype == b"mixed"
+        assert parts[0] == (b"text", b"plain", (b"charset", b"utf-8"), None, None, b"7bit", 12, 0)
+        assert parts[1][:3] == (b"application", b"octet-stream", (b"name", "ä.bin".encode()))
+        assert (parts[2][:2], parts[2][7][1], parts[2][8][-1]) == ((b"message", b"rfc822"), b"Offer", b"mixed")
+        assert parts[2][8][1][6] == len(fetched(client, 1, "BODY.PEEK[3.2]"))
+
+
 def test_uids_ascend_and_are_never_given_again(server: MailServer) -> None:
     for _ in range(3):
         server.deliver(a_message(), [ANNA])

@@ -74,6 +74,12 @@ def test_lines_that_end_with_lf_alone_and_a_missing_last_line_end_are_mended(ser
         assert retrieved(client, 1) == b"Subject: Offer\r\n\r\nGood morning\r\nGood bye\r\n"
 
 
+def test_a_message_may_begin_with_a_dot(server: MailServer) -> None:
+    server.deliver(b".odd: field\r\n\r\n.", [ANNA], internal=None)
+    with signed_in(server) as client:
+        assert retrieved(client, 1) == b".odd: field\r\n\r\n.\r\n"
+
+
 def test_an_empty_message_is_a_message(server: MailServer) -> None:
     server.deliver(b"", [ANNA], internal=None)
     with signed_in(server) as client:
