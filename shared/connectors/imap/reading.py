@@ -20,7 +20,8 @@ from shared.domain.errors import FolderNotFound, ItemError, ItemGone, ItemTooLar
 
 SLICE = 1 << 20
 """Bytes of a message that are asked for at once, at first."""
-FOLLOWING_SLICE = 2 << 20
+FOLLOWING_SLICE = 4 << 20
+"""The larger, the less a server reads twice: some look for the place from the beginning each time."""
 LARGEST_MESSAGE = 256 << 20
 """Bytes; more than any mail server takes."""
 MOST_AT_ONCE = 100
