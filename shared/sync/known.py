@@ -53,12 +53,15 @@ class KnownItems:
         """The whole row, read now."""
         return self._ledger.get(self._mailbox_id, self._workload, key)
 
-    def promoted_elsewhere(self, key: ItemKey, received: datetime | None) -> LedgerItem | None:
-        """The row of the same message in another place of the mailbox, where it was promoted. It came once: another that came
-        with its Message-ID came at another time."""
+    def elsewhere(self, received: Mapping[ItemKey, datetime | None]) -> Mapping[ItemKey, Sequence[LedgerItem]]:
+        """The rows of the same messages in other places of the mailbox, the latest decision first. Each came once: another that
+        came with its Message-ID came at another time."""
+        return dict(zip(received, self._executor.map(self._rows_elsewhere, received, received.values()), strict=True))
+
+    def _rows_elsewhere(self, key: ItemKey, received: datetime | None) -> Sequence[LedgerItem]:
         rows = self._ledger.find(self._mailbox_id, self._workload, key.identity)
-        others = (row for row in rows if row.key != key and row.received == received)
-        return next((row for row in others if row.verdict is Verdict.PROMOTED), None)
+        others = [row for row in rows if row.key != key and row.received == received]
+        return sorted(others, key=lambda row: row.decided_on, reverse=True)
 
     def remember(self, changes: Iterable[Change]) -> None:
         """What this run commits itself: a folder that is listed again in the same run knows it too."""
