@@ -360,6 +360,38 @@ def test_while_older_mail_is_still_read_nothing_is_looked_for_and_that_counts_as
     assert email(scene, "last").conversation == the_id(0)
 
 
+def test_who_continues_an_answer_whose_original_nobody_waits_for_any_more_leaves_nothing_to_do() -> None:
+    """A mailbox that was enabled today has many conversations that began before."""
+    scene, (_, answer, further) = a_scene(), chain(3)
+    scene.anna.deliver(answer)
+    scene.until_idle("anna")
+    let_time_pass(scene, "anna")
+    scene.anna.deliver(further)
+    scene.until_idle("anna")
+    scene.clock.advance(timedelta(days=9))
+    assert scene.head().todos == ()
+    assert (email(scene, 2).conversation, email(scene, 2).is_fragment) == (the_id(1), True)
+
+
+def test_an_answer_in_a_mailbox_that_caught_up_does_not_wait_for_one_that_has_not() -> None:
+    """What leads up to it is joined with it, whichever mailbox that came through."""
+    scene, (original, answer, further) = a_scene(), chain(3)
+    scene.budget = replace(scene.budget, pages=1)
+    for place in range(9):
+        scene.anna.deliver(a_message(f"Older {place}"))
+    scene.anna.deliver(original)
+    scene.anna.deliver(answer)
+    for _ in range(2):
+        scene.run("anna")
+    set_regarding(scene, 0, FABRIKAM)
+    scene.ben.deliver(further)
+    scene.until_idle("ben")
+    scene.clock.advance(16 * MINUTE)
+    scene.until_idle("ben")
+    assert {email(scene, place).conversation for place in range(3)} == {the_id(0)}
+    assert about(scene) == ["Offer 1", "Offer 2"]
+
+
 def test_an_answer_is_looked_for_twice_and_then_left() -> None:
     scene = a_scene()
     scene.anna.deliver(chain(2)[1])
