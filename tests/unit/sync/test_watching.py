@@ -262,3 +262,16 @@ def test_a_mailbox_that_watches_one_folder_looks_for_no_former_place_of_its_mail
     scene.anna.deliver(a_message("Offer"))
     scene.until_idle("anna")
     assert "ledger.find" not in scene.world.calls
+
+
+def test_while_older_mail_is_read_only_what_is_known_is_looked_for_where_it_lay_before() -> None:
+    scene = a_scene(a_rule(ANNA, ALPHA))
+    scene.anna.page_items = 2
+    scene.budget = replace(scene.budget, pages=1)
+    for number in range(8):
+        scene.anna.deliver(a_message(f"Offer {number}"))
+    scene.run()
+    scene.world.calls.clear()
+    scene.until_idle("anna")
+    assert len(scene.ledger()) == 8
+    assert "ledger.find" not in scene.world.calls
