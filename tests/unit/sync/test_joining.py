@@ -10,11 +10,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from shared.domain.choices import CorrelationMethod, Direction, RegardingSource
-from shared.domain.email import INBOX, SENT_ITEMS, EmailActivity, IncomingMessage, ListOf, OptOut
+from shared.domain.choices import CorrelationMethod, Direction, RegardingSource, SenderOrigin
+from shared.domain.email import INBOX, SENT_ITEMS, Address, EmailActivity, IncomingMessage, ListOf, OptOut
 from shared.domain.ids import ActivityId, email_id
 from shared.domain.ledger import TodoKind
-from shared.domain.organisation import OrganisationSettings
+from shared.domain.organisation import InternalMail, OrganisationSettings
 from shared.domain.records import RecordRef
 from tests.builders import MONDAY, a_message, a_queue
 from tests.unit.sync.aftermath import MINUTE
@@ -112,6 +112,7 @@ def test_in_whichever_order_they_are_stored_all_are_in_one_conversation(
     scene.until_idle(*names)
     let_time_pass(scene, *names)
     assert {email(scene, place).conversation for place in range(4)} == {the_id(0)}
+    assert [email(scene, place).correlated_to for place in range(4)] == [None, the_id(0), the_id(1), the_id(2)]
     assert not any(email(scene, place).is_fragment for place in range(4))
     assert scene.head("anna").todos == scene.head("ben").todos == ()
 
@@ -337,6 +338,26 @@ def test_a_sent_answer_is_joined_to_what_it_answers_though_that_is_read_from_ano
     let_time_pass(scene, "anna")
     joined = email(scene, 1, Direction.OUTGOING)
     assert (joined.conversation, joined.correlated_to) == (the_id(0), the_id(0))
+
+
+@pytest.mark.parametrize("is_newest_first", [True, False])
+def test_of_internal_mail_with_two_activities_answers_continue_what_they_would_in_order(is_newest_first: bool) -> None:
+    scene = a_scene(settings=OrganisationSettings(internal_mail=InternalMail.TWO_ACTIVITIES, track_sent_items=True))
+    from_anna, from_ben = (
+        replace(message, sender=Address(f"{sender}@contoso.example"), to=(Address(f"{to}@contoso.example"),))
+        for message, sender, to in zip(chain(2), ("anna", "ben"), ("ben", "anna"), strict=True)
+    )
+    sent = (scene.anna, scene.ben, from_anna), (scene.ben, scene.anna, from_ben)
+    for sender, recipient, message in reversed(sent) if is_newest_first else sent:
+        internal = replace(message, sender_origin=SenderOrigin.INTERNAL)
+        sender.deliver(internal, SENT_ITEMS)
+        recipient.deliver(internal)
+        scene.until_idle()
+    let_time_pass(scene)
+    original = the_id(0, Direction.OUTGOING)
+    for direction in Direction:
+        answer = email(scene, 1, direction)
+        assert (answer.correlated_to, answer.conversation, answer.is_fragment) == (original, original, False)
 
 
 # ---- when
