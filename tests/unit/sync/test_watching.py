@@ -257,6 +257,18 @@ def test_what_a_person_untracked_stays_untracked_wherever_it_is_moved(accepting:
     assert scene.subjects() == ["Offer"], "a person tracked it again before it was moved"
 
 
+def test_what_was_untracked_is_tracked_again_where_a_person_says_so_as_they_move_it() -> None:
+    scene = a_scene(a_rule(ANNA, ALPHA))
+    ref = scene.anna.deliver(a_message("Offer", categories=("Tracked",)))
+    scene.until_idle("anna")
+    scene.anna.change(ref, categories=())
+    scene.until_idle("anna")
+    scene.anna.change(ref, categories=("Tracked",))
+    scene.anna.file(ref, ALPHA)
+    scene.until_idle("anna")
+    assert scene.subjects() == ["Offer"]
+
+
 def test_a_mailbox_that_watches_one_folder_looks_for_no_former_place_of_its_mail() -> None:
     scene = a_scene(accepting=IncomingFilteringMethod.ALL)
     scene.anna.deliver(a_message("Offer"))
