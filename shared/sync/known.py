@@ -37,10 +37,13 @@ class KnownItems:
         self._mailbox_id = mailbox_id
         self._workload = workload
         self._items: dict[ItemKey, KnownItem] | None = None
+        self._identities: set[str] = set()
+        """Of `_items`, where these were read."""
 
     def load(self) -> None:
         if self._items is None:
             self._items = {item.key: _known(item) for item in self._ledger.items(self._mailbox_id, self._workload)}
+            self._identities = {key.identity for key in self._items}
 
     def of(self, listed: Sequence[tuple[ItemKey, ListedItem]]) -> Mapping[ItemKey, KnownItem]:
         """Those of `listed` that are known."""
@@ -53,17 +56,24 @@ class KnownItems:
         """The whole row, read now."""
         return self._ledger.get(self._mailbox_id, self._workload, key)
 
-    def promoted_elsewhere(self, key: ItemKey, received: datetime | None) -> LedgerItem | None:
-        """The row of the same message in another place of the mailbox, where it was promoted. It came once: another that came
-        with its Message-ID came at another time."""
+    def elsewhere(self, received: Mapping[ItemKey, datetime | None]) -> Mapping[ItemKey, Sequence[LedgerItem]]:
+        """The rows of the same messages in other places of the mailbox, the latest decision first. Each came once: another that
+        came with its Message-ID came at another time. Where all items were read, only what is among them is asked for."""
+        asked = [key for key in received if self._items is None or key.identity in self._identities]
+        times = [received[key] for key in asked]
+        return dict(zip(asked, self._executor.map(self._rows_elsewhere, asked, times), strict=True))
+
+    def _rows_elsewhere(self, key: ItemKey, received: datetime | None) -> Sequence[LedgerItem]:
         rows = self._ledger.find(self._mailbox_id, self._workload, key.identity)
-        others = (row for row in rows if row.key != key and row.received == received)
-        return next((row for row in others if row.verdict is Verdict.PROMOTED), None)
+        others = [row for row in rows if row.key != key and row.received == received]
+        return sorted(others, key=lambda row: row.decided_on, reverse=True)
 
     def remember(self, changes: Iterable[Change]) -> None:
         """What this run commits itself: a folder that is listed again in the same run knows it too."""
         if self._items is not None:
-            self._items |= {change.item.key: _known(change.item) for change in changes if not change.leaves_row}
+            written = {change.item.key: _known(change.item) for change in changes if not change.leaves_row}
+            self._items |= written
+            self._identities |= {key.identity for key in written}
 
 
 def _known(item: LedgerItem) -> KnownItem:

@@ -3,7 +3,7 @@
 What is refused is booked without being downloaded. Whether a message is accepted in the end is judged over the whole message.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
 from itertools import batched
@@ -53,6 +53,8 @@ class Screening:
         self._start = start
         self._largest_message = largest_message
         self._watches_several = watches_several
+        self._elsewhere: Mapping[ItemKey, Sequence[LedgerItem]] = {}
+        """Of the items of the present page that may have been moved, the rows that they have where they lay before."""
 
     def wanted(self, items: Sequence[ListedItem], *, is_repeated: bool) -> list[Candidate]:
         """Books what is refused, and returns what is to be read, oldest first. `is_repeated`: an interrupted run began it."""
@@ -60,6 +62,7 @@ class Screening:
         rows = self._booking.known.of(listed)
         new = [(item, rows.get(key)) for key, item in listed if not self._is_decided(key, item, rows.get(key))]
         self._booking.tally.seen += len(new)
+        self._look_where_they_lay_before([candidate_of(item) for item, _ in new])
         candidates = []
         for item, known in new:
             candidate = replace(
@@ -69,7 +72,9 @@ class Screening:
                 is_quarantined=known is not None and known.verdict is Verdict.QUARANTINED,
             )
             reason = reason_to_skip(item, self._start_for(item), self._largest_message)
-            if reason is None:
+            if known is None and (former := self._said_by_hand(candidate, item)):
+                self._booking.find_again(candidate, former)
+            elif reason is None:
                 candidates.append(candidate)
             elif left := self._refused(candidate, Refused(Judgement(Verdict.SKIPPED, reason))):
                 candidates.append(left)
@@ -126,6 +131,19 @@ class Screening:
         had = category.casefold()
         return self._judging.is_categorized(item.categories) or any(each.casefold() == had for each in item.categories)
 
+    # ---- by the ledger, where it lay before
+
+    def _look_where_they_lay_before(self, candidates: Sequence[Candidate]) -> None:
+        """Only where mail can be moved to another watched folder: elsewhere it costs nothing."""
+        moved = [each for each in candidates if each.message_id is not None] if self._watches_several else []
+        self._elsewhere = self._booking.known.elsewhere({each.key: each.received for each in moved})
+
+    def _said_by_hand(self, candidate: Candidate, item: ListedItem) -> LedgerItem | None:
+        """What a person said of it holds wherever it lies, until a person says something else."""
+        latest = next(iter(self._elsewhere.get(candidate.key, ())), None)
+        is_left = latest is not None and latest.verdict is Verdict.SKIPPED and latest.reason in _BY_HAND
+        return latest if is_left and not self._judging.is_categorized(item.categories) else None
+
     # ---- by the listing
 
     def _start_for(self, item: ListedItem) -> datetime | None:
@@ -148,10 +166,10 @@ class Screening:
 
     def _promoted_where_it_lay_before(self, candidate: Candidate, reason: Reason) -> LedgerItem | None:
         """One from before the start date is left as it is: it has no row that would say what became of it the first time."""
-        may_be_moved = self._watches_several and candidate.todo is None and candidate.message_id is not None
-        if not may_be_moved or reason not in CONFIGURED or reason is Reason.BEFORE_START_DATE:
+        if candidate.todo is not None or reason not in CONFIGURED or reason is Reason.BEFORE_START_DATE:
             return None
-        return self._booking.known.promoted_elsewhere(candidate.key, candidate.received)
+        rows = self._elsewhere.get(candidate.key, ())
+        return next((row for row in rows if row.verdict is Verdict.PROMOTED), None)
 
     def _may_be_promoted(self, candidate: Candidate) -> bool:
         """Its Message-ID leads to an email; only its content tells whether that is this one."""

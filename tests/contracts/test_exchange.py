@@ -87,11 +87,11 @@ def test_a_folder_that_somebody_deletes_meanwhile_is_made_again(server: MailServ
     with connect(a_profile(server.ews_url), a_mailbox(served.address)) as incoming:
         assert isinstance(incoming, Marking)
         one, two = everything(incoming)[0]
-        former = incoming.move(one.ref, "Undeliverable")
+        former = incoming.move(one.ref, "Undeliverable", None)
         server.remove_folder(served.address, former.folder)
         with pytest.raises(FolderNotFound):
-            incoming.move(two.ref, "Undeliverable")
-        assert incoming.move(two.ref, "Undeliverable").folder != former.folder
+            incoming.move(two.ref, "Undeliverable", None)
+        assert incoming.move(two.ref, "Undeliverable", None).folder != former.folder
 
 
 def test_compressed_replies_are_read(connect: Connect) -> None:

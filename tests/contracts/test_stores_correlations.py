@@ -41,7 +41,11 @@ def test_the_latest_emails_of_a_key_come_first(stores: Stores) -> None:
 
 def test_kinds_and_keys_are_kept_apart(stores: Stores) -> None:
     odd = "it's/an#odd?\\Key@ü.example\ud800" + "x" * 5_000
-    entries = [a_correlation(), a_correlation(key="BASE64=="), a_correlation(key=odd, kind=CorrelationKind.MESSAGE)]
+    entries = [
+        a_correlation(),
+        a_correlation(key="BASE64==", is_fragment=True),
+        a_correlation(key=odd, kind=CorrelationKind.MESSAGE),
+    ]
     stores.correlations.put(entries)
     assert stores.correlations.find(CONVERSATION, ["base64==", "BASE64==", odd]) == {
         "base64==": [entries[0]],

@@ -14,7 +14,7 @@ from shared.ports import Stores
 from shared.stores.account import StorageConnection
 from shared.stores.azure import azure_stores, fast_gateway
 from shared.stores.entities import record_key
-from shared.stores.tables.gateway import Gateway, Operation
+from shared.stores.tables.gateway import Gateway, Operation, Query
 from shared.stores.tables.hints import IN_ONE_ROW
 from tests.contracts.conftest import SECRETS_KEY
 from tests.contracts.records import a_contact, an_id, an_owner
@@ -163,6 +163,42 @@ def test_what_is_loaded_again_as_it_is_costs_no_write(scene: Scene) -> None:
     scene.ours.address_book.put_many(records)
     assert scene.gateways[0].requests <= before + 32
     assert scene.ours.address_book.list("contact").items == listed
+
+
+def test_a_load_at_known_addresses_costs_few_requests_more_than_one_at_new_addresses(scene: Scene) -> None:
+    gateway, addresses = scene.gateways[0], [f"c{number}@x.example" for number in range(300)]
+    before = gateway.requests
+    scene.ours.address_book.put_many([a_contact(each, each) for each in addresses])
+    new = gateway.requests - before
+    scene.ours.address_book.put_many([a_contact(each, each, record_type="lead") for each in addresses])
+    assert gateway.requests - before - new <= new + 20
+    assert all(scene.names(each) == [each, each] for each in addresses[::50])
+
+
+class SmallPages(Interrupted):
+    """A gateway whose queries are answered with few rows at once."""
+
+    rows = 3
+
+    def page(self, table: str, query: Query, limit: int | None = None, after: tuple[str, str] | None = None) -> object:
+        return self._gateway.page(table, query, min(limit or self.rows, self.rows), after)
+
+
+@pytest.mark.parametrize("rows", [3, 60], ids=["by pages", "one by one"])
+def test_known_addresses_are_found_however_far_apart_they_lie(
+    scene: Scene, connection: StorageConnection, prefix: str, rows: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(SmallPages, "rows", rows)
+    scene.others.address_book.put_many([a_contact(f"c{number}", f"c{number}@x.example") for number in range(400)])
+    ours = azure_stores(
+        connection,
+        secrets_key=SECRETS_KEY,
+        prefix=prefix,
+        gateway=lambda account: SmallPages(fast_gateway(account)),  # type: ignore[arg-type, return-value]  # as above
+    )
+    addresses = [f"c{number}@x.example" for number in range(0, 400, 9)]
+    ours.address_book.put_many([a_contact(each, each, record_type="lead") for each in addresses])
+    assert [len(scene.names(each)) for each in addresses] == [2] * len(addresses)
 
 
 def test_hints_of_deleted_records_are_removed(scene: Scene) -> None:

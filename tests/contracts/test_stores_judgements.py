@@ -106,7 +106,7 @@ def test_hostile_judgements_do_not_stop_the_commit_of_their_page(stores: Stores,
 
 
 def test_an_item_may_have_several_things_to_do_at_one_time(stores: Stores) -> None:
-    todos = tuple(a_todo(kind=kind) for kind in (TodoKind.STAMP, TodoKind.DISCARD, TodoKind.MOVE))
+    todos = tuple(a_todo(kind=kind) for kind in (TodoKind.STAMP, TodoKind.DISCARD, TodoKind.MOVE, TodoKind.JOIN))
     etag = commit(stores, None, todos=todos)
     assert sorted(todo.kind for todo in due(stores)) == sorted(todo.kind for todo in todos)
     commit(stores, etag, done=(todos[0],))

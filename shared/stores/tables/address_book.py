@@ -154,7 +154,8 @@ class TableAddressBook:
                 self._retire(stood, record.addresses)
 
     def _those_of(self, partition: str, rows: Sequence[str]) -> Mapping[str, _Before]:
-        return {row: _standing(found) for row, found in self._records.those_of(partition, rows).items()}
+        found = self._records.those_of((partition, row) for row in rows)
+        return {row: _standing(each) for (_, row), each in found.items()}
 
     def _before(self, record_type: str, record_id: str) -> _Before | None:
         found = self._records.get(*record_key(record_type, record_id))

@@ -4,7 +4,7 @@ Every row carries the schema version it was written with; a row of a later versi
 """
 
 import re
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
 from shared.domain.errors import InvalidRecord, SyncError
 from shared.ports import Slice
@@ -16,9 +16,12 @@ from shared.stores.tables.gateway import Entity, Gateway, Operation, Query, RowC
 SCHEMA_VERSION = 1
 _VERSION_COLUMN = "v"
 _PAGE_ROWS = 1_000
-_WORTH_A_PAGE = 20
-"""A page of a partition is read for at least so many of the rows wanted; for fewer, each is read for itself."""
+_WORTH_A_ROW = 50
+"""Rows that are read beside one that is wanted, at most; where there are more, each is read for itself."""
 _ETAG = re.compile(r"""W/"datetime'[0-9A-Za-z%.:+-]+'\"""")
+
+type Key = tuple[str, str]
+"""The partition and the row."""
 
 
 class UnreadableRow(SyncError):
@@ -44,18 +47,19 @@ class Table:
         for page in self.pages(query):
             yield from page
 
-    def those_of(self, partition: str, rows: Sequence[str]) -> Mapping[str, Entity]:
-        """Those of `rows` (sorted) that are there: by pages where they lie close together, else one by one."""
-        found: dict[str, Entity] = {}
-        wanted, asked = list(rows), set(rows)
+    def those_of(self, keys: Iterable[Key]) -> Mapping[Key, Entity]:
+        """Those of `keys` that are there: by pages where they lie close together, else one by one."""
+        found: dict[Key, Entity] = {}
+        wanted, following = sorted(keys), None
+        asked, query = set(wanted), _around(wanted)
         while wanted:
-            page, following = self.gateway.page(self.name, rows_of(partition, wanted[0], wanted[-1] + "!"))
-            found |= {row.row: row for row in page if row.row in asked}
+            page, following = self.gateway.page(self.name, query, after=following)
+            found |= {key: row for row in page if (key := _key_of(row)) in asked}
             if following is None:
                 break
-            rest = [row for row in wanted if not page or row > page[-1].row]
-            if len(wanted) - len(rest) < _WORTH_A_PAGE:
-                return found | {row: each for row in rest if (each := self.get(partition, row)) is not None}
+            rest = [key for key in wanted if not page or key > _key_of(page[-1])]
+            if (len(wanted) - len(rest)) * _WORTH_A_ROW < len(page):
+                return found | {key: each for key in rest if (each := self.get(*key)) is not None}
             wanted = rest
         return found
 
@@ -110,6 +114,18 @@ def read_row[T](entity: Entity, read: Callable[[Mapping[str, object]], T]) -> T:
         return read(entity.columns)
     except (ValueError, KeyError, TypeError) as error:
         raise UnreadableRow(f"row {entity.row} of partition {entity.partition} cannot be read") from error
+
+
+def _key_of(entity: Entity) -> Key:
+    return entity.partition, entity.row
+
+
+def _around(keys: Sequence[Key]) -> Query:
+    """The rows from the first to the last of `keys`, which are sorted; of several partitions, all rows."""
+    partitions, rows = zip(*keys, strict=True) if keys else (("",), ("",))
+    if partitions[0] == partitions[-1]:
+        return rows_of(partitions[0], rows[0], rows[-1] + "!")
+    return Query(partitions[0], partitions[-1])
 
 
 def _check_etag(operation: Operation) -> None:

@@ -25,6 +25,7 @@ from shared.domain.email import (
     EmailActivity,
     EmailContent,
     ListOf,
+    OptOut,
     Party,
     StoredActivity,
 )
@@ -34,6 +35,7 @@ from shared.domain.listings import entry, listed
 from shared.domain.organisation import OrganisationSettings
 from shared.domain.records import FolderTrackingRule, RecordRef
 from shared.sync.correlation import entries_of
+from tests.builders import MONDAY
 from tests.unit.administration.emails import an_email
 from tests.unit.administration.office import ADMIN, Office
 from tests.unit.administration.test_crashes import completed_after, every_fault, outcome, undisturbed
@@ -267,3 +269,17 @@ def test_a_conversation_is_opted_out_for_all_its_emails_and_in_again(office: Off
     use.opt_in(EMAIL, ADMIN)
     use.opt_in(EMAIL, ADMIN)
     assert not office.stores.correlations.opted_out([ActivityId("11" * 16)])
+
+
+def test_an_email_of_a_fragment_speaks_for_the_conversation_that_this_was_joined_to(office: Office) -> None:
+    answer, original = ActivityId("11" * 16), ActivityId("22" * 16)
+    mailbox_id = has_email(office, conversation=answer, is_fragment=True)
+    joined = an_email(answer, mailbox_id)
+    joined = replace(joined, activity=replace(joined.activity, conversation=original, correlated_to=original))
+    office.stores.activities.create([joined])
+    use = office.administration.emails
+
+    assert use.opt_out(EMAIL, ADMIN).conversation == original
+    office.stores.correlations.opt_out(OptOut(answer, "somebody who said so just before", MONDAY))
+    use.opt_in(EMAIL, ADMIN)
+    assert not office.stores.correlations.opted_out([original, answer])

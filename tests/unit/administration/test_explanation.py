@@ -268,6 +268,30 @@ def test_a_conversation_that_was_left_out_is_told_with_who_said_so(office: Offic
     assert "ada@contoso.example said on 2026-11-23T08:00:00Z that this conversation is not tracked any more." in item.story
 
 
+@pytest.mark.parametrize(
+    ("found", "told"),
+    [
+        (
+            Correlation(CorrelationMethod.IN_REPLY_TO, ORIGINAL, ORIGINAL, afterwards=True),
+            f"It was joined to its conversation afterwards: it continues email {ORIGINAL}, found by what it names as answered"
+            " (In-Reply-To, References).",
+        ),
+        (
+            Correlation(CorrelationMethod.SKIPPED, None, ORIGINAL, opted_out=True, afterwards=True),
+            "The email that it answers was stored later; that belongs to a conversation that is not tracked any more.",
+        ),
+    ],
+)
+def test_what_was_found_only_afterwards_is_told_so(
+    office: Office, mailbox: StoredMailbox, found: Correlation, told: str
+) -> None:
+    judgement = Judgement(Verdict.PROMOTED, Reason.RELEVANT, correlation=found)
+    _decided(office, mailbox, Verdict.PROMOTED, Reason.RELEVANT, judgement=judgement)
+    (item,) = _explained(office, mailbox).items
+    assert told in item.story
+    assert item.continues == found.activity_id
+
+
 def test_what_remains_to_be_done_is_told_with_its_time(office: Office, mailbox: StoredMailbox) -> None:
     _decided(office, mailbox, Verdict.FAILING, Reason.UNREADABLE, attempts=1, retry=True)
 

@@ -149,10 +149,10 @@ def _at(hour: int, message: IncomingMessage) -> IncomingMessage:
 READING = frozenset(
     {
         "activities.content", "activities.find", "activities.get", "activities.sightings", "addresses.find",
-        "correlations.find", "correlations.opted_out", "folder_trees.get", "ledger.get", "ledger.head", "ledger.items",
-        "ledger.items.next", "mail.changes", "mail.envelopes", "mail.envelopes.next", "mail.fetch", "mail.fetch.next",
-        "mail.raw", "mail.raw.next", "mail.tree", "mailboxes.get", "open", "owners.get", "profiles.get", "quarantine.get",
-        "settings.get", "tracking_rules.list",
+        "correlations.find", "correlations.opted_out", "folder_trees.get", "ledger.find", "ledger.get", "ledger.head",
+        "ledger.items", "ledger.items.next", "mail.changes", "mail.envelopes", "mail.envelopes.next", "mail.fetch",
+        "mail.fetch.next", "mail.raw", "mail.raw.next", "mail.tree", "mailboxes.get", "open", "owners.get", "profiles.get",
+        "quarantine.get", "settings.get", "tracking_rules.list",
     }
 )  # fmt: skip
 

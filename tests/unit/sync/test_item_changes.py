@@ -5,12 +5,11 @@ from datetime import datetime, timedelta
 
 import pytest
 
-from shared.domain.choices import IncomingFilteringMethod, OwnerKind, Reason, Verdict, Workload
+from shared.domain.choices import IncomingFilteringMethod, Reason, Verdict, Workload
 from shared.domain.email import ItemRef
-from shared.domain.errors import ItemUnreadable, TransientError
-from shared.domain.ids import OwnerId, RunId
+from shared.domain.ids import RunId
 from shared.domain.ledger import ItemKey, LedgerCommit, LedgerItem, RunState, TodoKind, item_key
-from shared.domain.operations import QuarantinedItem, RunOutcome
+from shared.domain.operations import RunOutcome
 from shared.domain.records import RecordRef
 from shared.messages import ChangeItems, ItemTask, Queue, SyncMailbox
 from shared.sync.budgets import RunBudget
@@ -18,77 +17,12 @@ from shared.sync.item_changes import RUN_COMES_WITHIN, ItemChanges
 from shared.sync.lease import run_id_of
 from shared.sync.poison import Poison
 from tests.builders import MONDAY, a_message
+from tests.unit.sync.asking import a_scene, accepts, asks, changes, row_of, until_done
 from tests.unit.sync.faults import Fault, FaultyWorld
-from tests.unit.sync.in_memory_mail import InMemoryMail, ProcessDied
 from tests.unit.sync.scene import Scene
 from tests.unit.sync.snapshots import outcome_of
 
 CONTOSO = RecordRef("account", "contoso")
-BROKEN = ItemUnreadable("the server cannot convert it")
-
-
-def a_scene(world: FaultyWorld | None = None) -> Scene:
-    """Anna accepts answers only: one message was promoted before, one is skipped, one is quarantined."""
-    scene = Scene(InMemoryMail("server/anna"), world=FaultyWorld())
-    scene.anna.deliver(a_message("Promoted"))
-    scene.run()
-    accepts(scene, IncomingFilteringMethod.RESPONSES)
-    scene.anna.deliver(a_message("Skipped"))
-    accepts(scene, IncomingFilteringMethod.ALL, "ben")
-    scene.run()
-    accepts(scene, IncomingFilteringMethod.ALL)
-    broken = scene.anna.deliver(a_message("Broken"))
-    scene.anna.unreadable[broken.id] = BROKEN
-    scene.until_nothing_is_left()
-    accepts(scene, IncomingFilteringMethod.RESPONSES)
-    scene.queued(Queue.SYNC_INCOMING)
-    scene.world = world or FaultyWorld()
-    assert [row_of(scene, name).verdict for name in ("promoted", "skipped", "broken")] == [
-        Verdict.PROMOTED,
-        Verdict.SKIPPED,
-        Verdict.QUARANTINED,
-    ]
-    return scene
-
-
-def accepts(scene: Scene, method: IncomingFilteringMethod, name: str = "anna") -> None:
-    stored = scene.stores.owners.get(OwnerKind.USER, OwnerId(f"user-{name}"))
-    assert stored is not None
-    scene.stores.owners.replace(replace(stored.record, filtering_method=method), stored.etag)
-    scene.clock.advance(timedelta(minutes=5))
-
-
-def row_of(scene: Scene, name: str) -> LedgerItem:
-    [row] = [row for row in scene.ledger().values() if (row.message_id or "").startswith(f"{name}@")]
-    return row
-
-
-def asks(scene: Scene, task: ItemTask, name: str | None = None, **more: str) -> ChangeItems:
-    key = row_of(scene, name).key if name is not None else None
-    return ChangeItems("request", scene.mailboxes["anna"].id, task, key.identity if key else None, **more)
-
-
-def changes(scene: Scene, budget: RunBudget | None = None) -> ItemChanges:
-    return ItemChanges(scene.world.stores(scene.stores), scene.clock, budget)
-
-
-def until_done(scene: Scene, message: ChangeItems, patience: int = 20) -> None:
-    """As the host delivers it: again after a failure, and what is queued again too, until a run has done it all."""
-    waiting = [message]
-    for delivery in range(1, patience):
-        if not waiting:
-            break
-        for each in waiting:
-            try:
-                changes(scene).run(each, delivery)
-            except (ProcessDied, TransientError):
-                scene.world.revive()
-                scene.stores.queues.send(Queue.CHANGE_ITEMS, each.to_json())
-        scene.clock.advance(timedelta(minutes=10))
-        scene.until_idle("anna")
-        waiting = [each for each in scene.queued(Queue.CHANGE_ITEMS) if isinstance(each, ChangeItems)]
-    assert not waiting, "the message never comes to an end"
-    scene.until_nothing_is_left()
 
 
 # ---- what each does
@@ -135,110 +69,6 @@ def test_nothing_but_a_person_brings_back_what_a_person_took_back() -> None:
     assert scene.subjects() == ["Skipped"]
     until_done(scene, asks(scene, ItemTask.TRACK, "promoted"))
     assert scene.subjects() == ["Promoted", "Skipped"]
-
-
-# ---- quarantine
-
-
-def kept(scene: Scene) -> list[QuarantinedItem]:
-    return list(scene.stores.quarantine.list(scene.mailboxes["anna"].id).items)
-
-
-def has_raw(scene: Scene, item: QuarantinedItem) -> bool:
-    assert item.raw_blob is not None
-    try:
-        return bool(b"".join(scene.stores.blobs.read(item.raw_blob)))
-    except KeyError:
-        return False
-
-
-def test_a_replay_that_succeeds_leaves_nothing_in_quarantine_and_settles_its_alert() -> None:
-    scene = a_scene()
-    [item] = kept(scene)
-    accepts(scene, IncomingFilteringMethod.ALL)
-    scene.anna.unreadable.clear()
-    until_done(scene, asks(scene, ItemTask.REPLAY, "broken", server=item.key.server))
-    assert (scene.subjects(), kept(scene), has_raw(scene, item)) == (["Broken", "Promoted"], [], False)
-    assert [(alert.code, alert.acknowledged_by) for alert in scene.alerts()] == [("item_quarantined", "Sidesync")]
-
-
-def test_a_replay_is_one_attempt_and_until_it_succeeds_the_item_stays() -> None:
-    scene = a_scene()
-    attempts = kept(scene)[0].attempts
-    fetched = len(scene.anna.fetched)
-    until_done(scene, asks(scene, ItemTask.REPLAY))
-    [item] = kept(scene)
-    assert (item.attempts, has_raw(scene, item)) == (attempts + 1, True)
-    assert len(scene.anna.fetched) == fetched + 1
-    assert row_of(scene, "broken").verdict is Verdict.QUARANTINED
-    assert [alert.acknowledged_by for alert in scene.alerts()] == [None]
-
-
-def test_what_is_gone_from_the_server_stays_in_quarantine_and_says_so_once() -> None:
-    scene = a_scene()
-    [item] = kept(scene)
-    scene.anna.unreadable.clear()
-    scene.anna.remove(item.ref)
-    for _ in range(2):
-        until_done(scene, asks(scene, ItemTask.REPLAY))
-    [item] = kept(scene)
-    assert item.detail.count("not where it lay in the mailbox") == 1
-    assert has_raw(scene, item)
-    assert row_of(scene, "broken").verdict is Verdict.QUARANTINED
-
-
-@pytest.mark.parametrize("is_mended", [True, False])
-def test_who_gives_the_category_to_what_is_in_quarantine_has_it_tried_once_more(is_mended: bool) -> None:
-    scene = a_scene()
-    [item] = kept(scene)
-    if is_mended:
-        scene.anna.unreadable.clear()
-    fetched = len(scene.anna.fetched)
-    scene.anna.change(item.ref, categories=("Tracked",))
-    scene.until_nothing_is_left()
-    assert len(scene.anna.fetched) == fetched + 1
-    assert [each.ref for each in kept(scene)] == ([] if is_mended else [item.ref])
-    assert row_of(scene, "broken").verdict is (Verdict.PROMOTED if is_mended else Verdict.QUARANTINED)
-    assert [alert.acknowledged_by for alert in scene.alerts()] == (["Sidesync"] if is_mended else [None])
-
-
-def test_what_is_given_up_leaves_quarantine_for_good_and_the_ledger_says_why() -> None:
-    scene = a_scene()
-    [item] = kept(scene)
-    until_done(scene, asks(scene, ItemTask.GIVE_UP, "broken", server=item.key.server, note="advertising"))
-    row = row_of(scene, "broken")
-    assert (row.verdict, row.reason, row.detail) == (Verdict.SKIPPED, Reason.DISCARDED, "advertising")
-    assert (kept(scene), has_raw(scene, item)) == ([], False)
-    assert [alert.acknowledged_by for alert in scene.alerts()] == ["Sidesync"]
-    accepts(scene, IncomingFilteringMethod.ALL)
-    scene.anna.unreadable.clear()
-    until_done(scene, asks(scene, ItemTask.JUDGE))
-    assert "Broken" not in scene.subjects()
-
-
-def test_of_several_copies_in_quarantine_only_the_one_that_is_meant_is_given_up() -> None:
-    scene = a_scene()
-    [item] = kept(scene)
-    accepts(scene, IncomingFilteringMethod.ALL)
-    again = scene.anna.deliver(a_message("Broken"))
-    scene.anna.unreadable[again.id] = BROKEN
-    scene.until_nothing_is_left()
-    assert len(kept(scene)) == 2
-    meant = ChangeItems(
-        "request", scene.mailboxes["anna"].id, ItemTask.GIVE_UP, item.key.identity, item.key.server, note="twice"
-    )
-    until_done(scene, meant)
-    assert [each.ref for each in kept(scene)] == [again]
-
-
-def test_what_a_version_gave_up_itself_it_does_not_try_again() -> None:
-    scene = a_scene()
-    [item] = kept(scene)
-    fetched = len(scene.anna.fetched)
-    until_done(scene, asks(scene, ItemTask.REPLAY, tried_by=item.version))
-    assert len(scene.anna.fetched) == fetched
-    until_done(scene, asks(scene, ItemTask.REPLAY, tried_by="another"))
-    assert len(scene.anna.fetched) == fetched + 1
 
 
 # ---- whatever fails, however often

@@ -1,6 +1,5 @@
 """Answers that were stored before what they answer are joined to its conversation, in whichever order they came."""
 
-import base64
 from collections.abc import Sequence
 from dataclasses import replace
 from datetime import timedelta
@@ -10,65 +9,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from shared.domain.choices import CorrelationMethod, Direction, RegardingSource
-from shared.domain.email import INBOX, SENT_ITEMS, EmailActivity, IncomingMessage, ListOf, OptOut
-from shared.domain.ids import ActivityId, email_id
+from shared.domain.choices import CorrelationMethod, RegardingSource
+from shared.domain.email import ListOf, OptOut
 from shared.domain.ledger import TodoKind
-from shared.domain.organisation import OrganisationSettings
-from shared.domain.records import RecordRef
 from tests.builders import MONDAY, a_message, a_queue
 from tests.unit.sync.aftermath import MINUTE
-from tests.unit.sync.in_memory_mail import InMemoryMail
-from tests.unit.sync.scene import Scene
-
-FABRIKAM = RecordRef("account", "fabrikam")
-
-
-def a_scene(page_items: int = 1, settings: OrganisationSettings | None = None) -> Scene:
-    """Anna and Ben accept all mail; every page holds one message."""
-    mails = (InMemoryMail(f"server/{name}", page_items=page_items) for name in ("anna", "ben"))
-    scene = Scene(*mails)
-    scene.stores.settings.put(settings or OrganisationSettings(), None)
-    return scene
-
-
-def chain(length: int) -> list[IncomingMessage]:
-    """Each answers the one before."""
-    return [
-        a_message(
-            f"Offer {place}",
-            message_id=f"{place}@fabrikam.example",
-            in_reply_to=f"{place - 1}@fabrikam.example" if place else None,
-            received=MONDAY - timedelta(hours=9) + place * MINUTE,
-            to=["anna@contoso.example", "ben@contoso.example"],
-        )
-        for place in range(length)
-    ]
-
-
-def the_id(place: int | str, direction: Direction = Direction.INCOMING) -> ActivityId:
-    return email_id(f"{place}@fabrikam.example", direction)
-
-
-def email(scene: Scene, place: int | str, direction: Direction = Direction.INCOMING) -> EmailActivity:
-    return scene.activity(the_id(place, direction)).record
-
-
-def let_time_pass(scene: Scene, *names: str) -> None:
-    """Until every original was waited for as long as one is."""
-    for wait in (16 * MINUTE, 125 * MINUTE):
-        scene.clock.advance(wait)
-        scene.until_idle(*names)
-
-
-def about(scene: Scene, record: RecordRef = FABRIKAM) -> list[str]:
-    whose = f"{record.type}:{record.id}"
-    return sorted(entry.subject for entry in scene.stores.timeline.list(ListOf.REGARDING, whose, limit=100).items)
-
-
-def set_regarding(scene: Scene, place: int, record: RecordRef | None, source: RegardingSource = RegardingSource.HAND) -> None:
-    stored = scene.activity(the_id(place))
-    scene.stores.activities.replace(replace(stored.record, regarding=record, regarding_set_by=source), stored.etag)
+from tests.unit.sync.chains import FABRIKAM, a_scene, about, chain, email, index, let_time_pass, set_regarding, the_id
 
 
 def test_a_conversation_that_is_read_newest_first_is_one_in_the_end() -> None:
@@ -112,6 +58,7 @@ def test_in_whichever_order_they_are_stored_all_are_in_one_conversation(
     scene.until_idle(*names)
     let_time_pass(scene, *names)
     assert {email(scene, place).conversation for place in range(4)} == {the_id(0)}
+    assert [email(scene, place).correlated_to for place in range(4)] == [None, the_id(0), the_id(1), the_id(2)]
     assert not any(email(scene, place).is_fragment for place in range(4))
     assert scene.head("anna").todos == scene.head("ben").todos == ()
 
@@ -121,7 +68,7 @@ def test_what_belongs_to_an_answer_follows_it_where_that_is_joined_later_than_an
     scene, (original, answer, further) = a_scene(), chain(3)
     scene.anna.deliver(answer)
     scene.until_idle("anna")
-    scene.ben.deliver(further)
+    scene.ben.deliver(replace(further, conversation_index=index(0)))
     scene.until_idle("ben")
     let_time_pass(scene, "ben", "anna")
     scene.ben.deliver(original)
@@ -132,8 +79,9 @@ def test_what_belongs_to_an_answer_follows_it_where_that_is_joined_later_than_an
     assert email(scene, 2).conversation == the_id(1), "nobody asked again"
     scene.stores.correlations.opt_out(OptOut(the_id(0), "anna", MONDAY))
     scene.ben.deliver(a_message("Later", message_id="later@fabrikam.example", in_reply_to="2@fabrikam.example"))
+    scene.ben.deliver(a_message("By index", message_id="index@fabrikam.example", conversation_index=index(1)))
     scene.until_idle("ben")
-    assert "Later" not in scene.subjects("ben"), "its conversation is that of the original"
+    assert scene.subjects("ben") == ["Offer 0", "Offer 1", "Offer 2"], "their conversation is that of the original"
 
 
 def test_of_several_references_the_nearest_that_is_stored_is_continued() -> None:
@@ -189,156 +137,6 @@ def test_fragments_that_name_each_other_lead_to_one_end() -> None:
     assert email(scene, "re-1").conversation == email(scene, "re-2").conversation in (the_id(1), the_id(2))
 
 
-# ---- what a person, a rule or the mailbox said stays
-
-
-def test_what_an_answer_is_about_already_and_who_owns_it_stays() -> None:
-    scene, (original, answer) = a_scene(), chain(2)
-    scene.anna.deliver(answer)
-    scene.until_idle("anna")
-    scene.ben.deliver(original)
-    scene.until_idle("ben")
-    set_regarding(scene, 0, FABRIKAM)
-    set_regarding(scene, 1, RecordRef("lead", "carol"))
-    owner = email(scene, 1).owner
-    let_time_pass(scene, "anna")
-    joined = email(scene, 1)
-    assert (joined.conversation, joined.owner) == (the_id(0), owner)
-    assert (joined.regarding, joined.regarding_set_by) == (RecordRef("lead", "carol"), RegardingSource.HAND)
-    assert about(scene) == []
-
-
-def test_an_email_of_which_a_person_says_that_it_is_about_nothing_is_about_nothing() -> None:
-    scene, (original, answer) = a_scene(), chain(2)
-    scene.anna.deliver(answer)
-    scene.until_idle("anna")
-    scene.ben.deliver(original)
-    scene.until_idle("ben")
-    set_regarding(scene, 0, FABRIKAM)
-    set_regarding(scene, 1, None)
-    let_time_pass(scene, "anna")
-    assert (email(scene, 1).conversation, email(scene, 1).regarding) == (the_id(0), None)
-
-
-def test_what_people_said_of_an_answer_later_is_not_what_further_answers_are_about() -> None:
-    """They were stored before: as if they had come in order."""
-    scene = a_scene(page_items=2)
-    for message in chain(3)[1:]:
-        scene.anna.deliver(message)
-    scene.until_idle("anna")
-    set_regarding(scene, 1, FABRIKAM)
-    let_time_pass(scene, "anna")
-    assert (email(scene, 2).correlated_to, email(scene, 2).regarding) == (the_id(1), None)
-
-
-def test_an_answer_that_was_deleted_stays_deleted_and_those_to_it_find_what_is_left() -> None:
-    scene, messages = a_scene(), chain(3)
-    messages[2] = replace(messages[2], references=("0@fabrikam.example", "1@fabrikam.example"))
-    for message in messages[1:]:
-        scene.anna.deliver(message)
-    scene.until_idle("anna")
-    stored = scene.activity(the_id(1))
-    scene.stores.activities.erase(replace(stored.record, deleted_on=MONDAY), stored.etag)
-    scene.ben.deliver(messages[0])
-    scene.until_idle("ben")
-    let_time_pass(scene, "anna")
-    assert email(scene, 1).deleted_on == MONDAY
-    assert (email(scene, 2).correlated_to, email(scene, 2).conversation) == (the_id(0), the_id(0))
-
-
-def test_an_answer_that_was_untracked_is_joined_without_being_listed_again() -> None:
-    scene, (original, answer) = a_scene(), chain(2)
-    ref = scene.anna.deliver(replace(answer, categories=("Tracked",)))
-    scene.until_idle("anna")
-    scene.anna.change(ref, categories=())
-    scene.ben.deliver(original)
-    scene.until_idle()
-    let_time_pass(scene)
-    assert email(scene, 1).conversation == the_id(0)
-    assert scene.subjects("anna") == []
-
-
-def test_an_answer_that_was_deleted_from_its_mailbox_is_joined_too() -> None:
-    scene, (original, answer) = a_scene(), chain(2)
-    ref = scene.anna.deliver(answer)
-    scene.until_idle("anna")
-    scene.anna.remove(ref)
-    scene.ben.deliver(original)
-    scene.until_idle()
-    fetched = len(scene.anna.fetched)
-    let_time_pass(scene)
-    assert email(scene, 1).conversation == the_id(0)
-    assert len(scene.anna.fetched) == fetched, "nothing is downloaded for it"
-
-
-# ---- conversations that were opted out
-
-
-def test_an_answer_to_what_was_opted_out_stays_stored_and_further_answers_are_left() -> None:
-    scene, (original, answer, further) = a_scene(), chain(3)
-    scene.anna.deliver(answer)
-    scene.until_idle("anna")
-    scene.ben.deliver(original)
-    scene.until_idle("ben")
-    set_regarding(scene, 0, FABRIKAM)
-    scene.stores.correlations.opt_out(OptOut(the_id(0), "anna", MONDAY))
-    let_time_pass(scene, "anna")
-    joined = email(scene, 1)
-    assert (joined.conversation, joined.correlated_to, joined.regarding) == (the_id(0), None, None)
-    assert joined.correlation_method is CorrelationMethod.SKIPPED
-    scene.anna.deliver(further)
-    scene.until_idle("anna")
-    assert scene.subjects("anna") == ["Offer 1"]
-    assert scene.head().todos == ()
-
-
-def test_an_answer_whose_own_conversation_was_opted_out_stays_apart() -> None:
-    """Whoever said so meant it and what answers it, not what came before."""
-    scene, (original, answer, further) = a_scene(), chain(3)
-    scene.anna.deliver(answer)
-    scene.until_idle("anna")
-    scene.stores.correlations.opt_out(OptOut(the_id(1), "anna", MONDAY))
-    scene.anna.deliver(original)
-    scene.until_idle("anna")
-    let_time_pass(scene, "anna")
-    assert (email(scene, 1).conversation, email(scene, 1).correlated_to) == (the_id(1), None)
-    scene.anna.deliver(further)
-    scene.anna.deliver(a_message("Re: Offer 0", message_id="other@fabrikam.example", in_reply_to="0@fabrikam.example"))
-    scene.until_idle("anna")
-    assert scene.subjects("anna") == ["Offer 0", "Offer 1", "Re: Offer 0"]
-
-
-# ---- what else leads to it
-
-
-def test_what_a_joined_answer_is_found_by_leads_to_the_conversation_that_it_joined() -> None:
-    scene, (original, answer) = a_scene(), chain(2)
-    index, longer = (base64.b64encode(bytes(range(1, end))).decode() for end in (23, 28))
-    scene.anna.deliver(replace(answer, conversation_index=index))
-    scene.until_idle("anna")
-    scene.ben.deliver(original)
-    scene.until_idle("ben")
-    let_time_pass(scene, "anna")
-    further = a_message("Re: Offer", message_id="further@fabrikam.example", conversation_index=longer)
-    scene.anna.deliver(replace(further, received=MONDAY + 60 * MINUTE))
-    scene.until_idle("anna")
-    found = email(scene, "further")
-    assert (found.correlation_method, found.correlated_to) == (CorrelationMethod.CONVERSATION_INDEX, the_id(1))
-    assert (found.conversation, found.is_fragment) == (the_id(0), False)
-
-
-def test_a_sent_answer_is_joined_to_what_it_answers_though_that_is_read_from_another_folder() -> None:
-    scene, (original, answer) = a_scene(settings=OrganisationSettings(track_sent_items=True)), chain(2)
-    sent = replace(answer, sender=replace(original.to[0]), to=(original.sender,) if original.sender else ())
-    scene.anna.deliver(sent, SENT_ITEMS)
-    scene.until_idle("anna")
-    scene.anna.deliver(original, INBOX)
-    scene.until_idle("anna")
-    let_time_pass(scene, "anna")
-    joined = email(scene, 1, Direction.OUTGOING)
-    assert (joined.conversation, joined.correlated_to) == (the_id(0), the_id(0))
-
-
 # ---- when
 
 
@@ -358,6 +156,38 @@ def test_while_older_mail_is_still_read_nothing_is_looked_for_and_that_counts_as
     scene.until_idle("anna")
     let_time_pass(scene, "anna")
     assert email(scene, "last").conversation == the_id(0)
+
+
+def test_who_continues_an_answer_whose_original_nobody_waits_for_any_more_leaves_nothing_to_do() -> None:
+    """A mailbox that was enabled today has many conversations that began before."""
+    scene, (_, answer, further) = a_scene(), chain(3)
+    scene.anna.deliver(answer)
+    scene.until_idle("anna")
+    let_time_pass(scene, "anna")
+    scene.anna.deliver(further)
+    scene.until_idle("anna")
+    scene.clock.advance(timedelta(days=9))
+    assert scene.head().todos == ()
+    assert (email(scene, 2).conversation, email(scene, 2).is_fragment) == (the_id(1), True)
+
+
+def test_an_answer_in_a_mailbox_that_caught_up_does_not_wait_for_one_that_has_not() -> None:
+    """What leads up to it is joined with it, whichever mailbox that came through."""
+    scene, (original, answer, further) = a_scene(), chain(3)
+    scene.budget = replace(scene.budget, pages=1)
+    for place in range(9):
+        scene.anna.deliver(a_message(f"Older {place}"))
+    scene.anna.deliver(original)
+    scene.anna.deliver(answer)
+    for _ in range(2):
+        scene.run("anna")
+    set_regarding(scene, 0, FABRIKAM)
+    scene.ben.deliver(further)
+    scene.until_idle("ben")
+    scene.clock.advance(16 * MINUTE)
+    scene.until_idle("ben")
+    assert {email(scene, place).conversation for place in range(3)} == {the_id(0)}
+    assert about(scene) == ["Offer 1", "Offer 2"]
 
 
 def test_an_answer_is_looked_for_twice_and_then_left() -> None:

@@ -232,3 +232,58 @@ def test_the_stores_of_an_organisation_know_nothing_of_rules_until_there_is_one(
     assert not stores.mailboxes.get(ANNA.id).has_rules  # type: ignore[union-attr]
     stores.tracking_rules.put(a_rule(ANNA, ALPHA), None)
     assert stores.mailboxes.get(ANNA.id).has_rules  # type: ignore[union-attr]
+
+
+# ---- what people said of a message before it was moved
+
+
+@pytest.mark.parametrize("accepting", [IncomingFilteringMethod.ALL, IncomingFilteringMethod.RESPONSES])
+def test_what_a_person_untracked_stays_untracked_wherever_it_is_moved(accepting: IncomingFilteringMethod) -> None:
+    scene = a_scene(a_rule(ANNA, ALPHA, "fabrikam"), accepting=accepting)
+    ref = scene.anna.deliver(a_message("Offer", categories=("Tracked",)))
+    scene.until_idle("anna")
+    scene.anna.change(ref, categories=())
+    scene.until_idle("anna")
+    for place in (ALPHA, INBOX):
+        ref = scene.anna.file(ref, place)
+        scene.until_idle("anna")
+        assert scene.subjects() == []
+        assert {row.reason for row in scene.ledger().values()} == {Reason.UNTRACKED}
+    scene.anna.change(ref, categories=("Tracked",))
+    scene.until_idle("anna")
+    ref = scene.anna.file(ref, ALPHA)
+    scene.anna.change(ref, categories=())
+    scene.until_idle("anna")
+    assert scene.subjects() == ["Offer"], "a person tracked it again before it was moved"
+
+
+def test_what_was_untracked_is_tracked_again_where_a_person_says_so_as_they_move_it() -> None:
+    scene = a_scene(a_rule(ANNA, ALPHA))
+    ref = scene.anna.deliver(a_message("Offer", categories=("Tracked",)))
+    scene.until_idle("anna")
+    scene.anna.change(ref, categories=())
+    scene.until_idle("anna")
+    scene.anna.change(ref, categories=("Tracked",))
+    scene.anna.file(ref, ALPHA)
+    scene.until_idle("anna")
+    assert scene.subjects() == ["Offer"]
+
+
+def test_a_mailbox_that_watches_one_folder_looks_for_no_former_place_of_its_mail() -> None:
+    scene = a_scene(accepting=IncomingFilteringMethod.ALL)
+    scene.anna.deliver(a_message("Offer"))
+    scene.until_idle("anna")
+    assert "ledger.find" not in scene.world.calls
+
+
+def test_while_older_mail_is_read_only_what_is_known_is_looked_for_where_it_lay_before() -> None:
+    scene = a_scene(a_rule(ANNA, ALPHA))
+    scene.anna.page_items = 2
+    scene.budget = replace(scene.budget, pages=1)
+    for number in range(8):
+        scene.anna.deliver(a_message(f"Offer {number}"))
+    scene.run()
+    scene.world.calls.clear()
+    scene.until_idle("anna")
+    assert len(scene.ledger()) == 8
+    assert "ledger.find" not in scene.world.calls
