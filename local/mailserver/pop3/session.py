@@ -161,10 +161,9 @@ class Session:
 
     def _top(self, drop: Maildrop, argument: str) -> Reply:
         number, _, lines = argument.partition(" ")
-        item = drop.message(_number(number))
-        return self._unreadable(item, "TOP") or Reply(
-            True, body=dot_stuffed(first_lines(octets(item.message), _number(lines, least=0)))
-        )
+        item, count = drop.message(_number(number)), _number(lines, least=0)
+        unreadable = self._unreadable(item, "TOP") if count else None  # the header alone can be read
+        return unreadable or Reply(True, body=dot_stuffed(first_lines(octets(item.message), count)))
 
     def _unreadable(self, item: Item, operation: str) -> Reply | None:
         fault = self._backend.faults.hit(FaultKind.UNREADABLE_ITEM, self.address, operation, item.id)
