@@ -18,7 +18,8 @@ from shared.connectors.internet.sign_in import Password, SignIn, Token
 from shared.connectors.pop3 import connection as wire
 from shared.connectors.pop3 import mail as module
 from shared.connectors.pop3 import session as sessions
-from shared.connectors.pop3.errors import DigestRefused, PopNotAllowed, TokensRefused, UidlMissing
+from shared.connectors.pop3.contents import Sink
+from shared.connectors.pop3.errors import DigestRefused, PopNotAllowed, ReplyTooLong, TokensRefused, UidlMissing
 from shared.connectors.pop3.mail import Pop3Mail
 from shared.connectors.pop3.session import Session
 from shared.domain.choices import AuthenticationProtocol
@@ -153,6 +154,16 @@ def test_a_maildrop_in_use_says_nothing_about_the_password() -> None:
         assert type(failure(server, gates=gates)) is Busy
 
 
+def test_whoever_comes_after_an_accepted_password_does_not_wait_for_others() -> None:
+    gates = Gates()
+    with serving() as server:
+        with opened(server, gates=gates) as mail:
+            assert mail.changes(INBOX, None).items
+            at = mail._session.server
+        with gates.at(at, ANNA).attempt(0.1), opened(server, gates=gates, timeout=timedelta(seconds=0.5)) as mail:
+            assert mail.changes(INBOX, None).items
+
+
 @pytest.mark.parametrize("who", [Password("anna\r\nDELE 1", "x", False), Password("anna", "x\nDELE 1", False)])
 def test_no_command_is_smuggled_in_by_a_name_or_password(who: Password) -> None:
     with serving() as server:
@@ -223,6 +234,7 @@ def test_a_second_token_that_is_refused_is_the_end_of_it() -> None:
         assert error.profile_wide
         assert "token" not in str(error).replace("the token", "")
         assert server.count("AUTH") == 2
+        assert server.count("") == 4, "two connections, and an empty line to hear each refusal"
 
 
 def test_a_server_that_takes_no_tokens_is_told_as_that() -> None:
@@ -323,6 +335,25 @@ def test_a_message_that_comes_back_is_listed_again_once_it_was_forgotten() -> No
         _, watermark = polled(server, watermark)
         maildrop.messages["u2"] = gone
         assert names(polled(server, watermark)[0]) == ["2"]
+
+
+def test_who_asks_again_what_came_hears_of_it_without_opening_the_mailbox_anew() -> None:
+    maildrop = a_maildrop(2)
+    with serving(maildrop) as server, opened(server) as mail:
+        _, watermark = everything(mail)
+        maildrop.messages["u3"] = a_mail("3")
+        assert names(everything(mail, watermark)[0]) == ["3"]
+        maildrop.messages["u4"] = a_mail("4")
+        assert names(everything(mail)[0]) == ["1", "2", "3", "4"]
+
+
+def test_after_an_answer_that_is_none_another_session_is_begun() -> None:
+    with serving(STAT=b"what?\r\n+OK 0 0\r\n") as server, opened(server) as mail:
+        with pytest.raises(TransientError):
+            mail.changes(INBOX, None)
+        server.script = {}
+        assert names(everything(mail)[0]) == ["1", "2", "3"]
+        assert server.count("") == 2
 
 
 def test_a_list_that_is_cut_short_makes_nothing_new() -> None:
@@ -473,6 +504,34 @@ def test_what_is_not_there_is_gone_and_the_others_come_in_order() -> None:
     with serving() as server, opened(server) as mail:
         outcomes = fetched(mail, "u3", "nowhere", "u1")
         assert [type(outcome) for outcome in outcomes] == [IncomingMessage, ItemGone, IncomingMessage]
+
+
+def test_what_others_removed_during_the_session_is_gone() -> None:
+    """A server lists within a session what it cannot give any more."""
+    maildrop = a_maildrop(3)
+    with serving(maildrop, RETR=b"-ERR expunged\r\n") as server, opened(server) as mail:
+        everything(mail)
+        del maildrop.messages["u2"]
+        assert [type(outcome) for outcome in fetched(mail, "u1", "u2", "u3")] == [ItemUnreadable, ItemGone, ItemUnreadable]
+        assert server.count("") == 2
+
+
+def test_no_more_is_asked_for_at_once_than_fits_into_memory() -> None:
+    refs = [ItemRef(str(number), INBOX.id) for number in range(6)]
+    sizes = dict(zip(refs, (1 << 20, 3 << 20, 1, 9 << 20, 1, 1), strict=True))
+    assert module._fitting(refs, sizes, None) == refs[:2]
+    assert module._fitting(refs[2:], sizes, None) == refs[2:3]
+    assert module._fitting(refs[3:], sizes, None) == refs[3:4]
+    assert module._fitting(refs, sizes, 1000) == refs
+
+
+def test_of_a_long_reply_no_more_is_kept_than_matters() -> None:
+    sink = Sink(100, kept=5)
+    for piece in (b"abc", b"def", b"ghi"):
+        sink.write(piece)
+    assert sink.content() == b"abcde"
+    with pytest.raises(ReplyTooLong):
+        sink.write(b"x" * 100)
 
 
 def test_a_message_that_is_refused_though_it_is_there_is_an_item_that_fails() -> None:
