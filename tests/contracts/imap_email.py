@@ -38,6 +38,14 @@ class ImapContract(OverImap, InternetMailContract):
         assert b"".join(incoming.raw(item.ref))
         assert served.read_messages() == 0
 
+    def test_what_somebody_else_marked_as_deleted_stays(self, incoming: IncomingEmail, served: InternetMailServed) -> None:
+        for name in ("ours@fabrikam.example", "theirs@fabrikam.example", "other@fabrikam.example"):
+            served.deliver(bytes(a_message(name)))
+        refs = {item.message_id: item.ref for item in everything(incoming)[0]}
+        served.mark_deleted("theirs@fabrikam.example")
+        assert incoming.discard([refs["ours@fabrikam.example"]]) == {}
+        assert served.count() == 2
+
     # ---- watermarks
 
     def test_other_uids_are_another_beginning_with_the_same_messages(

@@ -35,6 +35,10 @@ class InternetMailServed(MailServed, Protocol):
         """As after a restore: the same messages, each with another UID and UIDL."""
         ...
 
+    def mark_deleted(self, message_id: str) -> None:
+        """As mail clients do it that remove messages later (IMAP)."""
+        ...
+
     def add_folder(self, name: str, below: str | None = None) -> str:
         """What the other calls know the new folder by; without `below` it is below the Inbox."""
         ...
@@ -86,6 +90,9 @@ class ServedLocally(ServedByExchange):
     def forget_identities(self) -> None:
         self.server.renumber_folder(self.address)
         self.server.store.mailbox(self.address).guid = uuid4().hex
+
+    def mark_deleted(self, message_id: str) -> None:
+        self.server.store.mailbox(self.address).flag(self.item(message_id), {"\\Deleted"}, is_draft=False)
 
     def rename_folder(self, folder: str, name: str) -> None:
         self.server.rename_folder(self.address, folder, name)
@@ -151,6 +158,9 @@ class ServedByDovecot:
 
     def forget_identities(self) -> None:
         self.maildir.forget_identities()
+
+    def mark_deleted(self, message_id: str) -> None:
+        self._act(lambda imap: _done(imap.uid("STORE", _uid(imap, message_id), "+FLAGS", "(\\Deleted)")))
 
     def add_folder(self, name: str, below: str | None = None) -> str:
         full = f"{below or 'INBOX'}/{name}"

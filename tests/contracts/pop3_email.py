@@ -9,7 +9,7 @@ from datetime import timedelta
 import pytest
 
 from shared.connectors.pop3.mail import open_pop3
-from shared.domain.choices import ServerType
+from shared.domain.choices import AuthenticationProtocol, ServerType
 from shared.domain.configuration import EmailServerProfile, Mailbox
 from shared.domain.email import INBOX, Envelope, Folder, IncomingMessage, ItemRef, Page
 from shared.domain.errors import Busy, ItemError, ItemGone, TransientError, WatermarkExpired
@@ -153,6 +153,16 @@ class Pop3Failures(OverPop3, InternetFailures):
 
     def refusal(self, line: bytes) -> bytes:  # noqa: ARG002 - all are refused alike
         return b"-ERR not now\r\n"
+
+    def test_in_the_clear_a_server_that_takes_digests_hears_no_password(
+        self, place: Place, served: InternetMailServed, tap: Tap
+    ) -> None:
+        """APOP (RFC 1939 section 7), unless the profile says Basic."""
+        protocol = AuthenticationProtocol.AUTO_DETECT
+        profile = self.profile_of(place, served, incoming_port=tap.port, authentication=protocol)
+        assert self.listed(profile, served) == []
+        assert any(line.startswith(b"APOP ") for line in tap.said)
+        assert not any(place.password.encode() in line for line in tap.said)
 
     def test_nothing_is_deleted_before_the_session_is_ended(
         self, through_tap: EmailServerProfile, served: InternetMailServed, tap: Tap
