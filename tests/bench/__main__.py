@@ -12,7 +12,7 @@ from rich.table import Table
 from tests.bench.figures import Figures
 
 RESULTS = Path(__file__).parents[2] / "build" / "bench.json"
-MEASUREMENTS = ("startup", "ews", "idle", "pipeline", "judging", "memory", "enumeration", "loading", "parsing")
+MEASUREMENTS = ("startup", "ews", "idle", "pipeline", "judging", "memory", "enumeration", "loading", "parsing", "pop3", "polls")
 TARGETS = {
     "pipeline_ratio": (">=", 4.0),
     "judging_ratio": (">=", 3.0),
