@@ -56,6 +56,8 @@ def test_names_beyond_ascii_are_in_modified_utf_7(server: MailServer) -> None:
     with Lines(server) as lines:
         assert lines.ask('CREATE "INBOX/&ANw-ber &- &ZeVnLIqe-"')[-1].startswith("OK")
         assert lines.ask('LIST "" "INBOX/*"')[0].endswith('"INBOX/&ANw-ber &- &ZeVnLIqe-"')
+        server.add_folder(ANNA, "～")
+        assert lines.ask('LIST "" "&,14-"')[0].endswith('"&,14-"')
         assert lines.ask('CREATE "&a-"')[-1].startswith("BAD")
     assert server.store.mailbox(ANNA).folder("Über & 日本語").parent is server.store.mailbox(ANNA).folder("inbox")
 
