@@ -55,22 +55,27 @@ class ForwardMailboxes:
         return Put(self._records.standing(stored), created)
 
     def delete(self, mailbox_id: MailboxId, caller: Caller, etag: str | None = None) -> None:
-        """With the folders that are remembered of it; its activities stay. What is not there counts as deleted, so that a
-        repetition completes one that was interrupted. Raises NotPossibleNow for an owner's mailbox, Changed."""
+        """With the folders that are remembered of it and the consent of its owner; its activities stay. What is not there
+        counts as deleted, so that a repetition completes one that was interrupted. Raises NotPossibleNow for an owner's
+        mailbox, Changed."""
         trail = self._records.trail(caller, mailbox_id)
 
         def attempt() -> None:
             stored = self._stores.mailboxes.get(mailbox_id)
             if stored is None:
-                self._stores.folder_trees.delete(mailbox_id)
+                self._forget(mailbox_id)
                 return
             check_etag(stored.etag, etag)
             _check_is_forward(stored.record)
             trail.note(ChangeAction.DELETED, stored.record, None, stored.etag)
             self._stores.mailboxes.delete(mailbox_id, stored.etag)
-            self._stores.folder_trees.delete(mailbox_id)
+            self._forget(mailbox_id)
 
         persistently(attempt, etag)
+
+    def _forget(self, mailbox_id: MailboxId) -> None:
+        self._stores.folder_trees.delete(mailbox_id)
+        self._stores.consents.delete(mailbox_id)
 
     def _new(self, mailbox: Mailbox, secrets: NewSecrets) -> Mailbox:
         blank = Mailbox(mailbox.id, mailbox.name, mailbox.address, owner=None, approval=self._records.new_approval(None))

@@ -1,17 +1,21 @@
 """Owners of mailboxes consent: the page that they are sent to, the code that comes back, and the end of it.
 
-Knows no HTTP of ours: who brings the code, and whether it may be believed, is decided elsewhere.
+Knows no HTTP of ours: who brings the code, and whether it may be believed, is decided elsewhere. What asks issuers is loaded
+when the first owner consents.
 """
 
 from collections.abc import Callable
+from typing import TYPE_CHECKING
 from urllib.parse import urlencode
 
-from shared.connectors.internet.issuers import Refused, ask, end, issuer_for
 from shared.connectors.stored_secrets import stored_secret
 from shared.domain.configuration import Credentials, EmailServerProfile
 from shared.domain.consents import ConsentRequest, ConsentTerms
 from shared.domain.errors import AuthenticationFailed, MailboxError
 from shared.ports import Granted, Secrets
+
+if TYPE_CHECKING:
+    from shared.connectors.internet.issuers import Refused
 
 _ABOUT_THE_APPLICATION = frozenset({"invalid_client", "unauthorized_client", "unsupported_grant_type", "invalid_scope"})
 """Refusals that are no matter of this or that mailbox."""
@@ -32,6 +36,8 @@ class ConsentIssuers:
         self._allow_local_servers = allow_local_servers
 
     def address(self, terms: ConsentTerms, *, login_hint: str, redirect_uri: str, state: str, challenge: str) -> str:
+        from shared.connectors.internet.issuers import issuer_for
+
         issuer = issuer_for(terms)
         query = {
             "client_id": terms.client_id,
@@ -46,6 +52,8 @@ class ConsentIssuers:
         return f"{issuer.page}?{urlencode({**query, **issuer.wishes})}"
 
     def redeem(self, profile: EmailServerProfile, request: ConsentRequest, code: str, verifier: str) -> Granted:
+        from shared.connectors.internet.issuers import Refused, ask, issuer_for
+
         form = {
             "grant_type": "authorization_code",
             "code": code,
@@ -63,6 +71,8 @@ class ConsentIssuers:
         return Granted(answer.refresh_token, answer.consent_ends_in)
 
     def revoke(self, terms: ConsentTerms, refresh_token: str) -> bool:
+        from shared.connectors.internet.issuers import Refused, end, issuer_for
+
         address = issuer_for(terms).revocation
         if address is None:
             return False
@@ -80,6 +90,6 @@ def client_fields(terms: ConsentTerms, credentials: Credentials, secrets: Secret
     return {"client_id": terms.client_id, "client_secret": stored_secret(credentials.secret, secrets, profile_wide=True)}
 
 
-def of_application(refused: Refused) -> AuthenticationFailed:
+def of_application(refused: "Refused") -> AuthenticationFailed:
     """A refusal that no owner can do anything about."""
     return AuthenticationFailed(refused.told, profile_wide=refused.code in _ABOUT_THE_APPLICATION)
