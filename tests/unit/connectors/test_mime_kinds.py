@@ -110,6 +110,7 @@ SIGNED = multipart(
         (enveloped(), "IPM.Note.SMIME", True),
         (enveloped("signed-data"), "IPM.Note.SMIME", False),
         (raw("x", content_type='application/octet-stream; name="smime.p7m"'), "IPM.Note.SMIME", True),
+        (raw("x", content_type='application/zip; name="smime.p7m"'), "IPM.Note", False),
         (ENCRYPTED, "IPM.Note", True),
         (SIGNED, "IPM.Note.SMIME.MultipartSigned", False),
         (raw("Hello"), "IPM.Note", False),

@@ -39,6 +39,7 @@ def name_of(part_headers: str) -> str:
         ("filename=a.pdf; filename=b.pdf", "a.pdf"),
         ("filename=Gr__e.pdf; filename*=utf-8''Gr%C3%BC%C3%9Fe.pdf", "Grüße.pdf"),
         ("filename=a\x01.pdf", "a.pdf"),
+        ("filename*=utf-8''a%00%0D%0A.pdf", "a  .pdf"),
         ("filename=", "ATT00001.dat"),
         ("filename*99999999999999999999=x", "ATT00001.dat"),
     ],

@@ -57,6 +57,7 @@ def test_its_attachments_are_those_of_the_message() -> None:
     assert message.body_text == "Hello"
     (attachment,) = message.attachments
     assert (attachment.name, attachment.size, content(attachment)) == ("offer.pdf", 6, b"%PDF\0\0")
+    assert attachment.content_type == "application/octet-stream"
 
 
 def test_its_html_is_the_body() -> None:
