@@ -92,7 +92,7 @@ def test_a_page_of_a_mailbox_full_of_gaps_is_one_fetch(server: OddServer) -> Non
     watermark = a_page(server, None, limit=10).watermark
     server.said.clear()
     assert len(a_page(server, watermark, limit=10).items) == 10
-    assert [line.split()[0] for line in server.said] == [b"AUTHENTICATE", b"EXAMINE", b"FETCH", b"LOGOUT"]
+    assert [line.split()[0] for line in server.said if line != b"LOGOUT"] == [b"AUTHENTICATE", b"EXAMINE", b"FETCH"]
 
 
 def test_a_poll_that_finds_nothing_opens_the_folder_and_no_more(server: OddServer) -> None:

@@ -191,6 +191,17 @@ def test_a_folder_that_is_made_anew_while_it_is_read_gives_no_message_of_the_oth
             mail.changes(INBOX, '[1,"caadbcffec9038112a5642fc15e5aa67",7,4,[],4,null,""]')
 
 
+def test_a_message_of_a_folder_that_was_made_anew_is_not_the_rest_of_another(server: OddServer) -> None:
+    uid = server.deliver("large", raw=a_large_message(12 * SLICE))
+    with a_mailbox_on(server) as mail:
+        chunks = mail.raw(ItemRef(f"7:{uid}", INBOX.id))
+        next(chunks)
+        server.uid_validity = 8
+        mail.latest(INBOX, 1)
+        with pytest.raises(ItemGone):
+            list(chunks)
+
+
 def _made_anew(server: OddServer) -> bytes:
     server.uid_validity = 8
     return b""
