@@ -2,11 +2,12 @@
 Maildir, side by side.
 
 Sidesync runs its whole pipeline: it judges, keeps a ledger and stores each message as an activity. The others copy files. The
-faster one of them is the yardstick: it takes turns with Sidesync, the other runs once.
+faster one of them over a few messages is the yardstick: it takes turns with Sidesync.
 """
 
 import os
 import statistics
+import subprocess
 import time
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -53,8 +54,8 @@ def fill(dovecot: Dovecot, name: str, count: int) -> None:
 
 def _compare(sidesync: SidesyncRounds, others: Sequence[Fetcher]) -> Figures:
     sidesync.run("warm")
-    warm = {other.run("warm@contoso.example")[0]: other for other in others}
-    fastest = warm[min(warm)] if warm else None
+    numbers, notes = _warm(others)
+    fastest = max(others, key=lambda other: numbers.get(_rate_of(other), 0.0), default=None)
     ours, cpu, theirs = [], [], []
     for _ in range(ROUNDS):
         before = time.process_time()
@@ -63,29 +64,39 @@ def _compare(sidesync: SidesyncRounds, others: Sequence[Fetcher]) -> Figures:
         ours.append(seconds)
         cpu.append(time.process_time() - before)
         if fastest is not None:
-            theirs.append(_delivered(fastest))
-    numbers = {
-        "pop3_messages_per_second": round(MESSAGES / statistics.median(ours), 1),
-        "pop3_cpu_ms_per_message": round(statistics.median(cpu) / MESSAGES * 1000, 2),
-    }
-    notes = [f"{MESSAGES} messages of {SIZE // 1000} KB, seconds of each round: Sidesync {_listed(ours)}"]
-    if fastest is None:
-        notes.append(f"nothing to compare with: {INSTALL_FETCHERS}")
-        return Figures(numbers, notes)
-    numbers["pop3_ratio"] = round(statistics.median(theirs) / statistics.median(ours), 2)
-    numbers[f"pop3_{fastest.name}_messages_per_second"] = round(MESSAGES / statistics.median(theirs), 1)
-    notes.append(f"{fastest.name} {_listed(theirs)}")
-    for slower in (other for other in others if other is not fastest):
-        numbers[f"pop3_{slower.name}_messages_per_second"] = round(MESSAGES / _delivered(slower), 1)
+            seconds, delivered = fastest.run("anna@contoso.example")
+            assert delivered == MESSAGES, delivered
+            theirs.append(seconds)
+    numbers["pop3_messages_per_second"] = round(MESSAGES / statistics.median(ours), 1)
+    numbers["pop3_cpu_ms_per_message"] = round(statistics.median(cpu) / MESSAGES * 1000, 2)
+    notes.append(f"{MESSAGES} messages of {SIZE // 1000} KB, seconds of each round: Sidesync {_listed(ours)}")
+    if fastest is not None:
+        numbers["pop3_ratio"] = round(statistics.median(theirs) / statistics.median(ours), 2)
+        numbers[_rate_of(fastest)] = round(MESSAGES / statistics.median(theirs), 1)
+        notes.append(f"{fastest.name} {_listed(theirs)}")
     if len(others) < 2:
-        notes.append(f"one of the two programs is missing: {INSTALL_FETCHERS}")
+        notes.append(f"not everything to compare with is installed: {INSTALL_FETCHERS}")
     return Figures(numbers, notes)
 
 
-def _delivered(fetcher: Fetcher) -> float:
-    seconds, delivered = fetcher.run("anna@contoso.example")
-    assert delivered == MESSAGES, delivered
-    return seconds
+def _warm(others: Sequence[Fetcher]) -> tuple[dict[str, float], list[str]]:
+    """Messages per second of each over a few. getmail6 misses the end of a child at times, waits a minute and gives up."""
+    numbers: dict[str, float] = {}
+    notes: list[str] = []
+    for other in others:
+        try:
+            seconds, delivered = other.run("warm@contoso.example")
+        except subprocess.CalledProcessError as error:
+            notes.append(f"{other.name} gave up: {error.stderr.decode(errors='replace').strip()[-200:]}")
+            continue
+        assert delivered == WARM_UP, delivered
+        numbers[_rate_of(other)] = round(WARM_UP / seconds, 1)
+        notes.append(f"{other.name}, {WARM_UP} messages: {seconds:.1f} s")
+    return numbers, notes
+
+
+def _rate_of(fetcher: Fetcher) -> str:
+    return f"pop3_{fetcher.name}_messages_per_second"
 
 
 def _listed(seconds: Sequence[float]) -> str:
