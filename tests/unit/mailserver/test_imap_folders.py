@@ -95,12 +95,13 @@ def test_a_renamed_folder_stays_what_it_is(server: MailServer) -> None:
         ("One", "Two", "ALREADYEXISTS"),
         ("One", "One/Below", "CANNOT"),
         ("One", "Appointments", "ALREADYEXISTS"),
+        ("INBOX/Deep", "Appointments", "ALREADYEXISTS"),
         ("Nowhere", "Elsewhere", "NONEXISTENT"),
     ],
 )
 def test_what_cannot_be_renamed_stays_as_it_was(server: MailServer, old: str, new: str, code: str) -> None:
-    for name in ("One", "Two"):
-        server.add_folder(ANNA, name)
+    for name, above in (("One", "msgfolderroot"), ("Two", "msgfolderroot"), ("Deep", "inbox")):
+        server.add_folder(ANNA, name, above)
     server.add_folder(ANNA, "Appointments", kind="IPF.Appointment")
     with signed_in(server) as client:
         before = client.list_folders()
