@@ -13,11 +13,12 @@ import pytest
 
 from local.mailserver import MailServer
 from shared.connectors.connect import Connect
-from shared.domain.choices import CredentialSource, IncomingFilteringMethod, OwnerKind, ServerType, Verdict, Workload
+from shared.domain.choices import CredentialSource, IncomingFilteringMethod, OwnerKind, Reason, ServerType, Verdict, Workload
 from shared.domain.configuration import Credentials, EmailServerProfile, OwnerRef, SecretRef
 from shared.domain.email import ListOf
 from shared.domain.errors import TransientError
 from shared.domain.ids import OwnerId, mailbox_id_of
+from shared.domain.ledger import LedgerCommit, LedgerItem
 from shared.domain.operations import RunOutcome
 from shared.domain.organisation import OrganisationSettings
 from shared.stores.memory import memory_stores
@@ -107,9 +108,21 @@ class Queue:
         return len(self.server.items(self.address))
 
     @property
+    def rows(self) -> list[LedgerItem]:
+        return list(self.stores.ledger.items(self.mailbox.id, Workload.INCOMING))
+
+    @property
     def promoted(self) -> int:
-        items = self.stores.ledger.items(self.mailbox.id, Workload.INCOMING)
-        return sum(item.verdict is Verdict.PROMOTED for item in items)
+        return sum(row.verdict is Verdict.PROMOTED for row in self.rows)
+
+    def untrack(self, message_id: str) -> LedgerItem:
+        """As a request by hand leaves it."""
+        head = self.stores.ledger.head(self.mailbox.id, Workload.INCOMING, self.clock())
+        assert head.state is not None
+        (row,) = [row for row in self.rows if row.message_id == message_id]
+        row = replace(row, verdict=Verdict.SKIPPED, reason=Reason.UNTRACKED)
+        self.stores.ledger.commit(self.mailbox.id, Workload.INCOMING, head.etag, LedgerCommit(head.state, items=(row,)))
+        return row
 
 
 def _profile(server: MailServer, server_type: ServerType, address: str) -> EmailServerProfile:
@@ -239,9 +252,15 @@ def test_mail_whose_identities_all_changed_is_neither_lost_nor_doubled(server: M
     stored = queue.stores.mailboxes.get(queue.mailbox.id)
     assert stored is not None
     queue.stores.mailboxes.replace(queue.mailbox, stored.etag, {})
+    more = [f"Offer {number}" for number in range(10)]
+    for subject in more:
+        server.deliver(a_letter(subject), [queue.address], MONDAY, internal=False)
     queue.until_idle()
+    taken_back = queue.untrack("letter-2@fabrikam.example")
     server.renumber_folder(queue.address)
     server.deliver(a_letter("New"), [queue.address], MONDAY, internal=False)
     queue.until_idle()
-    assert queue.subjects == [*SUBJECTS, "New"]
-    assert queue.held == len(SUBJECTS) + 1
+    assert queue.subjects == [*SUBJECTS, "New", *more]
+    assert queue.held == len(SUBJECTS) + len(more) + 1
+    rows = [row for row in queue.rows if row.message_id == taken_back.message_id]
+    assert [row.reason for row in rows] == [Reason.UNTRACKED] * 2, "what a person said of it holds"
