@@ -10,7 +10,7 @@ from hashlib import sha256
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from shared.connectors.mime import read_envelope, read_message
@@ -30,6 +30,7 @@ FILES = st.lists(st.tuples(NAMES, st.binary(max_size=300)), max_size=3)
 POLICIES = st.sampled_from([policy.SMTP, policy.SMTPUTF8, policy.default, policy.SMTP.clone(max_line_length=998)])
 
 
+@settings(deadline=None)  # messages are built, too
 @given(subject=LINES, text=TEXTS, html=st.none() | TEXTS, files=FILES, pictures=FILES, written_by=POLICIES)
 def test_what_the_standard_library_writes_is_read_back(
     subject: str,
@@ -98,6 +99,7 @@ def entities(draw: st.DrawFn, depth: int = 0) -> bytes:
     return kind + b"Content-Transfer-Encoding: " + encoding + b"\r\nX-Other: x\r\n\r\n" + draw(encoded[encoding])
 
 
+@settings(deadline=None)
 @given(entities())
 def test_parts_are_those_that_the_standard_library_finds(entity: bytes) -> None:
     found = Splitter(entity).part(0, len(entity), WANTED)

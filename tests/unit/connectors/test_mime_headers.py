@@ -133,9 +133,7 @@ def test_dates_are_aware_and_nonsense_is_none(written: str, sent: datetime | Non
         (b"", None),
     ],
 )
-def test_a_message_came_when_the_topmost_server_says_so(
-    header: bytes, received: datetime | None
-) -> None:
+def test_a_message_came_when_the_topmost_server_says_so(header: bytes, received: datetime | None) -> None:
     assert received_of(header) == received
     assert read_envelope(header, REF).received == (received or datetime(1970, 1, 1, tzinfo=UTC))
 
