@@ -14,7 +14,7 @@ from shared.connectors.internet.connection import Security, Server
 from shared.connectors.internet.sign_in import Password, SignIn, Token
 from shared.connectors.pop3.connection import Connection
 from shared.connectors.pop3.contents import Content, Sink
-from shared.connectors.pop3.errors import NoPop3, Refused, ReplyTooLong, UidlMissing, mapped
+from shared.connectors.pop3.errors import NoPop3, Refused, ReplyTooLong, TokensRefused, UidlMissing, mapped
 from shared.connectors.pop3.maildrop import Maildrop, maildrop_of, sizes_of, totals_of, uidl_of
 from shared.connectors.pop3.signing_in import by_password, by_token
 from shared.domain.choices import AuthenticationProtocol
@@ -68,9 +68,8 @@ class Session:
             self._drop()
 
     def renew(self) -> None:
-        """What was listed is forgotten, and with it the session where there was one: what is asked next is asked of another."""
-        if self._maildrop is not None:
-            self.close()
+        """What is asked next is asked of another session: this one, where there was one, shows the maildrop as it began."""
+        self.close()
 
     # ---- what begins
 
@@ -204,6 +203,9 @@ class Session:
         except Exception as error:
             self._drop()
             raise mapped(error, operation) from error
+        except BaseException:
+            self._drop()
+            raise
         finally:
             self._spoken_at = monotonic()
 
@@ -235,6 +237,8 @@ class Session:
         token = who.tokens.token()
         try:
             return self._with_this(token, who)
+        except TokensRefused:
+            raise
         except AuthenticationFailed:
             who.tokens.forget()
             fresh = who.tokens.token()

@@ -240,6 +240,7 @@ def test_a_second_token_that_is_refused_is_the_end_of_it() -> None:
 def test_a_server_that_takes_no_tokens_is_told_as_that() -> None:
     with serving(AUTH=b"-ERR unknown mechanism\r\n") as server:
         assert isinstance(failure(server, who=Token("anna", ThreeTokens(), profile_wide=True)), TokensRefused)
+        assert server.count("AUTH") == 1
 
 
 @pytest.mark.parametrize("reply", [b"-ERR no\r\n", b"+OK\r\n+OK anna is signed in\r\n", b"what?\r\n"])
@@ -341,6 +342,7 @@ def test_who_asks_again_what_came_hears_of_it_without_opening_the_mailbox_anew()
     maildrop = a_maildrop(2)
     with serving(maildrop) as server, opened(server) as mail:
         _, watermark = everything(mail)
+        assert everything(mail, watermark)[0] == []
         maildrop.messages["u3"] = a_mail("3")
         assert names(everything(mail, watermark)[0]) == ["3"]
         maildrop.messages["u4"] = a_mail("4")
