@@ -65,7 +65,10 @@ class Columns:
         last = min(last, opened.exists)
         if last < first:
             return []
-        uids = list(self._session.fetch_numbers(first, last, b"(UID)"))
+        return self.listed(list(self._session.fetch_numbers(first, last, b"(UID)")), folder_id, uid_validity)
+
+    def listed(self, uids: Sequence[int], folder_id: str, uid_validity: int) -> list[Fetched]:
+        """With headers, of the messages that are there, as `of_numbers`. Raises ItemGone as `of`."""
         whole = self.of(uids, folder_id, uid_validity, losses=MOST_LOSSES)
         failed = [uid for uid, outcome in whole.items() if isinstance(outcome, ItemError)]
         bare = self.bare(failed, folder_id, uid_validity) if failed else {}

@@ -1,8 +1,9 @@
 """Lists a folder: what came since a watermark, what of an old mailbox is still to be listed, and changes of flags.
 
-An idle poll is one EXAMINE, which tells UIDNEXT and HIGHESTMODSEQ (RFC 7162). A page of new or old mail is one FETCH more, by
-sequence numbers, so that neither gaps between UIDs nor the length of the mailbox matter. What is marked as deleted is hidden
-by mail programs, so it is not listed as new; where the server keeps states of flags, one whose mark is taken off again is.
+An idle poll is one EXAMINE, which tells UIDNEXT and HIGHESTMODSEQ (RFC 7162). New mail is one FETCH more. Where more came than
+a page holds, it is fetched by sequence numbers, so that neither gaps between UIDs nor the length of the mailbox matter. What is
+marked as deleted is hidden by mail programs, so it is not listed as new; where the server keeps states of flags, one whose mark
+is taken off again is.
 """
 
 from collections.abc import Iterable, Sequence
@@ -75,15 +76,24 @@ class Listing:
     def _window(self, folder: Folder, opened: Opened, watermark: Watermark, room: int) -> tuple[Watermark, list[Fetched]]:
         """The messages at the end of the stretch that is listed, newest first."""
         stretch = watermark.stretches[-1]
-        last = min(stretch.below, opened.exists)
-        first = max(1, last - min(room, stretch.before - stretch.first) + 1)
-        found = self._columns.of_numbers(first, last, folder.id, opened.uid_validity) if last else []
-        rows = sorted((row for row in found if stretch.first <= row.uid < stretch.before), key=lambda row: -row.uid)
-        is_done = first == 1 or any(row.uid <= stretch.first for row in found)
-        lowest = min((row.uid for row in rows), default=stretch.before)
-        rest = None if is_done else Stretch(stretch.first, lowest, first - 1)
+        if stretch.before - stretch.first <= room:
+            found = self._columns.listed(range(stretch.first, stretch.before), folder.id, opened.uid_validity)
+            rest = None
+        else:
+            found, rest = self._by_numbers(folder, opened, stretch, room)
         watermark = watermark.with_last(rest)
+        rows = sorted(found, key=lambda row: -row.uid)
         return (_noted(watermark, rows) if opened.flags_at is not None else watermark), rows
+
+    def _by_numbers(self, folder: Folder, opened: Opened, stretch: Stretch, room: int) -> tuple[list[Fetched], Stretch | None]:
+        """As many messages from the end of a stretch as there is room for, and what is left of it."""
+        last = min(stretch.below, opened.exists)
+        first = max(1, last - room + 1)
+        found = self._columns.of_numbers(first, last, folder.id, opened.uid_validity) if last else []
+        rows = [row for row in found if stretch.first <= row.uid < stretch.before]
+        if first == 1 or any(row.uid <= stretch.first for row in found):
+            return rows, None
+        return rows, Stretch(stretch.first, min((row.uid for row in rows), default=stretch.before), first - 1)
 
     # ---- flags
 
