@@ -115,11 +115,8 @@ class Session:
         """Bytes of these messages, and perhaps of others; 0 where the server does not tell. Few are asked for one by one."""
         unknown = [number for number in numbers if number not in self._sizes]
         if len(unknown) > _FEW:
-            with self._going_on("LIST") as connection:
-                try:
-                    self._sizes = sizes_of(connection.ask("LIST", LARGEST_LIST))
-                except Refused:
-                    unknown = list(numbers)
+            with self._going_on("LIST") as connection, suppress(Refused):
+                self._sizes |= sizes_of(connection.ask("LIST", LARGEST_LIST))
         elif unknown:
             for answer in self._commands([f"LIST {number}" for number in unknown]):
                 self._sizes |= sizes_of(answer.partition(b" ")[2])
