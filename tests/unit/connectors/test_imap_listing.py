@@ -86,6 +86,31 @@ def test_new_mail_does_not_wait_for_a_long_list_of_old_mail(server: OddServer) -
     assert next(item.ref.id for item in a_page(server, first.watermark, limit=10).items) == f"7:{new}"
 
 
+def test_old_mail_that_goes_while_it_is_being_listed_brings_nothing_twice_and_hides_nothing(server: OddServer) -> None:
+    """Sequence numbers of all that is left change."""
+    for number in range(40):
+        server.deliver(f"{number}")
+    first = a_page(server, None, limit=10)
+    for uid in range(3, 20):
+        server.remove(uid)
+    rest, _ = all_pages(server, first.watermark, limit=10)
+    assert created(rest) == [*range(30, 19, -1), 2, 1]
+
+
+def test_bursts_of_mail_faster_than_pages_are_listed_in_the_end(server: OddServer) -> None:
+    """What is kept of them does not grow without bound."""
+    watermark, told = None, []
+    for burst in range(30):
+        for number in range(9):
+            server.deliver(f"{burst}.{number}")
+        page = a_page(server, watermark, limit=2)
+        watermark = page.watermark
+        assert len(watermark) < 400
+        told += [int(item.ref.id.partition(":")[2]) for item in page.items]
+    rest, _ = all_pages(server, watermark, limit=50)
+    assert sorted(told + created(rest)) == sorted(server.messages)
+
+
 def test_a_page_of_a_mailbox_full_of_gaps_is_one_fetch(server: OddServer) -> None:
     for number in range(30):
         server.deliver(f"{number}", gap=100_000)
