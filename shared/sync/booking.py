@@ -87,7 +87,7 @@ class Booking:
         self.leave(candidate, Refused(Judgement(Verdict.SKIPPED, reason)))
 
     def find_again(self, candidate: Candidate, row: LedgerItem) -> None:
-        """The item is one that was promoted where it lay before (`row`)."""
+        """What was decided about the item where it lay before (`row`) holds."""
         self._book(found_again(candidate, row, self._moment()))
 
     def untrack(self, row: LedgerItem) -> None:

@@ -100,8 +100,9 @@ class Hints:
         for address, hint in hints:
             partition, row = address_key(address)
             partitions.setdefault(partition, {}).setdefault(row, []).append(hint)
-        first, *others = sorted(partitions.items()) or [("", {})]
-        if self._write_new(*first):
+        ordered = sorted(partitions.items())
+        first, others = ordered[:1], ordered[1:]
+        if all(self._write_new(*each) for each in first):
             self._parallel.each(lambda each: self._write_new(*each), others)
         else:
             self._parallel.each(self._write_over, batched(others, _LOOKED_AT_ONCE, strict=False))
