@@ -60,7 +60,7 @@ class Deployment:
             administration=self.administration,
             preview=Preview(self.stores, servers, self.clock),
             folders=Folders(self.stores, servers, self.clock),
-            settings=SimpleNamespace(platform_authentication=False),
+            settings=SimpleNamespace(platform_authentication=False, public_url=URL),
         )
         self._asgi = create_app(cast(Any, sidesync))
         self.client = self._client()
