@@ -50,9 +50,8 @@ class Discarding:
     def _remove(self, uids: Sequence[int]) -> ItemError:
         """Removes what it can; returns why the server keeps those that are still there."""
         session = self._session
-        if session.can("X-GM-EXT-1") and (trash := self._folders.trash()) is not None:
-            session.ask("UID", b"MOVE", set_of(uids), quoted(trash), otherwise=ItemRejected)
-            return ItemRejected("The server did not move the message to the trash.")
+        if session.can("X-GM-EXT-1"):
+            return self._move_to_trash(uids)
         by_uid = session.can("UIDPLUS")
         session.ask("UID", b"STORE", set_of(uids), b"+FLAGS.SILENT", _DELETED, otherwise=ItemRejected)
         if by_uid:
@@ -65,6 +64,13 @@ class Discarding:
         else:
             session.ask("EXPUNGE", otherwise=ItemRejected)
         return ItemRejected("The server did not remove the message.")
+
+    def _move_to_trash(self, uids: Iterable[int]) -> ItemError:
+        trash = self._folders.trash()
+        if trash is None:
+            return ItemRejected("Gmail shows no folder Trash over IMAP, and only archives what is expunged: let it show that.")
+        self._session.ask("UID", b"MOVE", set_of(uids), quoted(trash), otherwise=ItemRejected)
+        return ItemRejected("The server did not move the message to the trash.")
 
     def _others_are_marked(self, uids: Iterable[int]) -> bool:
         return bool(set(self._session.search(b"DELETED")) - set(uids))

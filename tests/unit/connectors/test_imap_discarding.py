@@ -62,6 +62,13 @@ def test_gmail_moves_to_the_trash_what_would_only_be_archived(server: OddServer)
     assert not any(b"EXPUNGE" in line or b"STORE" in line for line in server.said)
 
 
+def test_gmail_without_a_trash_to_be_seen_keeps_what_it_has(server: OddServer) -> None:
+    server.capabilities = f"{DECENT} MOVE X-GM-EXT-1 SPECIAL-USE"
+    assert list(discard(server, 2)) == [2]
+    assert sorted(server.messages) == [1, 2, 3, 4]
+    assert not server.messages[2].flags
+
+
 @pytest.mark.parametrize("refused", [b"UID STORE", b"UID EXPUNGE"])
 @pytest.mark.parametrize("answer", [b"TAG NO no\r\n", b"TAG NO [NOPERM] no\r\n", b"TAG BAD no\r\n"])
 def test_what_the_server_refuses_is_told_of_each(server: OddServer, refused: bytes, answer: bytes) -> None:
