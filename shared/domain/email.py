@@ -98,6 +98,8 @@ class Page:
     """Changes after this page."""
     more: bool
     """The server has further changes now."""
+    is_worth_keeping: bool = False
+    """Of a page without items: its watermark saves work, so it is committed all the same."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -27,7 +27,8 @@ class ListedPage:
     @property
     def is_idle(self) -> bool:
         """Nothing new: committing it would change nothing that matters."""
-        return self.mark.caught_up and self.mark.watermark is not None and not self.page.items and not self.page.more
+        is_read = self.mark.caught_up and self.mark.watermark is not None
+        return is_read and not (self.page.items or self.page.more or self.page.is_worth_keeping)
 
 
 def mark_of(head: LedgerHead, folder: Folder, mail: IncomingEmail) -> Mark:

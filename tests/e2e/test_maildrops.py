@@ -71,6 +71,12 @@ class Queue:
         )
         self.stores.settings.put(OrganisationSettings(), None)
 
+    def keep_on_server(self) -> None:
+        stored = self.stores.mailboxes.get(self.mailbox.id)
+        assert stored is not None
+        self.mailbox = replace(self.mailbox, process_and_delete=False)
+        self.stores.mailboxes.replace(self.mailbox, stored.etag, {})
+
     def attempt(self) -> RunOutcome | None:
         """A process that has just started runs; None if it did not come to an end."""
         connect = Connect(KnownSecrets(), allow_local_servers=True)
@@ -248,10 +254,7 @@ def _profile_at(port: int) -> EmailServerProfile:
 def test_mail_whose_identities_all_changed_is_neither_lost_nor_doubled(server: MailServer, server_type: ServerType) -> None:
     """UIDVALIDITY or every UIDL is another one: all is listed again."""
     queue = Queue(server, server_type)
-    queue.mailbox = replace(queue.mailbox, process_and_delete=False)
-    stored = queue.stores.mailboxes.get(queue.mailbox.id)
-    assert stored is not None
-    queue.stores.mailboxes.replace(queue.mailbox, stored.etag, {})
+    queue.keep_on_server()
     more = [f"Offer {number}" for number in range(10)]
     for subject in more:
         server.deliver(a_letter(subject), [queue.address], MONDAY, internal=False)
@@ -264,3 +267,16 @@ def test_mail_whose_identities_all_changed_is_neither_lost_nor_doubled(server: M
     assert queue.held == len(SUBJECTS) + len(more) + 1
     rows = [row for row in queue.rows if row.message_id == taken_back.message_id]
     assert [row.reason for row in rows] == [Reason.UNTRACKED] * 2, "what a person said of it holds"
+
+
+def test_a_maildrop_from_which_somebody_deleted_is_listed_once_more_and_not_at_every_poll(server: MailServer) -> None:
+    queue = Queue(server, ServerType.POP3_SMTP)
+    queue.keep_on_server()
+    queue.until_idle()
+    server.remove(queue.address, server.items(queue.address)[0])
+    assert queue.attempt() is RunOutcome.COMPLETED
+    for _ in range(2):
+        before = len(server.requests.of(mailbox=queue.address))
+        assert queue.attempt() is RunOutcome.IDLE
+        asked = [one.operation for one in server.requests.of(mailbox=queue.address)[before:]]
+        assert (asked.count("STAT"), asked.count("UIDL")) == (1, 1), "the last one is looked at, and none is listed"

@@ -110,7 +110,7 @@ class Pop3Mail:
         looked = looks_of(*totals, maildrop.last) if totals is not None and is_complete and not more else None
         kept = before.handed_out & there if is_complete else before.handed_out  # what is missing may be there next time
         after = before.after(kept.union(maildrop.hashes[item_id] for item_id in chosen), looked)
-        return Page(items, str(after), more)
+        return Page(items, str(after), more, is_worth_keeping=str(after) != watermark)
 
     def latest(self, folder: Folder, count: int) -> Sequence[ItemRef]:
         """By their numbers, which servers give out in the order of arrival."""
