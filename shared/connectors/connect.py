@@ -7,6 +7,7 @@ from threading import Lock
 from typing import TYPE_CHECKING
 
 from shared.connectors.deadline import within
+from shared.connectors.stored_secrets import RememberedSecrets
 from shared.domain.choices import ServerType
 from shared.domain.configuration import Discovered, EmailServerProfile, Mailbox
 from shared.domain.errors import MailboxError
@@ -40,7 +41,7 @@ class Connect:
     ) -> None:
         """`allow_local_servers` may be asked anew for every mailbox: an administrator may change it. `shares` divides
         connections among the workers; without it this worker takes them for its own. Without `consents` nobody gave any."""
-        self._secrets = secrets
+        self._secrets = RememberedSecrets(secrets)
         self._shares = shares
         self._allow_local_servers = allow_local_servers
         self._lock = Lock()
