@@ -22,7 +22,7 @@ def stored_secret(ref: SecretRef | None, secrets: Secrets, *, profile_wide: bool
 
 
 class RememberedSecrets:
-    """`ports.Secrets` that reads each version once in the life of the worker: a version never says anything else. Thread-safe."""
+    """`ports.Secrets` that reads each version once in the life of the worker: it never says anything else. Thread-safe."""
 
     def __init__(self, secrets: Secrets) -> None:
         self._secrets = secrets
