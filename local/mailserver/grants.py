@@ -79,6 +79,14 @@ class Grants:
             self._refresh_tokens[token] = consent
             return token
 
+    def end(self, token: str) -> bool:
+        """False where it is no refresh token that is good."""
+        with self._lock:
+            if self._refresh_tokens.pop(token, None) is None:
+                return False
+            self._dead[token] = Refused(50173, "The refresh token was revoked.")
+            return True
+
     def refresh(self, token: str, client_id: str) -> tuple[Consent, str | None]:
         """What was allowed, and the refresh token that comes with it, if one does. Raises Refused."""
         with self._lock:

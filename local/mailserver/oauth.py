@@ -37,7 +37,7 @@ class TokenEndpoint:
         self._signing_key = secrets.token_bytes(32)
 
     def serves(self, path: str) -> bool:
-        return path.endswith(("/.well-known/openid-configuration", "/token", "/introspect"))
+        return path.endswith(("/.well-known/openid-configuration", "/token", "/introspect", "/revoke"))
 
     def handle(self, request: Request, base_url: str) -> Reply:
         parts = urlsplit(request.path)
@@ -45,6 +45,8 @@ class TokenEndpoint:
             return _json(200, _configuration(base_url, parts.path.split("/")[1]))
         if parts.path.endswith("/introspect"):
             return self._introspection(request, parts.query)
+        if parts.path.endswith("/revoke"):
+            return self._revocation(request)
         reply = self._broken() or self._token(request, parts.path, parts.query, base_url)
         self._journal.record(Asked("oauth", _OPERATION, None, reply.status, ""))
         return self._spoiled(reply)
@@ -156,6 +158,15 @@ class TokenEndpoint:
         token, lifetime = self._accounts.issue_token(account, scope=query["resource"])
         expires = str(int(time.time() + lifetime))
         return _json(200, {"access_token": token, "expires_on": expires, "resource": query["resource"], "token_type": "Bearer"})
+
+    def _revocation(self, request: Request) -> Reply:
+        """RFC 7009, as Google has it: an unknown token is an error."""
+        reply = self._broken()
+        if reply is None:
+            known = self._grants.end(_form(request.body.decode("utf-8", "replace")).get("token", ""))
+            reply = _json(200, {}) if known else _json(400, {"error": "invalid_token"})
+        self._journal.record(Asked("oauth", "Revoke", None, reply.status, ""))
+        return reply
 
     def _introspection(self, request: Request, query: str) -> Reply:
         """What another server is told of a token (RFC 7662), however it asks; on loopback nobody has to prove who he is."""
