@@ -48,9 +48,11 @@ class ByMsal:
     tokens: Tokens
 
     def token(self) -> str:
+        from msal.exceptions import MsalError
+
         try:
             return self.tokens.token()
-        except requests.RequestException as error:
+        except (requests.RequestException, MsalError, ValueError) as error:  # ValueError: what answers speaks no JSON
             raise IssuerUnreachable(f"No answer from the issuer of tokens: {type(error).__name__}.") from error
 
     def forget(self) -> None:
