@@ -67,8 +67,9 @@ class Collecting:
         collects = {"credentials": {"username": COLLECTION.address, "secret": _PASSWORD}, "process_and_delete": True}
         forward = {"name": COLLECTION.name, "address": COLLECTION.address, "profile_id": PROFILE, **collects}
         self._mailboxes[COLLECTION] = str(self._api.put(f"/mailboxes/{FORWARD_MAILBOX}", forward)["id"])
-        self._api.patch(f"/mailboxes/{self._add_user(RITA)}", {"incoming_method": "forward_mailbox"})
-        for mailbox in self._mailboxes.values():
+        rita = self._add_user(RITA)
+        self._api.patch(f"/mailboxes/{rita}", {"incoming_method": "forward_mailbox"})
+        for mailbox in (rita, *self._mailboxes.values()):
             self._api.post(f"/mailboxes/{mailbox}/approve")
 
     def _add_user(self, person: Person) -> str:

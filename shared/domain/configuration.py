@@ -163,7 +163,8 @@ class Mailbox:
     profile_id: ProfileId | None = None
     """emailserverprofile; without one the mailbox is never run."""
     incoming_method: EmailDeliveryMethod = EmailDeliveryMethod.SERVER_SIDE
-    """incomingemaildeliverymethod; only server_side is read by Sidesync."""
+    """incomingemaildeliverymethod; server_side is read by Sidesync, forward_mailbox comes through any forward mailbox to which
+    the owner's server forwards it as attachment."""
     outgoing_method: EmailDeliveryMethod = EmailDeliveryMethod.NONE
     """outgoingemaildeliverymethod; only server_side is sent by Sidesync; takes effect with outgoing email."""
     act_method: ActDeliveryMethod = ActDeliveryMethod.NONE

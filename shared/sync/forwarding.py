@@ -8,7 +8,7 @@ from collections.abc import Collection, Sequence
 from concurrent.futures import Executor
 from dataclasses import dataclass, replace
 
-from shared.domain.choices import EmailDeliveryMethod, OwnerKind, Reason
+from shared.domain.choices import Approval, EmailDeliveryMethod, OwnerKind, Reason
 from shared.domain.configuration import AddressMatch, Mailbox, Matches, OwnerRef
 from shared.domain.email import Address, Envelope, IncomingMessage
 from shared.domain.ids import OwnerId, mailbox_id_of, normalised_address
@@ -96,7 +96,7 @@ class Receivers:
 
     def _is_collected(self, owner: OwnerRef) -> bool:
         stored = self._mailboxes.get(mailbox_id_of(owner.kind, owner.id))
-        if stored is None or not stored.record.active:
+        if stored is None or not stored.record.active or stored.record.approval is not Approval.APPROVED:
             return False
         return stored.record.incoming_method is EmailDeliveryMethod.FORWARD_MAILBOX
 

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from shared.domain.choices import Direction, EmailDeliveryMethod, OwnerKind, Reason, Verdict
+from shared.domain.choices import Approval, Direction, EmailDeliveryMethod, OwnerKind, Reason, Verdict
 from shared.domain.configuration import OwnerRef
 from shared.domain.email import INBOX, IncomingAttachment, IncomingMessage, ItemRef, ListOf
 from shared.domain.errors import ItemUnreadable, SyncError
@@ -139,6 +139,16 @@ def test_what_is_no_forward_for_anybody_is_left_alone_with_its_reason(message: I
     scene.until_idle("ben")
     assert verdicts(scene) == [(Verdict.SKIPPED, reason)]
     assert len(scene.ben._messages) == 1
+
+
+@pytest.mark.parametrize("changes", [{"approval": Approval.PENDING}, {"active": False}])
+def test_who_is_not_approved_or_active_has_no_mail_read(changes: dict[str, Any]) -> None:
+    scene = a_scene()
+    stored = scene.stored_mailbox("anna")
+    scene.stores.mailboxes.replace(replace(stored.record, **changes), stored.etag, {})
+    scene.ben.deliver(a_forward(a_message("Offer")))
+    scene.until_idle("ben")
+    assert verdicts(scene) == [(Verdict.SKIPPED, Reason.NOT_COLLECTED)]
 
 
 def test_the_same_message_in_a_mailbox_of_its_own_is_the_same_activity() -> None:
