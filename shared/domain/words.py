@@ -54,8 +54,8 @@ REASONS: Mapping[Reason, str] = {
     ),
     Reason.UNKNOWN_FORWARDER: "It was forwarded to a forward mailbox by somebody who is no active user or queue.",
     Reason.NOT_COLLECTED: (
-        "It was forwarded to a forward mailbox, but for nobody whose mail comes that way: neither who forwarded it nor a recipient"
-        " has an active, approved mailbox with the incoming method forward mailbox."
+        "It was forwarded to a forward mailbox, but for nobody whose mail comes that way: neither who forwarded it nor a"
+        " recipient has an active, approved mailbox with the incoming method forward mailbox."
     ),
     Reason.UNTRACKED: "Somebody took it back: by hand, or by removing the category in the mail client.",
     Reason.DELETED: "Somebody deleted the activity that it was.",
