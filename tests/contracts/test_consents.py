@@ -3,6 +3,7 @@
 import logging
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from datetime import timedelta
 from typing import Any
@@ -11,6 +12,7 @@ import pytest
 
 from local.mailserver import Habit, MailServer
 from shared.administration.consenting import ANSWERED_WITHIN, Outcome
+from shared.connectors.connect import Connect
 from shared.connectors.internet.consented import ConsentEnded, ConsentMissing, ConsentOutdated
 from shared.domain.choices import ConsentStatus, OAuthProvider, ServerType
 from shared.domain.configuration import SecretRef
@@ -117,6 +119,24 @@ def test_a_new_consent_takes_the_place_of_the_old_one(deployment: Deployment) ->
     assert deployment.listed() == []
 
 
+@pytest.mark.parametrize("server_type", [ServerType.POP3_SMTP, ServerType.IMAP_SMTP])
+def test_the_owner_comes_back_to_the_page_and_the_mailbox_is_read(fresh: MailServer, server_type: ServerType) -> None:
+    """From the administrator's request over HTTP to the mail, by way of the owner's browser."""
+    deployment = Deployment(fresh, server_type)
+    fresh.deliver(bytes(a_message("m1")), [deployment.address])
+    administrator, door = deployment.over_http()
+    path = f"/api/mailboxes/{deployment.mailbox_id}/consent"
+    link = administrator.post(path).json()["authorization_url"]
+    back = deployment.in_browser(link)
+    pages = [door.get("/api/consent", params=back) for _ in range(2)]
+    assert [page.status_code for page in pages] == [200, 400]
+    assert back["code"] not in pages[0].text
+    assert administrator.get(path).json()["status"] == "granted"
+    assert deployment.listed() == ["m1"]
+    assert administrator.delete(path).status_code == 204
+    assert isinstance(error_of(deployment.listed), ConsentMissing)
+
+
 # ---- renewing
 
 
@@ -161,6 +181,25 @@ def test_while_one_worker_asks_the_issuer_no_other_one_does(deployment: Deployme
     asked = deployment.server.requests.count("Token")
     assert isinstance(error_of(deployment.listed), Busy)
     assert deployment.server.requests.count("Token") == asked
+
+
+def test_of_workers_that_renew_at_once_none_uses_up_what_another_one_has(deployment: Deployment) -> None:
+    deployment.server.set_habits([Habit.REFRESH_TOKENS_USED_ONCE])
+    deployment.consents()
+
+    def attempt(worker: Connect) -> str:
+        try:
+            deployment.listed(worker)
+        except Busy:
+            return "later"
+        return "read"
+
+    for _ in range(3):
+        with ThreadPoolExecutor(6) as threads:
+            outcomes = list(threads.map(attempt, [deployment.worker() for _ in range(6)]))
+        assert "read" in outcomes
+        assert set(outcomes) <= {"read", "later"}
+    assert deployment.consent.ended_on is None
 
 
 @pytest.mark.parametrize("kind", ["unavailable", "too_many_requests", "connection_reset"])

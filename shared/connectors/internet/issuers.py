@@ -12,12 +12,13 @@ from urllib.parse import quote
 
 import requests
 
+from shared.connectors.deadline import within
 from shared.connectors.guarded_http import guarded_session
 from shared.connectors.tokens import PASSING, PUBLIC_CLOUD, TOKEN_SECONDS, Tokens, issuer_of
 from shared.domain.choices import OAuthProvider
 from shared.domain.configuration import Credentials
 from shared.domain.consents import ConsentTerms
-from shared.domain.errors import Busy, Throttled, TransientError, Unreachable
+from shared.domain.errors import Busy, NoAnswer, Throttled, TransientError, Unreachable
 
 _GOOGLE = ("accounts.google.com", "oauth2.googleapis.com")
 """Where users consent, and where tokens are issued."""
@@ -132,7 +133,19 @@ def end(url: str, refresh_token: str, *, allow_local_servers: bool) -> None:
         raise _refusal(said)
 
 
-def _post(url: str, form: Mapping[str, str], *, allow_local_servers: bool) -> tuple[int, Mapping[str, object]]:
+type _Said = tuple[int, Mapping[str, object]]
+"""Status and JSON object of an answer."""
+
+
+def _post(url: str, form: Mapping[str, str], *, allow_local_servers: bool) -> _Said:
+    """In `TOKEN_SECONDS` all in all: who asks keeps others from asking meanwhile."""
+    try:
+        return within(timedelta(seconds=TOKEN_SECONDS), lambda: _posted(url, form, allow_local_servers=allow_local_servers))
+    except NoAnswer as error:
+        raise IssuerUnreachable("The issuer of tokens does not answer in time.") from error
+
+
+def _posted(url: str, form: Mapping[str, str], *, allow_local_servers: bool) -> _Said:
     try:
         with (
             guarded_session(allow_local_servers=allow_local_servers) as session,
