@@ -53,7 +53,8 @@ def _address(name: str, address: str) -> Address | None:
     name, address = _text(name), _text(address)
     if address[:1] == address[-1:] == "'":
         address = address[1:-1]
-    if address and not _ADDRESS.fullmatch(address) and len(found := _ADDRESS.findall(address)) == 1:
+    is_bare = len(address) > _LONGEST_OF_ONE or _ADDRESS.fullmatch(address)  # looking for one takes quadratic time
+    if address and not is_bare and len(found := _ADDRESS.findall(address)) == 1:
         rest = address.replace(found[0], " ").strip(_AROUND)  # a name in front without brackets, or both in one encoded word
         name, address = name or rest, found[0]
     return Address(address or name, name or address) if name or address else None

@@ -4,8 +4,10 @@ import mmap
 import tempfile
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
+from datetime import datetime
 from functools import partial
 
+from shared.connectors.mime.envelope import received_of
 from shared.connectors.mime.message import read_message
 from shared.domain.email import IncomingAttachment, IncomingMessage, ItemRef
 
@@ -17,15 +19,18 @@ def with_readable(message: IncomingMessage) -> IncomingMessage:
     """The message, whose attached messages can be read."""
     if not any(each.is_message for each in message.attachments):
         return message
-    return replace(message, attachments=tuple(_readable(each, message.ref) for each in message.attachments))
+    return replace(message, attachments=tuple(_readable(each, message) for each in message.attachments))
 
 
-def _readable(attachment: IncomingAttachment, ref: ItemRef) -> IncomingAttachment:
-    return replace(attachment, message=partial(_read, attachment.chunks, ref)) if attachment.is_message else attachment
+def _readable(attachment: IncomingAttachment, carrier: IncomingMessage) -> IncomingAttachment:
+    reader = partial(_read, attachment.chunks, carrier.ref, carrier.received)
+    return replace(attachment, message=reader) if attachment.is_message else attachment
 
 
-def _read(chunks: Callable[[], Iterator[bytes]], ref: ItemRef) -> IncomingMessage:
-    return read_message(_held(chunks()), ref)
+def _read(chunks: Callable[[], Iterator[bytes]], ref: ItemRef, received: datetime) -> IncomingMessage:
+    """It came when its own header says so, else with the one that it is attached to."""
+    raw = _held(chunks())
+    return read_message(raw, ref, received=received_of(raw) or received)
 
 
 def _held(pieces: Iterable[bytes]) -> bytes | mmap.mmap:

@@ -1,8 +1,8 @@
 """Which parts of a message are its body, and which its attachments, as Exchange has it ([MS-OXCMAIL] 2.2.3.1).
 
-The first text is the body; another form of it counts only as its alternative, and further texts are attachments. A report's
-parts for programs are read elsewhere and are no attachments. A clear-signed message is its signed body, and one attachment
-with the whole entity, signature and signed attachments within ([MS-OXOSMIME] 2.1.3.1).
+The first text is the body; another form of it counts only as its alternative, and further texts are attachments, with all
+their forms. A report's parts for programs are read elsewhere and are no attachments. A clear-signed message is its signed
+body, and one attachment with the whole entity, signature and signed attachments within ([MS-OXOSMIME] 2.1.3.1).
 """
 
 from collections.abc import Iterator
@@ -39,10 +39,13 @@ def bodies_of(root: Part) -> Bodies:
 def _bodies_of(root: Part) -> Bodies:
     chosen: dict[str, Part] = {}
     rest: list[Part] = []
-    for part, in_alternative in _leaves(root, in_alternative=False):
+    body_of: Part | None = None
+    for part, alternatives in _leaves(root, None):
         slot = _SLOTS.get(part.content_type)
-        if slot and _may_be_body(part) and _fits(slot, chosen, in_alternative=in_alternative):
+        is_form = alternatives is not None and alternatives is body_of
+        if slot and _may_be_body(part) and _fits(slot, chosen, is_form=is_form):
             chosen[slot] = part
+            body_of = body_of if slot == "calendar" else alternatives
         elif root.content_type != "multipart/report" or part.content_type not in _FOR_PROGRAMS:
             rest.append(part)
     return Bodies(chosen.get("html"), chosen.get("text"), chosen.get("calendar"), tuple(rest))
@@ -52,15 +55,19 @@ def _may_be_body(part: Part) -> bool:
     return part.disposition()[0] != "attachment" and part.end - part.body <= LARGEST_TEXT
 
 
-def _fits(slot: str, chosen: dict[str, Part], *, in_alternative: bool) -> bool:
+def _fits(slot: str, chosen: dict[str, Part], *, is_form: bool) -> bool:
+    """`is_form`: it says what the body does, in another form."""
     if slot in chosen:
         return False
-    return slot == "calendar" or in_alternative or not ({"text", "html"} & chosen.keys())
+    return slot == "calendar" or is_form or not ({"text", "html"} & chosen.keys())
 
 
-def _leaves(part: Part, *, in_alternative: bool) -> Iterator[tuple[Part, bool]]:
+def _leaves(part: Part, alternatives: Part | None) -> Iterator[tuple[Part, Part | None]]:
+    """Each with the outermost of the alternatives that it stands in."""
     if not part.parts:
-        yield part, in_alternative
+        yield part, alternatives
         return
+    if alternatives is None and part.content_type == "multipart/alternative":
+        alternatives = part
     for child in part.parts:
-        yield from _leaves(child, in_alternative=in_alternative or part.content_type == "multipart/alternative")
+        yield from _leaves(child, alternatives)

@@ -11,7 +11,7 @@ from shared.connectors.mime.classes import item_class_of_headers
 from shared.connectors.mime.dates import OF_ARRIVAL, received_of_fields, sent_of
 from shared.connectors.mime.fields import Fields, fields_at
 from shared.connectors.mime.structure import MOST_DEPTH, OF_A_PART, Part, Splitter
-from shared.connectors.mime.transfer import decoded_base64
+from shared.connectors.mime.transfer import Buffer, decoded_base64
 from shared.domain.choices import Priority
 from shared.domain.email import JUDGED_HEADERS, Envelope, ItemRef
 from shared.domain.ids import normalised_message_id
@@ -51,7 +51,7 @@ def read_envelope(
     return Envelope(**described(root, ref, received, size, categories), item_class=item_class)
 
 
-def received_of(header: bytes) -> datetime | None:
+def received_of(header: Buffer) -> datetime | None:
     """When a message came, by its header block: topmost Received, else Date. None where neither can be read."""
     return received_of_fields(fields_at(header, 0, len(header), OF_ARRIVAL)[0])
 

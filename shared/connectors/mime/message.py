@@ -95,13 +95,14 @@ def _content(bodies: Bodies, item_class: str, ref: ItemRef, received: datetime) 
     attachments: list[IncomingAttachment] = []
     for part in _carried(bodies, item_class):
         enclosed = unpacked_part(part) if is_tnef(part) else None
+        is_left_out = enclosed is not None and _says_more(enclosed, html, text)
         if enclosed is not None:
-            html, text = enclosed.html or html, text or enclosed.text or ""
+            html, text = html or enclosed.html, text or enclosed.text or ""
             attachments += [
                 enclosed_attachment(each, number)
                 for number, each in enumerate(enclosed.attachments, start=len(attachments) + 1)
             ]
-        if enclosed is None or _says_more(enclosed, html, text):
+        if enclosed is None or is_left_out:
             carried = attachment(part, len(attachments) + 1, received)
             reader = partial(_read_attached, part, ref, received) if carried.is_message else None
             attachments.append(replace(carried, message=reader) if reader else carried)
@@ -116,8 +117,10 @@ def _carried(bodies: Bodies, item_class: str) -> tuple[Part, ...]:
 
 
 def _says_more(enclosed: Unpacked, html: str | None, text: str) -> bool:
-    """Whether its only body is one that is not unpacked."""
-    return enclosed.has_rtf and not html and not text.strip()
+    """Whether a body of its own would be lost: one that is not unpacked, or beside the HTML of the message."""
+    if html:
+        return bool(enclosed.html) and enclosed.html != html
+    return enclosed.has_rtf and not (enclosed.html or enclosed.text or text.strip())
 
 
 def _text(part: Part) -> str:

@@ -10,6 +10,7 @@ from tests.unit.connectors.mime_messages import RECEIVED, REF, content, multipar
 
 PLAIN = "Content-Type: text/plain; charset=utf-8\n\nGrüße"
 HTML = "Content-Type: text/html; charset=utf-8\n\n<p>Grüße</p>"
+FOOTER = "Content-Type: text/plain\n\nA list"
 PICTURE = (
     "Content-Type: image/png; name=logo.png\nContent-ID: <logo@x>\nContent-Transfer-Encoding: base64\n"
     "Content-Disposition: inline; filename=logo.png\n\niVBORw==\n"
@@ -42,6 +43,20 @@ def test_html_alone_leaves_the_text_to_be_derived() -> None:
 def test_of_alternatives_the_html_counts_as_with_exchange() -> None:
     message = read(multipart(PLAIN, HTML, kind="alternative"))
     assert (message.body_html, message.body_text, message.attachments) == ("<p>Grüße</p>", None, ())
+
+
+def test_text_before_alternatives_is_the_body_and_they_are_attachments() -> None:
+    """As lists and gateways have it that write a text in front of a message."""
+    notice = "Content-Type: text/plain\n\nFrom outside"
+    message = read(multipart(notice, nested("alternative", PLAIN, HTML)))
+    assert (message.body_text, message.body_html) == ("From outside", None)
+    assert [content(each).decode() for each in message.attachments] == ["Grüße", "<p>Grüße</p>"]
+
+
+def test_text_behind_alternatives_is_an_attachment() -> None:
+    message = read(multipart(nested("alternative", PLAIN, HTML), nested("related", nested("alternative", FOOTER, HTML))))
+    assert message.body_html == "<p>Grüße</p>"
+    assert [content(each).decode() for each in message.attachments] == ["A list", "<p>Grüße</p>"]
 
 
 def test_a_message_without_a_body_says_nothing() -> None:

@@ -222,6 +222,8 @@ BOMBS = {
     "encoded words": b"Subject: " + b"=?a?q?" * 300_000 + b"\n\n",
     "comments": b"To: " + b"(" * 250_000 + b"\n\n",
     "addresses": b"To: " + b"a@b," * 60_000 + b"\n\n",
+    "an address without end": b"To: <" + b"a" * 120_000 + b">\nCc: <" + b"a." * 60_000 + b"@>\n\n",
+    "escapes without end": b'To: "' + b"\\" * 240_000 + b"@\n\n",
     "at signs": b"To: " + b"@" * 250_000 + b"\n\n",
     "attached senders": of_parts((b"--a\nContent-Type: message/rfc822\n\nFrom: " + b"@" * 20_000 + b"\n\n") * 100),
     "references": b"References: " + b"<a@b>" * 50_000 + b"\n\n",

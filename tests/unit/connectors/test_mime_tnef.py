@@ -65,6 +65,16 @@ def test_its_html_is_the_body() -> None:
     assert (message.body_html, message.body_text, message.attachments) == ("<p>Grüße", None, ())
 
 
+def test_beside_the_html_of_the_message_its_own_is_kept_too() -> None:
+    """A person attached a winmail.dat that came from somebody else, or two."""
+    of_message = "Content-Type: text/html\n\n<p>Look at this"
+    message = read(multipart(of_message, part(tnef(HTML, *FILE))))
+    assert message.body_html == "<p>Look at this"
+    assert [each.name for each in message.attachments] == ["offer.pdf", "winmail.dat"]
+    same = read(multipart(part(tnef(HTML)), part(tnef(HTML)), kind="mixed"))
+    assert (same.body_html, same.attachments) == ("<p>Grüße", ())
+
+
 def test_its_text_is_the_body_where_there_is_no_other() -> None:
     packed = tnef((CODE_PAGE, struct.pack("<II", 1252, 0)), (BODY, "Grüße\0".encode("cp1252")))
     assert read(multipart(part(packed))).body_text == "Grüße"
