@@ -4,16 +4,22 @@ Here the originals are taken out of what arrived, and it is said for whom they w
 that user or queue had received it. Refuses to know who accepts it.
 """
 
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from concurrent.futures import Executor
 from dataclasses import dataclass, replace
 
 from shared.domain.choices import Approval, EmailDeliveryMethod, OwnerKind, Reason
 from shared.domain.configuration import AddressMatch, Mailbox, Matches, OwnerRef
 from shared.domain.email import Address, Envelope, IncomingMessage
+from shared.domain.errors import ItemError, ItemTooLarge, ItemUnreadable, SyncError
 from shared.domain.ids import OwnerId, mailbox_id_of, normalised_address
 from shared.ports import Mailboxes
 from shared.sync.special import is_delivery_report
+
+MOST_ORIGINALS = 100
+"""Messages of one forward. A server rule attaches one, a person a handful; a stranger may write thousands."""
+MOST_ATTACHMENTS = 1000
+"""Of all originals of one forward: they are open files while it is judged."""
 
 
 def is_forward(mailbox: Mailbox) -> bool:
@@ -21,17 +27,44 @@ def is_forward(mailbox: Mailbox) -> bool:
     return mailbox.owner is None
 
 
-def originals(message: IncomingMessage) -> Sequence[IncomingMessage]:
-    """The messages that were forwarded as attachments of `message`; itself where it forwards none. What a delivery report
-    returns was not forwarded. Raises SyncError."""
-    attached = [] if is_delivery_report(message) else message.attachments
-    return [_original(message, each.message()) for each in attached if each.message is not None] or [message]
+def originals(message: IncomingMessage) -> Iterator[IncomingMessage | ItemError]:
+    """The messages that were forwarded as attachments of `message`, or why one cannot be read; itself where it forwards none.
+    What a delivery report returns was not forwarded. Raises TransientError."""
+    readers = [] if is_delivery_report(message) else [each.message for each in message.attachments if each.message is not None]
+    attachments = 0
+    for read in readers[:MOST_ORIGINALS]:
+        original = _read(read)
+        if isinstance(original, ItemError):
+            yield original
+            continue
+        attachments += len(original.attachments)
+        if attachments > MOST_ATTACHMENTS:
+            yield ItemTooLarge(f"The forwarded messages have more than {MOST_ATTACHMENTS} attachments.")
+            return
+        yield _from(message, original)
+    if len(readers) > MOST_ORIGINALS:
+        yield ItemTooLarge(f"More than {MOST_ORIGINALS} messages are forwarded in one.")
+    if not readers:
+        yield message
 
 
-def _original(forward: IncomingMessage, original: IncomingMessage) -> IncomingMessage:
-    """With the place of the item that it came in, which is what the ledger knows."""
+def _read(read: Callable[[], IncomingMessage]) -> IncomingMessage | ItemError:
+    try:
+        return read()
+    except ItemError as error:
+        return error
+    except (SyncError, OSError):
+        raise
+    except Exception as error:  # noqa: BLE001 # computed from this message alone, so whatever breaks is this message
+        failure = ItemUnreadable(f"{type(error).__name__} while a forwarded message was read.")
+        failure.__cause__ = error
+        return failure
+
+
+def _from(forward: IncomingMessage, original: IncomingMessage) -> IncomingMessage:
+    """With place, size and categories of the item that it came in, which is what the ledger knows."""
     forwarder = forward.sender or Address("")
-    return replace(original, ref=forward.ref, categories=forward.categories, forwarded_by=forwarder)
+    return replace(original, ref=forward.ref, size=forward.size, categories=forward.categories, forwarded_by=forwarder)
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,7 +9,6 @@ to single messages, do not count here: each message is judged as if it arrived n
 import logging
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from concurrent.futures import Executor
-from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from itertools import batched
@@ -130,7 +129,8 @@ class Preview:
             holding = _holding(rules, tree)
             would_hold = holding if changes.rules is None else _holding(changes.rules, tree)
             folders = _folders(mail, tree, {*holding, *would_hold}, sent=present.track_sent_items or wanted.track_sent_items)
-            read = _Latest(mail, last, deadline, self._clock, unwraps=is_forward(mailbox))
+            largest = max(present.largest_message, wanted.largest_message)
+            read = _Latest(mail, last, deadline, self._clock, largest if is_forward(mailbox) else None)
             envelopes = read.envelopes(folders)
             voice = own_voice(self._stores.owners, mailbox)
             before = self._judge(mailbox, voice, present, holding, mail, envelopes)
@@ -168,8 +168,8 @@ class Preview:
 class _Latest:
     """The last messages over several folders. What it was not given in time, or not at all, it says."""
 
-    def __init__(self, mail: IncomingEmail, last: int, deadline: datetime, clock: Clock, *, unwraps: bool) -> None:
-        """`unwraps`: the messages are those attached to what the mailbox received."""
+    def __init__(self, mail: IncomingEmail, last: int, deadline: datetime, clock: Clock, unwraps: int | None) -> None:
+        """`unwraps`: the messages are those attached to what the mailbox received, of up to so many bytes."""
         self._unwraps = unwraps
         self._mail = mail
         self._last = last
@@ -182,7 +182,7 @@ class _Latest:
         """Oldest first."""
         refs = [ref for folder in folders for ref in self._latest(folder)]
         latest = sorted(self._asked(refs), key=lambda each: (each.received, each.ref.id))[-self._last :]
-        return self._originals(latest) if self._unwraps else self._with_reports(latest)
+        return self._with_reports(latest) if self._unwraps is None else self._originals(latest, self._unwraps)
 
     def _latest(self, folder: Folder) -> Sequence[ItemRef]:
         if self._is_late():
@@ -212,20 +212,22 @@ class _Latest:
         }
         return [read.get(each.ref, each) for each in envelopes]
 
-    def _originals(self, envelopes: Sequence[Envelope]) -> list[Envelope]:
+    def _originals(self, envelopes: Sequence[Envelope], largest: int) -> list[Envelope]:
+        """What is larger than `largest` no run reads."""
         found: list[Envelope] = []
-        for some in batched((each.ref for each in envelopes), _WHOLE_AT_ONCE, strict=False):
+        for some in batched(envelopes, _WHOLE_AT_ONCE, strict=False):
             if self._is_late():
                 break
-            found += [_without_content(each) for _, answer in self._mail.fetch(some) for each in self._originals_of(answer)]
-        return found
+            found += [each for each in some if each.size > largest]
+            wanted = [each.ref for each in some if each.size <= largest]
+            answers = self._mail.fetch(wanted) if wanted else ()
+            found += [each for _, answer in answers for each in self._originals_of(answer)]
+        return found[-self._last :]
 
-    def _originals_of(self, answer: IncomingMessage | ItemError) -> Sequence[IncomingMessage]:
-        with suppress(ItemError):
-            if not isinstance(answer, ItemError):
-                return originals(answer)
-        self.unreadable += 1
-        return ()
+    def _originals_of(self, answer: IncomingMessage | ItemError) -> list[Envelope]:
+        read = [answer] if isinstance(answer, ItemError) else list(originals(answer))
+        self.unreadable += sum(isinstance(each, ItemError) for each in read)
+        return [_without_content(each) for each in read if isinstance(each, IncomingMessage)]
 
     def _is_late(self) -> bool:
         is_late = self._clock() >= self._deadline

@@ -120,13 +120,8 @@ class BatchReader:
 
     def _read(self, answer: IncomingMessage | ItemError, files: ExitStack) -> Sequence[_Read | ItemError]:
         """What an item is judged over: several messages where it forwards several."""
-        if isinstance(answer, ItemError):
-            return [answer]
-        try:
-            messages = originals(answer) if self._judging.unwraps else [answer]
-            return [_Read(message, spool(message.attachments, files)) for message in messages]
-        except ItemError as error:
-            return [error]
+        messages = originals(answer) if self._judging.unwraps and not isinstance(answer, ItemError) else [answer]
+        return [message if isinstance(message, ItemError) else _spooled(message, files) for message in messages]
 
     def _answers(self, candidates: Sequence[Candidate]) -> Iterator[tuple[Candidate, IncomingMessage | ItemError]]:
         """What the server gave for every candidate; one that it passed over is an error of that item, not lost."""
@@ -226,14 +221,16 @@ def _results(batch: _Batch, written: Sequence[Result]) -> Results:
 
 
 def _together(one: Result, another: Result) -> Result:
-    """What becomes of an item that brought several messages: it fails with any of them, is stored with any of them, and is
-    whole only if all of them are stored whole."""
+    """What becomes of an item that brought several messages: it fails with any of them, is stored with any of them, is whole
+    only if all of them are stored whole, and where none is stored it is judged again for any of them."""
     if isinstance(one, ItemError):
         return one
     if isinstance(another, ItemError):
         return another
     if isinstance(one, Refused):
-        return replace(another, is_whole=False) if isinstance(another, Written) else one
+        if isinstance(another, Written):
+            return replace(another, is_whole=False)
+        return replace(one, awaits_original=one.awaits_original or another.awaits_original)
     return replace(one, is_whole=one.is_whole and isinstance(another, Written) and another.is_whole)
 
 
@@ -245,6 +242,13 @@ def _abandon(batches: deque[_Batch]) -> None:
         if batch.written is not None:
             batch.written.exception()
         batch.files.close()
+
+
+def _spooled(message: IncomingMessage, files: ExitStack) -> _Read | ItemError:
+    try:
+        return _Read(message, spool(message.attachments, files))
+    except ItemError as error:
+        return error
 
 
 def _no_answer(ref: ItemRef) -> ItemError:

@@ -4,17 +4,19 @@ stored."""
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from datetime import timedelta
+from functools import partial
 from typing import Any
 
 import pytest
 
-from shared.domain.choices import Approval, Direction, EmailDeliveryMethod, OwnerKind, Reason, Verdict
+from shared.domain.choices import Approval, Direction, EmailDeliveryMethod, IncomingFilteringMethod, OwnerKind, Reason, Verdict
 from shared.domain.configuration import OwnerRef
 from shared.domain.email import INBOX, IncomingAttachment, IncomingMessage, ItemRef, ListOf
-from shared.domain.errors import ItemUnreadable, SyncError
+from shared.domain.errors import ItemUnreadable
 from shared.domain.ids import MailboxId, OwnerId, email_id, mailbox_id_of
 from shared.domain.organisation import OrganisationSettings
 from shared.sync.budgets import ItemLimits, RunBudget
+from shared.sync.forwarding import MOST_ATTACHMENTS, MOST_ORIGINALS
 from shared.sync.preview import ChangedConfiguration, Preview
 from tests.builders import a_mailbox, a_message, a_queue
 from tests.unit.sync.faults import Fault, FaultyWorld
@@ -45,7 +47,7 @@ def a_scene(world: FaultyWorld | None = None, *, discards: bool = False, **chang
     return scene
 
 
-def attached(message: IncomingMessage, error: SyncError | None = None) -> IncomingAttachment:
+def attached(message: IncomingMessage, error: Exception | None = None) -> IncomingAttachment:
     def chunks() -> Iterator[bytes]:
         yield b"the MIME form"
 
@@ -163,16 +165,54 @@ def test_the_same_message_in_a_mailbox_of_its_own_is_the_same_activity() -> None
     ] * 2
 
 
-def test_an_original_that_cannot_be_read_is_tried_again_and_then_kept_in_quarantine() -> None:
+@pytest.mark.parametrize("error", [ItemUnreadable("no message"), ValueError("a surprise")])
+def test_an_original_that_cannot_be_read_is_tried_again_and_then_kept_in_quarantine(error: Exception) -> None:
     scene = a_scene(discards=True, limits=ItemLimits(attempts=2))
-    broken = attached(a_message("Broken"), ItemUnreadable("no message"))
-    message = replace(a_forward(a_message("Fine")), attachments=(attached(a_message("Fine")), broken))
-    scene.ben.deliver(message)
+    broken = attached(a_message("Broken"), error)
+    fine = attached(a_message("Fine")), attached(a_message("Fine too"))
+    scene.ben.deliver(replace(a_forward(a_message("Fine")), attachments=(fine[0], broken, fine[1])))
     for _ in range(3):
         scene.until_idle("ben")
         scene.clock.advance(timedelta(minutes=20))
     assert verdicts(scene) == [(Verdict.QUARANTINED, Reason.UNREADABLE)]
     assert len(scene.ben._messages) == 1
+    assert scene.subjects("ben") == ["Fine", "Fine too"]
+
+
+@pytest.mark.parametrize(
+    ("count", "attachments"), [(MOST_ORIGINALS + 1, 0), (MOST_ORIGINALS, MOST_ATTACHMENTS // MOST_ORIGINALS + 1)]
+)
+def test_a_forward_without_end_is_read_as_far_as_is_bounded_and_kept(count: int, attachments: int) -> None:
+    scene = a_scene(discards=True, limits=ItemLimits(attempts=1))
+    each = a_message("Offer", attachments=[b"%PDF"] * attachments)
+    read: list[int] = []
+
+    def counted(number: int) -> IncomingMessage:
+        read.append(number)
+        return each
+
+    forward = a_forward(*[each] * count)
+    counting = tuple(replace(one, message=partial(counted, place)) for place, one in enumerate(forward.attachments))
+    scene.ben.deliver(replace(forward, attachments=counting))
+    scene.until_idle("ben")
+    assert verdicts(scene) == [(Verdict.QUARANTINED, Reason.TOO_LARGE)]
+    assert scene.subjects("ben") == ["Offer"]
+    assert len(read) <= MOST_ORIGINALS
+    assert len(read) * attachments <= MOST_ATTACHMENTS + attachments
+    assert len(scene.ben._messages) == 1
+
+
+def test_a_forward_is_judged_again_where_any_of_its_messages_awaits_what_it_answers() -> None:
+    """The second one is the answer."""
+    scene = a_scene()
+    anna = scene.stores.owners.get(ANNA.kind, ANNA.id)
+    assert anna is not None
+    scene.stores.owners.replace(replace(anna.record, filtering_method=IncomingFilteringMethod.RESPONSES), anna.etag)
+    answer = a_message("Re: Offer", message_id="answer@fabrikam.example", in_reply_to="offer@contoso.example")
+    scene.ben.deliver(a_forward(a_message("Advertisement"), answer))
+    scene.until_idle("ben")
+    (row,) = scene.ledger("ben").values()
+    assert (row.reason, row.attempts) == (Reason.NO_CORRELATION_MATCH, 1)
 
 
 def test_a_dry_run_of_a_forward_mailbox_is_about_the_originals() -> None:
@@ -187,6 +227,21 @@ def test_a_dry_run_of_a_forward_mailbox_is_about_the_originals() -> None:
         "Offer": (Reason.RELEVANT, Reason.EXCLUDED),
         "Hello": (Reason.PLAIN_FORWARD, Reason.PLAIN_FORWARD),
     }
+
+
+def test_a_dry_run_reads_no_forward_that_a_run_leaves_for_its_size() -> None:
+    scene = a_scene()
+    largest = OrganisationSettings().largest_message
+    scene.ben.deliver(replace(a_forward(a_message("Offer"), subject="FW: Offer"), size=largest + 1))
+    scene.ben.deliver(a_forward(a_message("One"), a_message("Two"), a_message("Three")))
+    preview = Preview(scene.stores, scene.servers, scene.clock)
+    few = preview.run(MailboxId("collection"), 2, ChangedConfiguration())
+    assert [message.subject for message in few.messages] == ["Three", "Two"]
+    assert scene.ben.fetched == ["item-2"]
+    told = {
+        each.subject: each.before.reason for each in preview.run(MailboxId("collection"), 9, ChangedConfiguration()).messages
+    }
+    assert told["FW: Offer"] is Reason.TOO_LARGE
 
 
 # ---- crash and repetition
