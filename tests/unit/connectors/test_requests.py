@@ -40,7 +40,7 @@ OPERATIONS: dict[str, Callable[[Session], object]] = {
     "an attached item's properties": lambda session: GetAttachment(session).items(["A1"], with_mime=False),
     "a large file": lambda session: list(GetAttachment(session).content("A1", of_item=False)),
     "a large attached item": lambda session: list(GetAttachment(session).content("A1", of_item=True)),
-    "a deletion": lambda session: DeleteItem(session).delete(REF),
+    "a deletion": lambda session: DeleteItem(session).delete([REF]),
 }
 
 
