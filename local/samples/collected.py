@@ -102,4 +102,5 @@ def _attached(letter: Letter, *originals: bytes) -> bytes:
     head["MIME-Version"], head["Content-Type"] = "1.0", f'multipart/mixed; boundary="{boundary}"'
     text = f"--{boundary}\r\nContent-Type: text/plain; charset=utf-8\r\n\r\n{letter.text}\r\n".encode()
     parts = [f"--{boundary}\r\nContent-Type: message/rfc822\r\n\r\n".encode() + original + b"\r\n" for original in originals]
-    return head.as_bytes() + text + b"".join(parts) + f"--{boundary}--\r\n".encode()
+    headers, blank, _ = head.as_bytes().partition(b"\r\n\r\n")
+    return headers + blank + text + b"".join(parts) + f"--{boundary}--\r\n".encode()
