@@ -38,6 +38,8 @@ class Fetched:
     """What was asked of its body."""
     origin: int | None = None
     """Where that begins, of a part that was asked for by its place (RFC 3501 section 7.4.2)."""
+    number: int = 0
+    """Sequence number."""
 
     @property
     def is_deleted(self) -> bool:
@@ -55,20 +57,20 @@ def fetched(untagged: Untagged) -> tuple[dict[int, Fetched], bool]:
     is_whole = True
     for response in _responses(untagged.get("FETCH", ())):
         try:
-            values = _attributes(response)
+            number, values = _attributes(response)
         except (ProtocolError, ValueError, TypeError, IndexError):
             is_whole = False
             continue
         uid = values.get(b"UID")
         if isinstance(uid, int):
-            found[uid] = _with(found.get(uid) or Fetched(uid), values)
+            found[uid] = _with(found.get(uid) or Fetched(uid, number=number), values)
     return found, is_whole
 
 
-def _attributes(response: Raw) -> dict[bytes, object]:
-    """Raises ProtocolError, ValueError, TypeError, IndexError for what is no FETCH response."""
-    _, attributes = parse_response(list(response))
-    return {bytes(name).upper(): value for name, value in batched(attributes, 2, strict=True)}
+def _attributes(response: Raw) -> tuple[int, dict[bytes, object]]:
+    """With the sequence number. Raises ProtocolError, ValueError, TypeError, IndexError for what is no FETCH response."""
+    number, attributes = parse_response(list(response))
+    return int(number), {bytes(name).upper(): value for name, value in batched(attributes, 2, strict=True)}
 
 
 def _with(former: Fetched, values: dict[bytes, object]) -> Fetched:
@@ -85,6 +87,7 @@ def _with(former: Fetched, values: dict[bytes, object]) -> Fetched:
         size if isinstance(size, int) else former.size,
         _content(content) if name else former.content,
         _origin(name) if name else former.origin,
+        former.number,
     )
 
 

@@ -6,7 +6,7 @@ Where the server fails over a set of messages, halves of it are asked for, so th
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 
-from shared.connectors.imap.answers import Fetched
+from shared.connectors.imap.answers import Fetched, set_of
 from shared.connectors.imap.errors import ConnectionLost
 from shared.connectors.imap.folders import Folders
 from shared.connectors.imap.session import Session
@@ -46,11 +46,13 @@ class Columns:
         return {uid: self._completed(outcome) for uid, outcome in found.items()}
 
     def of_numbers(self, first: int, last: int, folder_id: str, uid_validity: int) -> list[Fetched]:
-        """With headers, of messages that go by sequence numbers in the folder that is open. One whose headers the server cannot
-        give stands there without. Raises ItemGone as `of`."""
+        """With headers, of messages that go by sequence numbers in the folder that is open. One whose headers the server does
+        not give stands there without. Raises ItemGone as `of`."""
         try:
             found = self._session.fetch_numbers(first, last, WITH_HEADERS)
         except (ItemUnreadable, ConnectionLost):
+            return self._one_by_one(first, last, folder_id, uid_validity)
+        if len(found) <= last - first:
             return self._one_by_one(first, last, folder_id, uid_validity)
         return [_known(self._completed(row), row) for row in found.values()]
 
@@ -72,7 +74,18 @@ class Columns:
         whole = self.of(uids, folder_id, uid_validity, losses=MOST_LOSSES)
         failed = [uid for uid, outcome in whole.items() if isinstance(outcome, ItemError)]
         bare = self.bare(failed, folder_id, uid_validity) if failed else {}
-        return [_known(outcome, bare.get(uid) or Fetched(uid)) for uid, outcome in whole.items()]
+        rows = [_known(outcome, bare.get(uid) or Fetched(uid)) for uid, outcome in whole.items()]
+        return rows + [
+            Fetched(uid) for uid in self._left_out([uid for uid in uids if uid not in whole], folder_id, uid_validity)
+        ]
+
+    def _left_out(self, uids: Sequence[int], folder_id: str, uid_validity: int) -> Sequence[int]:
+        """Those that are there although nothing was said of them: who lists must not pass over them."""
+        if not uids:
+            return []
+        check_validity(self._folders.within(folder_id).uid_validity, uid_validity)
+        asked = set(uids)
+        return [uid for uid in self._session.search(b"UID", set_of(uids)) if uid in asked]
 
     def _asking(self, folder_id: str, uid_validity: int, columns: bytes) -> Ask:
         def ask(uids: Sequence[int]) -> Mapping[int, Fetched]:

@@ -23,6 +23,9 @@ from shared.ports import PAGE_ITEMS
 _MOST_WINDOWS = 20
 """FETCHes of one page: more than one only where messages were removed that were to be listed."""
 
+_MOST_FLAGS = 20_000
+"""Messages whose flags are asked for at once: somebody may mark all of a mailbox as read."""
+
 
 class Listing:
     """Lists the folders of one mailbox."""
@@ -108,7 +111,7 @@ class Listing:
             return [], watermark
         changes = watermark.changes or FlagChanges(opened.flags_at, 0)
         changed = self._changed_since(since, changes.after, uid_next)
-        part = next(sets_of(changed), [])
+        part = next(sets_of(changed[:_MOST_FLAGS]), [])
         if not part:
             return [], replace(watermark, flags_at=changes.until, changes=None)
         rows = self._session.fetch(part, b"(UID FLAGS)")

@@ -138,8 +138,9 @@ class Session:
         return self._fetched("UID", b"FETCH", set_of(uids), columns)
 
     def fetch_numbers(self, first: int, last: int, columns: bytes) -> dict[int, Fetched]:
-        """Likewise, by sequence numbers; `columns` has to name UID."""
-        return self._fetched("FETCH", b"%d:%d" % (first, last), columns)
+        """Likewise, by sequence numbers; `columns` has to name UID. Without what the server says unasked of other messages."""
+        found = self._fetched("FETCH", b"%d:%d" % (first, last), columns)
+        return {uid: row for uid, row in found.items() if first <= row.number <= last}
 
     def search(self, *criteria: bytes) -> list[int]:
         """UIDs, ascending."""

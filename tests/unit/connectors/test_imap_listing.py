@@ -256,6 +256,65 @@ def test_without_states_of_flags_nobody_asks_for_their_changes(server: OddServer
     assert not any(b"SEARCH" in line for line in server.said)
 
 
+# ---- answers that are more, or less, than what was asked for
+
+
+def test_what_a_server_says_unasked_of_an_older_message_passes_over_none(server: OddServer) -> None:
+    for number in range(1, 21):
+        server.deliver(f"{number}", gap=1)
+
+    def tells_of_the_first(line: bytes) -> bytes | None:
+        if not line.startswith(b"FETCH"):
+            return None
+        unasked = b"* 1 FETCH (UID 2 FLAGS (\\Seen))\r\n"
+        return server._answer(line, sorted(server.messages)) + unasked + b"TAG OK done\r\n"
+
+    server.reply = tells_of_the_first
+    told, _ = all_pages(server, limit=4)
+    assert sorted(created(told)) == sorted(server.messages)
+
+
+@pytest.mark.parametrize(("gap", "limit"), [(0, 512), (1, 4), (0, 4)], ids=["by ids", "by numbers", "both"])
+def test_a_message_that_an_answer_leaves_out_is_listed_all_the_same(server: OddServer, gap: int, limit: int) -> None:
+    for number in range(1, 11):
+        server.deliver(f"{number}", gap=gap)
+    hidden = sorted(server.messages)[4]
+
+    def leaves_one_out(line: bytes) -> bytes | None:
+        if b"FETCH" not in line or b"HEADER" not in line:
+            return None
+        rows = server._answer(line, sorted(server.messages)).split(b"* ")
+        return b"* ".join(row for row in rows if b"(UID %d " % hidden not in row) + b"TAG OK done\r\n"
+
+    server.reply = leaves_one_out
+    told, _ = all_pages(server, limit=limit)
+    assert sorted(created(told)) == sorted(server.messages)
+
+
+def test_flags_of_a_large_mailbox_that_change_at_once_are_asked_for_in_parts(server: OddServer) -> None:
+    server.deliver("one")
+    _, watermark = all_pages(server)
+    server.uid_next = 300_001
+    watermark = watermark.replace(",2,[]", ",300001,[]")
+    server.state += 1
+    parts: list[int] = []
+
+    def all_have_changed(line: bytes) -> bytes | None:
+        if line.startswith(b"UID SEARCH"):
+            after = int(line.split()[3].partition(b":")[0])
+            return b"* SEARCH " + b" ".join(b"%d" % uid for uid in range(after, 300_001)) + b"\r\nTAG OK done\r\n"
+        if line.startswith(b"UID FETCH"):
+            first, _, last = line.split()[2].partition(b":")
+            parts.append(int(last) - int(first) + 1)
+            return b"TAG OK done\r\n"
+        return None
+
+    server.reply = all_have_changed
+    a_page(server, watermark)
+    assert parts
+    assert max(parts) <= 20_000
+
+
 # ---- messages that make a server fail
 
 
