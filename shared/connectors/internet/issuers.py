@@ -5,6 +5,7 @@ or answered stands in an error or a log: only codes of errors do.
 """
 
 import json
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import timedelta
@@ -25,6 +26,7 @@ _GOOGLE = ("accounts.google.com", "oauth2.googleapis.com")
 _ANY_TENANT = "common"
 _LONGEST_ANSWER = 64 << 10
 """Bytes; an answer holds two or three tokens."""
+_CODE = re.compile(r"[a-z_]{1,80}")
 _LONGEST_WAIT = timedelta(hours=1)
 _SHORTEST_LIFE = timedelta(seconds=60)
 """Of an access token whose issuer does not say how long it lives."""
@@ -183,12 +185,13 @@ def _passing(response: requests.Response) -> TransientError:
 
 def _refusal(said: Mapping[str, object]) -> Refused | TransientError:
     error = said.get("error")
-    code = error if isinstance(error, str) and error.replace("_", "").isalnum() else "no token"
-    if code in PASSING:
-        return Busy(f"The issuer of tokens: {code}.")
+    if not isinstance(error, str) or not _CODE.fullmatch(error):
+        return IssuerUnreachable("What answers as the issuer of tokens refuses without saying why, as no issuer does.")
+    if error in PASSING:
+        return Busy(f"The issuer of tokens: {error}.")
     numbers = said.get("error_codes")
     known = [each for each in numbers if isinstance(each, int)][:5] if isinstance(numbers, list) else []
-    return Refused(code[:80], " ".join(f"AADSTS{each}" for each in known), str(said.get("error_description", "")))
+    return Refused(error, " ".join(f"AADSTS{each}" for each in known), str(said.get("error_description", "")))
 
 
 def _seconds(value: object) -> timedelta | None:
