@@ -100,7 +100,7 @@ class Collecting:
         return list(self._api.everything(f"/mailboxes/{self._mailboxes[person]}/activities"))
 
     def _owners(self) -> Finding:
-        owners = {self._api.get(f"/activities/{each['id']}")["owner"]["id"] for each in self._activities(COLLECTION)}
+        owners = {self._api.get(f"/activities/{each['activity_id']}")["owner"]["id"] for each in self._activities(COLLECTION)}
         return owners == {_id(RITA)}, f"{', '.join(sorted(owners))}, whose incoming method is forward_mailbox"
 
     def _emptied(self) -> Finding:
