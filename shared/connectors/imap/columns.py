@@ -75,9 +75,8 @@ class Columns:
         failed = [uid for uid, outcome in whole.items() if isinstance(outcome, ItemError)]
         bare = self.bare(failed, folder_id, uid_validity) if failed else {}
         rows = [_known(outcome, bare.get(uid) or Fetched(uid)) for uid, outcome in whole.items()]
-        return rows + [
-            Fetched(uid) for uid in self._left_out([uid for uid in uids if uid not in whole], folder_id, uid_validity)
-        ]
+        untold = [uid for uid in uids if uid not in whole]
+        return rows + [Fetched(uid) for uid in self._left_out(untold, folder_id, uid_validity)]
 
     def _left_out(self, uids: Sequence[int], folder_id: str, uid_validity: int) -> Sequence[int]:
         """Those that are there although nothing was said of them: who lists must not pass over them."""

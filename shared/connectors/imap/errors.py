@@ -70,6 +70,8 @@ _BY_CODE: Mapping[str, type[SyncError]] = {code: kind for kind, codes in _CODES.
 _CODE = re.compile(rb"^\s*\[([A-Za-z][A-Za-z0-9_/-]*)")
 _TOO_MANY = re.compile(rb"too many|rate limit|try again later|temporar", re.IGNORECASE)
 """Gmail and others say so of connections and sign-ins, without a code that tells it from a wrong password."""
+_FAILS = re.compile(rb"\[(?:SERVERBUG|CORRUPTION)\]|unavailable|internal|server error|timed out", re.IGNORECASE)
+"""It fails itself: nothing is said about passwords, nor whether there is a folder. (It may be a single message's fault.)"""
 _NO_MAILBOX = re.compile(rb"authenticated but not connected", re.IGNORECASE)
 """Exchange: the token is good, and opens no mailbox of that name."""
 
@@ -82,10 +84,12 @@ def refused(command: str, text: bytes, otherwise: type[SyncError], *, profile_wi
     kind = _BY_CODE.get(code)
     if _NO_MAILBOX.search(text):
         kind = NotLetIn
-    elif kind is NotLetIn and issubclass(otherwise, ItemError):
+    elif kind is NotLetIn and issubclass(otherwise, ItemError | FolderNotFound):
         kind = otherwise  # the mailbox can be read all the same
+    elif kind is None and _TOO_MANY.search(text):
+        kind = Throttled
     elif kind is None:
-        kind = Throttled if _TOO_MANY.search(text) else otherwise
+        kind = Busy if _FAILS.search(text) and not issubclass(otherwise, ItemError | Unreachable) else otherwise
     message = f"{command}: {code or 'refused'}"
     return kind(message, profile_wide=profile_wide) if issubclass(kind, AuthenticationFailed) else kind(message)
 

@@ -19,8 +19,10 @@ from shared.domain.errors import (
 
 _CODE = re.compile(rb"\s*\[([A-Za-z0-9/_-]{1,40})")
 _TRANSIENT = frozenset({"IN-USE", "SYS/TEMP", "UNAVAILABLE", "LIMIT", "SERVERBUG", "INUSE"})
-_LOCKED = re.compile(rb"\block|in use|\bbusy\b|try again|temporar|too many|already|unavailable", re.IGNORECASE)
-"""How servers without response codes say that a maildrop is in use."""
+_LOCKED = re.compile(
+    rb"\block|in use|\bbusy\b|try again|temporar|too many|already|unavailable|internal|server error|timed out", re.IGNORECASE
+)
+"""How servers without response codes say that a maildrop is in use, or that they fail themselves."""
 
 
 class PopNotAllowed(AccessDenied):

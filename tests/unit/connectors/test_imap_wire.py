@@ -161,6 +161,8 @@ def refusing(server: OddServer, text: bytes, *commands: bytes) -> None:
         (b"NO Temporary authentication failure", Throttled),
         (b"BAD User is authenticated but not connected.", NotLetIn),
         (b"BAD Command Argument Error. 12", Busy),
+        (b"NO [SERVERBUG] Internal error occurred.", Busy),
+        (b"NO Server Unavailable. 21", Busy),
     ],
 )
 def test_a_refused_sign_in_says_what_to_do(server: OddServer, text: bytes, kind: type[SyncError]) -> None:
@@ -269,7 +271,10 @@ def test_a_token_that_is_refused_again_is_the_credentials_failure(server: OddSer
     [
         (b"NO [NONEXISTENT] no such mailbox", MailboxNotFound, FolderNotFound),
         (b"NO Mailbox doesn't exist", Busy, FolderNotFound),
-        (b"NO [NOPERM] not yours", NotLetIn, NotLetIn),
+        (b"NO [NOPERM] not yours", NotLetIn, FolderNotFound),
+        (b"NO [SERVERBUG] Internal error occurred.", Busy, Busy),
+        (b"NO Server Unavailable. 15", Busy, Busy),
+        (b"NO internal error", Busy, Busy),
         (b"NO [INUSE] in use", Busy, Busy),
         (b"NO [UNAVAILABLE] later", Busy, Busy),
         (b"NO [OVERQUOTA] bandwidth", Throttled, Throttled),

@@ -128,6 +128,7 @@ def failure(server: ScriptedPop3, **others: object) -> SyncError:
         (b"-ERR [IN-USE] another session\r\n", Busy),
         (b"-ERR unable to lock maildrop\r\n", Busy),
         (b"-ERR [SYS/TEMP] later\r\n", Busy),
+        (b"-ERR internal server error\r\n", Busy),
         (b"-ERR [SYS/PERM] POP is off for this account\r\n", PopNotAllowed),
         (b"-ERR [LOGIN-DELAY] wait\r\n", Throttled),
         (b"-ERR [auth] wrong, the maildrop is not in use\r\n", AuthenticationFailed),
