@@ -13,6 +13,7 @@ from shared.domain.configuration import AddressMatch, Mailbox, Matches, OwnerRef
 from shared.domain.email import Address, Envelope, IncomingMessage
 from shared.domain.errors import ItemError, ItemTooLarge, ItemUnreadable, SyncError
 from shared.domain.ids import OwnerId, mailbox_id_of, normalised_address
+from shared.domain.organisation import OrganisationSettings
 from shared.ports import Mailboxes
 from shared.sync.special import is_delivery_report
 
@@ -25,6 +26,11 @@ MOST_ATTACHMENTS = 1000
 def is_forward(mailbox: Mailbox) -> bool:
     """Whether it collects what server rules forward, and belongs to nobody."""
     return mailbox.owner is None
+
+
+def reads_sent_items(mailbox: Mailbox, settings: OrganisationSettings) -> bool:
+    """Nobody's mail is what a forward mailbox sends: there is nothing in it to judge."""
+    return settings.track_sent_items and not is_forward(mailbox)
 
 
 def originals(message: IncomingMessage) -> Iterator[IncomingMessage | ItemError]:

@@ -23,7 +23,7 @@ from shared.domain.organisation import OrganisationSettings
 from shared.domain.records import FolderTrackingRule
 from shared.domain.words import previewed, told, told_try
 from shared.ports import Addresses, Clock, Discover, FolderTree, IncomingEmail, OpenMailbox, Stores
-from shared.sync.forwarding import is_forward, originals
+from shared.sync.forwarding import is_forward, originals, reads_sent_items
 from shared.sync.inline import InlineExecutor
 from shared.sync.judged import Judged
 from shared.sync.judging import judging_of, own_voice
@@ -128,7 +128,8 @@ class Preview:
             tree = self._tree(mail, (*rules, *(changes.rules or ())))
             holding = _holding(rules, tree)
             would_hold = holding if changes.rules is None else _holding(changes.rules, tree)
-            folders = _folders(mail, tree, {*holding, *would_hold}, sent=present.track_sent_items or wanted.track_sent_items)
+            sent = reads_sent_items(mailbox, present) or reads_sent_items(mailbox, wanted)
+            folders = _folders(mail, tree, {*holding, *would_hold}, sent=sent)
             largest = max(present.largest_message, wanted.largest_message)
             read = _Latest(mail, last, deadline, self._clock, largest if is_forward(mailbox) else None)
             envelopes = read.envelopes(folders)
@@ -155,7 +156,11 @@ class Preview:
         """Oldest first, as a run reads them, so that answers find what they answer."""
         stores = replace(self._stores, addresses=_AsTried(self._stores.addresses, voice))
         judging = judging_of(stores, mailbox, settings, rules, self._executor, voice)
-        watched = {*(folder.id for folder in mail.folders()), *rules, *((SENT_ITEMS.id,) if settings.track_sent_items else ())}
+        watched = {
+            *(folder.id for folder in mail.folders()),
+            *rules,
+            *((SENT_ITEMS.id,) if reads_sent_items(mailbox, settings) else ()),
+        }
         asked = {
             place: each
             for place, each in enumerate(envelopes)

@@ -11,7 +11,7 @@ import pytest
 
 from shared.domain.choices import Approval, Direction, EmailDeliveryMethod, IncomingFilteringMethod, OwnerKind, Reason, Verdict
 from shared.domain.configuration import OwnerRef
-from shared.domain.email import INBOX, IncomingAttachment, IncomingMessage, ItemRef, ListOf
+from shared.domain.email import INBOX, SENT_ITEMS, IncomingAttachment, IncomingMessage, ItemRef, ListOf
 from shared.domain.errors import ItemUnreadable
 from shared.domain.ids import MailboxId, OwnerId, email_id, mailbox_id_of
 from shared.domain.organisation import OrganisationSettings
@@ -242,6 +242,17 @@ def test_a_dry_run_reads_no_forward_that_a_run_leaves_for_its_size() -> None:
         each.subject: each.before.reason for each in preview.run(MailboxId("collection"), 9, ChangedConfiguration()).messages
     }
     assert told["FW: Offer"] is Reason.TOO_LARGE
+
+
+def test_what_a_forward_mailbox_sends_is_nobodys_mail() -> None:
+    scene = a_scene()
+    settings = scene.stores.settings.get()
+    scene.stores.settings.put(replace(settings.record, track_sent_items=True), settings.etag)
+    scene.ben.deliver(a_forward(a_message("Offer")), SENT_ITEMS)
+    scene.until_idle("ben")
+    assert verdicts(scene) == []
+    preview = Preview(scene.stores, scene.servers, scene.clock)
+    assert preview.run(MailboxId("collection"), 9, ChangedConfiguration()).messages == ()
 
 
 # ---- crash and repetition
