@@ -81,15 +81,16 @@ class Connection(poplib.POP3):
     def ask(self, line: str, most: int) -> bytes:
         """What follows the line that answers, without its dots. Raises ReplyTooLong beyond `most` bytes."""
         self._putcmd(line)
-        return bytes(self._body(Sink(most)))
+        return bytes(self._body(Sink(most), monotonic() + LONGEST_REPLY.total_seconds()))
 
-    def ask_each(self, lines: Sequence[str], sinks: Sequence[Sink]) -> Iterator[Content | Refused]:
+    def ask_each(self, lines: Sequence[str], sinks: Sequence[Sink], until: float) -> Iterator[Content | Refused]:
         """What follows each line's answer. All are sent at once: several only to servers that offer PIPELINING (RFC 2449).
-        Whoever does not read all answers drops the connection."""
+        `until`: when all of it is to be there, as `monotonic` tells time. Whoever does not read all answers drops the
+        connection."""
         self._put_all(lines)
         for sink in sinks:
             try:
-                yield self._body(sink)
+                yield self._body(sink, until)
             except Refused as error:
                 yield error
 
@@ -116,7 +117,7 @@ class Connection(poplib.POP3):
         self._put_all([line])
 
     def _getresp(self) -> bytes:
-        self._patience(self._timeout)
+        self._deadline = monotonic() + self._timeout.total_seconds()
         line, _ = self._getline()
         if line.startswith(b"-ERR"):
             raise Refused(self._operation, line)
@@ -136,11 +137,11 @@ class Connection(poplib.POP3):
 
     # ---- replies of many lines
 
-    def _body(self, sink: Sink) -> Content:
+    def _body(self, sink: Sink, until: float) -> Content:
         """The end of the first line counts as part of what follows: so nothing is special about a message's first line."""
         try:
             self._getresp()
-            self._patience(LONGEST_REPLY)
+            self._deadline = until
             end_of_line = self._line_end
             self._at -= len(end_of_line)
             skipped = len(end_of_line)
@@ -174,6 +175,3 @@ class Connection(poplib.POP3):
             raise EOFError
         self._buffer = self._buffer[self._at :] + block
         self._at = 0
-
-    def _patience(self, longest: timedelta) -> None:
-        self._deadline = monotonic() + longest.total_seconds()

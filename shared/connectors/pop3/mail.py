@@ -7,8 +7,9 @@ mail does not wait behind tens of thousands of old messages, and within a page t
 from collections import deque
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from datetime import datetime
+from datetime import datetime, timedelta
 from itertools import groupby, islice
+from time import monotonic
 
 from shared.connectors.internet.connection import server_of
 from shared.connectors.internet.gates import Gates
@@ -40,6 +41,10 @@ LARGEST_MESSAGE = 256 << 20
 """Bytes; as of what is streamed from Exchange."""
 _SLACK = 16 << 20
 """Bytes that a message may be longer than twice what LIST said: servers estimate, and add headers."""
+_SLACK_OF_EACH = 2 << 20
+"""Likewise, of several that are asked for together; one that is longer is asked for alone."""
+_LONGEST_LISTING = timedelta(minutes=2)
+"""What was not looked at by then is listed without a header: a run's lease would not outlast a server that drips."""
 _LONGEST_HEADER = 256 << 10
 """Bytes of a header block that are looked at before the message is read."""
 _AT_ONCE = 100
@@ -189,7 +194,8 @@ class Pop3Mail:
     def _tops(self, refs: Sequence[ItemRef]) -> Iterator[tuple[ItemRef, Content | ItemError]]:
         """Header blocks; none where the server has no TOP. Where it does not say, one is tried."""
         left = refs
-        while left and (has_top := self._offers_top()) is not False:
+        until = monotonic() + _LONGEST_LISTING.total_seconds()
+        while left and monotonic() < until and (has_top := self._offers_top()) is not False:
             outcomes = self._replies(left if has_top else left[:1], "TOP {} 0", _LONGEST_HEADER, is_listing=True)
             if has_top is None:
                 self._has_top = not isinstance(outcomes[0][1], ItemError)
@@ -229,6 +235,8 @@ class Pop3Mail:
         there = self._there_anew() if is_doubtful else numbers
         outcomes: list[tuple[ItemRef, Content | ItemError]] = []
         for ref in some:
+            if isinstance(answers.get(ref), ReplyTooLong) and len(asked) > 1:  # it may be that LIST told too little
+                return outcomes + self._replies([ref], command, kept, is_listing=is_listing)
             if ref in answers:
                 outcomes.append((ref, _outcome(answers[ref], is_there=ref.id in there)))
             elif ref not in sizes:
@@ -250,7 +258,8 @@ class Pop3Mail:
         if not refs:
             return ()
         lines = [command.format(numbers[ref.id]) for ref in refs]
-        return self._session.ask_each(lines, [_sink(sizes[ref], kept) for ref in refs])
+        slack = _SLACK if len(refs) == 1 else min(_SLACK, _SLACK_OF_EACH)
+        return self._session.ask_each(lines, [_sink(sizes[ref], kept, slack) for ref in refs])
 
     def _there_anew(self) -> Mapping[str, int]:
         """What is there by now: within a session servers go on listing what others have removed."""
@@ -270,9 +279,9 @@ def _gone() -> ItemGone:
     return ItemGone("The message is not in the maildrop any more.")
 
 
-def _sink(size: int, kept: int | None) -> Sink:
+def _sink(size: int, kept: int | None, slack: int) -> Sink:
     """`size` is what LIST said, 0 where it says nothing: no more is believed than that it is about right."""
-    most = min(2 * size + _SLACK, LARGEST_MESSAGE) if size else LARGEST_MESSAGE
+    most = min(2 * size + slack, LARGEST_MESSAGE) if size else LARGEST_MESSAGE
     return Sink(most, kept=kept, in_memory=kept or min(2 * size + _CHUNK, IN_MEMORY))
 
 
@@ -280,7 +289,8 @@ def _fitting(refs: Sequence[ItemRef], sizes: Mapping[ItemRef, int], kept: int | 
     """The first of them, one at least, as many as may be in memory together."""
     total = 0
     for place, ref in enumerate(refs):
-        total += min(sizes.get(ref, 0), kept or IN_MEMORY)
+        if ref in sizes:
+            total += min(sizes[ref] or IN_MEMORY, kept or IN_MEMORY)  # of one whose size nobody knows, nothing is
         if total > IN_MEMORY and place:
             return refs[:place]
     return refs

@@ -12,7 +12,7 @@ from time import monotonic
 from shared.connectors.gate import Gate
 from shared.connectors.internet.connection import Security, Server
 from shared.connectors.internet.sign_in import Password, SignIn, Token
-from shared.connectors.pop3.connection import Connection
+from shared.connectors.pop3.connection import LONGEST_REPLY, Connection
 from shared.connectors.pop3.contents import Content, Sink
 from shared.connectors.pop3.errors import NoPop3, Refused, ReplyTooLong, TokensRefused, UidlMissing, mapped
 from shared.connectors.pop3.maildrop import Maildrop, maildrop_of, sizes_of, totals_of, uidl_of
@@ -21,7 +21,9 @@ from shared.domain.choices import AuthenticationProtocol
 from shared.domain.errors import AuthenticationFailed, NoTls, SyncError, Unreachable
 
 LARGEST_LIST = 64 << 20
-"""Bytes of a list of all messages: half a million of them."""
+"""Bytes of a list of all messages."""
+MOST_MESSAGES = 500_000
+"""In a maildrop. Lines of a list are short, and what is made of them is not."""
 _LARGEST_CAPA = 64 << 10
 _AT_ONCE = 100
 """Commands under way at once: what they are answered with has to fit somewhere."""
@@ -83,7 +85,7 @@ class Session:
         with self._talking("UIDL") as connection:
             if self._maildrop is None:
                 try:
-                    self._maildrop = maildrop_of(connection.ask("UIDL", LARGEST_LIST))
+                    self._maildrop = maildrop_of(_list(connection, "UIDL"))
                 except Refused as error:
                     if error.is_transient or self.offers("UIDL"):
                         raise
@@ -116,7 +118,7 @@ class Session:
         unknown = [number for number in numbers if number not in self._sizes]
         if len(unknown) > _FEW:
             with self._going_on("LIST") as connection, suppress(Refused):
-                self._sizes |= sizes_of(connection.ask("LIST", LARGEST_LIST))
+                self._sizes |= sizes_of(_list(connection, "LIST"))
         elif unknown:
             for answer in self._commands([f"LIST {number}" for number in unknown]):
                 self._sizes |= sizes_of(answer.partition(b" ")[2])
@@ -125,12 +127,14 @@ class Session:
         return self._sizes
 
     def ask_each(self, lines: Sequence[str], sinks: Sequence[Sink]) -> list[Answer]:
-        """The replies to commands, several under way at once where the server allows it; none is when this returns."""
+        """The replies to commands, several under way at once where the server allows it; none is when this returns. All of them
+        take no longer than one may."""
         answers: list[Answer] = []
+        until = monotonic() + LONGEST_REPLY.total_seconds()
         with self._going_on(lines[0].partition(" ")[0]) as connection:
             try:
                 for at in self._parts(len(lines)):
-                    answers.extend(connection.ask_each(lines[at], sinks[at]))
+                    answers.extend(connection.ask_each(lines[at], sinks[at], until))
             except ReplyTooLong as error:
                 self._drop()
                 answers.append(error)
@@ -262,3 +266,11 @@ class Session:
         except BaseException:
             connection.drop()
             raise
+
+
+def _list(connection: Connection, command: str) -> bytes:
+    """Raises ReplyTooLong."""
+    said = connection.ask(command, LARGEST_LIST)
+    if said.count(b"\n") + said.count(b"\r") > 2 * MOST_MESSAGES:
+        raise ReplyTooLong
+    return said

@@ -8,6 +8,7 @@ import random
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import timedelta
+from time import monotonic, sleep
 
 import pytest
 
@@ -569,6 +570,54 @@ def test_a_header_of_any_length_is_looked_at_as_far_as_it_goes() -> None:
     long = b"Message-ID: <1@fabrikam.example>\r\nX-Long: " + b"x" * 3_000_000 + b"\r\n\r\nHello\r\n"
     with serving(Maildrop({"u1": long, "u2": a_mail("2")})) as server:
         assert names(polled(server)[0]) == ["1", "2"]
+
+
+def test_a_list_of_more_messages_than_a_maildrop_has_is_not_believed(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sessions, "MOST_MESSAGES", 100)
+    for line_end in (b"\n", b"\r"):
+        listing = b"+OK\r\n" + b"".join(b"%d u%d" % (n, n) + line_end for n in range(300)) + b"\r\n.\r\n"
+        with serving(UIDL=listing) as server:
+            assert type(failure(server)) is TransientError
+
+
+@pytest.mark.parametrize("said", [b"+OK\r\n1 10\r\n2 10\r\n3 10\r\n.\r\n", b"-ERR what?\r\n"], ids=["too small", "unknown"])
+def test_messages_that_are_larger_than_the_server_says_are_not_held_together(said: bytes) -> None:
+    """They are read one by one, and none is blamed for it."""
+    maildrop = Maildrop({f"u{number}": a_mail(str(number), "x" * (4 << 20)) for number in range(1, 4)})
+    at_once: list[int] = []
+
+    def size(number: str) -> bytes:
+        return b"+OK %s 10\r\n" % number.encode() if said.startswith(b"+OK") and number else said
+
+    with serving(maildrop, LIST=size) as server, opened(server) as mail:
+        for outcome in mail.fetch([ItemRef(f"u{number}", INBOX.id) for number in range(1, 4)]):
+            assert isinstance(outcome[1], IncomingMessage)
+            at_once.append(server.count("RETR"))
+    assert said.startswith(b"+OK") or at_once == [1, 2, 3]
+
+
+def test_replies_that_drip_take_no_longer_than_one_may(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sessions, "LONGEST_REPLY", timedelta(seconds=1))
+    maildrop = a_maildrop(10)
+    original = maildrop.replies()["TOP"]
+
+    def slowly(arguments: str) -> bytes | None:
+        sleep(0.4)
+        assert callable(original)
+        return original(arguments)
+
+    began = monotonic()
+    with serving(maildrop, TOP=slowly) as server:
+        assert type(failure(server)) is NoAnswer
+    assert monotonic() - began < 3
+
+
+def test_a_listing_that_takes_long_goes_on_without_headers(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "_LONGEST_LISTING", timedelta())
+    with serving() as server:
+        items, _ = polled(server)
+        assert [item.ref.id for item in items]
+        assert {item.message_id for item in items} == {None}
 
 
 def test_a_message_larger_than_all_messages_is_not_downloaded(monkeypatch: pytest.MonkeyPatch) -> None:
