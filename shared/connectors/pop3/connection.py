@@ -12,6 +12,7 @@ import socket
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from datetime import timedelta
+from math import inf
 from time import monotonic
 
 from shared.connectors.internet.connection import Server, open_connection, with_tls
@@ -116,8 +117,8 @@ class Connection(poplib.POP3):
     def _putcmd(self, line: str) -> None:
         self._put_all([line])
 
-    def _getresp(self) -> bytes:
-        self._deadline = monotonic() + self._timeout.total_seconds()
+    def _getresp(self, until: float = inf) -> bytes:
+        self._deadline = min(monotonic() + self._timeout.total_seconds(), until)
         line, _ = self._getline()
         if line.startswith(b"-ERR"):
             raise Refused(self._operation, line)
@@ -140,7 +141,7 @@ class Connection(poplib.POP3):
     def _body(self, sink: Sink, until: float) -> Content:
         """The end of the first line counts as part of what follows: so nothing is special about a message's first line."""
         try:
-            self._getresp()
+            self._getresp(until)
             self._deadline = until
             end_of_line = self._line_end
             self._at -= len(end_of_line)
