@@ -84,7 +84,7 @@ def refused(command: str, text: bytes, otherwise: type[SyncError], *, profile_wi
     kind = _BY_CODE.get(code)
     if _NO_MAILBOX.search(text):
         kind = NotLetIn
-    elif kind is NotLetIn and issubclass(otherwise, ItemError | FolderNotFound):
+    elif kind is NotLetIn and issubclass(otherwise, ItemError):
         kind = otherwise  # the mailbox can be read all the same
     elif kind is None and _TOO_MANY.search(text):
         kind = Throttled

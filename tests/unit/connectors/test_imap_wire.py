@@ -271,7 +271,7 @@ def test_a_token_that_is_refused_again_is_the_credentials_failure(server: OddSer
     [
         (b"NO [NONEXISTENT] no such mailbox", MailboxNotFound, FolderNotFound),
         (b"NO Mailbox doesn't exist", Busy, FolderNotFound),
-        (b"NO [NOPERM] not yours", NotLetIn, FolderNotFound),
+        (b"NO [NOPERM] not yours", NotLetIn, NotLetIn),
         (b"NO [SERVERBUG] Internal error occurred.", Busy, Busy),
         (b"NO Server Unavailable. 15", Busy, Busy),
         (b"NO internal error", Busy, Busy),
