@@ -4,7 +4,6 @@ No slice is larger than a few MiB, whatever the server says of a message's size;
 """
 
 import mmap
-import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from itertools import batched
@@ -14,6 +13,7 @@ from shared.connectors.imap.columns import FACTS, Columns, Outcome, by_halves, c
 from shared.connectors.imap.folders import Folders
 from shared.connectors.imap.places import Census, Place, Remembered, place_of, uids_of
 from shared.connectors.imap.session import Session
+from shared.connectors.mapped import mapped
 from shared.connectors.mime import read_message
 from shared.domain.email import Envelope, IncomingMessage, ItemRef
 from shared.domain.errors import FolderNotFound, ItemError, ItemGone, ItemTooLarge, ItemUnreadable
@@ -80,7 +80,7 @@ class Reading:
         if not isinstance(outcome, Fetched) or outcome.content is None:
             return _error_of(outcome)
         try:
-            raw = self._spooled(ref, outcome.content) if _has_more(outcome) else outcome.content
+            raw = mapped(self._slices(ref, outcome.content)) if _has_more(outcome) else outcome.content
         except ItemError as error:
             return error
         return _read(raw, ref, outcome)
@@ -95,13 +95,6 @@ class Reading:
         return by_halves(ask, uids)
 
     # ---- in slices
-
-    def _spooled(self, ref: ItemRef, first: bytes) -> mmap.mmap:
-        with tempfile.TemporaryFile() as file:
-            for part in self._slices(ref, first):
-                file.write(part)
-            file.flush()
-            return mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
 
     def _slices(self, ref: ItemRef, first: bytes) -> Iterator[bytes]:
         """Until one is shorter than was asked for. Raises ItemTooLarge, ItemGone, ItemUnreadable."""

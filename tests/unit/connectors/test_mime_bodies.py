@@ -1,10 +1,12 @@
 """MIME: what a message says, and what it carries."""
 
 from base64 import b64encode
+from dataclasses import replace
 from datetime import UTC, datetime
 
 import pytest
 
+from shared.connectors.mime.attached import with_readable
 from shared.domain.email import IncomingMessage
 from tests.unit.connectors.mime_messages import RECEIVED, REF, content, multipart, raw, read
 
@@ -160,3 +162,20 @@ def test_an_attached_message_without_a_time_came_with_the_one_that_carries_it() 
     (attachment,) = read(multipart("Content-Type: message/rfc822\n\nSubject: inner\n\n")).attachments
     assert attachment.message is not None
     assert attachment.message().received == RECEIVED
+
+
+@pytest.mark.parametrize("size", [10, 3 << 20])
+def test_a_message_attached_in_pieces_reads_as_one_attached_in_mime(size: int) -> None:
+    """Where it does not say when it came, it came with the one that it is attached to."""
+    inner = b"From: carol@fabrikam.example\r\nSubject: Inner\r\nContent-Type: application/x\r\n\r\n" + b"x" * size
+    head, tail = b"Content-Type: multipart/mixed; boundary=b\r\n\r\n--b\r\nContent-Type: message/rfc822\r\n\r\n", b"\r\n--b--"
+    carrier = read(head + inner + tail)
+    (attached,) = carrier.attachments
+    in_pieces = replace(attached, message=None, chunks=lambda: iter((inner[:7], inner[7:])))
+    (readable,) = with_readable(replace(carrier, attachments=(in_pieces,))).attachments
+    assert attached.message is not None
+    assert readable.message is not None
+    one, other = attached.message(), readable.message()
+    assert (other.received, other.subject, other.ref) == (RECEIVED, "Inner", REF)
+    assert (one.received, one.subject, one.ref) == (RECEIVED, "Inner", REF)
+    assert [content(each) for each in one.attachments] == [content(each) for each in other.attachments] == [b"x" * size]
