@@ -15,8 +15,10 @@ from shared.domain.email import INBOX, SENT_ITEMS, IncomingAttachment, IncomingM
 from shared.domain.errors import ItemUnreadable
 from shared.domain.ids import MailboxId, OwnerId, email_id, mailbox_id_of
 from shared.domain.organisation import OrganisationSettings
+from shared.messages import ChangeItems, ItemTask
 from shared.sync.budgets import ItemLimits, RunBudget
 from shared.sync.forwarding import MOST_ATTACHMENTS, MOST_ORIGINALS
+from shared.sync.item_changes import ItemChanges
 from shared.sync.preview import ChangedConfiguration, Preview
 from tests.builders import a_mailbox, a_message, a_queue
 from tests.unit.sync.faults import Fault, FaultyWorld
@@ -177,6 +179,45 @@ def test_an_original_that_cannot_be_read_is_tried_again_and_then_kept_in_quarant
     assert verdicts(scene) == [(Verdict.QUARANTINED, Reason.UNREADABLE)]
     assert len(scene.ben._messages) == 1
     assert scene.subjects("ben") == ["Fine", "Fine too"]
+
+
+def test_a_forward_in_quarantine_is_replayed_as_a_whole() -> None:
+    scene = a_scene(discards=True, limits=ItemLimits(attempts=1))
+    fine, mended = attached(a_message("Fine")), attached(a_message("Mended"))
+    failures = [ItemUnreadable("no message")]
+
+    def read() -> IncomingMessage:
+        if failures:
+            raise failures.pop()
+        return a_message("Mended")
+
+    scene.ben.deliver(replace(a_forward(a_message("Fine")), attachments=(fine, replace(mended, message=read))))
+    scene.until_idle("ben")
+    assert verdicts(scene) == [(Verdict.QUARANTINED, Reason.UNREADABLE)]
+    (key,) = scene.ledger("ben")
+    replay = ChangeItems("request", MailboxId("collection"), ItemTask.REPLAY, key.identity)
+    ItemChanges(scene.stores, scene.clock).run(replay)
+    scene.until_idle("ben")
+    assert verdicts(scene) == [(Verdict.PROMOTED, Reason.RELEVANT)]
+    assert scene.subjects("ben") == ["Fine", "Mended"]
+    assert scene.ben._messages == {}
+    assert scene.stores.quarantine.get(MailboxId("collection"), key) is None
+
+
+def test_what_people_track_of_a_forward_mailbox_is_nobodys_unless_it_was_for_somebody() -> None:
+    scene = a_scene()
+    scene.ben.deliver(a_message("Hello", sender="anna@contoso.example"))
+    scene.ben.deliver(a_forward(a_message("Offer", to=["x@elsewhere.example"]), sender="stranger@elsewhere.example"))
+    scene.until_idle("ben")
+    for key in scene.ledger("ben"):
+        track = ChangeItems("request", MailboxId("collection"), ItemTask.TRACK, key.identity)
+        ItemChanges(scene.stores, scene.clock).run(track)
+    scene.until_idle("ben")
+    assert verdicts(scene) == [(Verdict.PROMOTED, Reason.BY_HAND)] * 2
+    owners = [
+        scene.activity(email_id(f"{name}@fabrikam.example", Direction.INCOMING)).record.owner for name in ("hello", "offer")
+    ]
+    assert owners == [ANNA, None]
 
 
 @pytest.mark.parametrize(
