@@ -74,7 +74,7 @@ class Listing:
     def _former(self, folder: Folder, opened: Opened, text: str | None) -> Watermark:
         if text is None:
             return first_watermark(folder.id, opened.uid_validity, opened.uid_next, opened.exists, opened.flags_at)
-        return watermark_of(text, folder.id, opened.uid_validity, opened.uid_next)
+        return watermark_of(text, folder.id, opened.uid_validity, opened.uid_next if opened.tells_next else None)
 
     def _window(self, folder: Folder, opened: Opened, watermark: Watermark, room: int) -> tuple[Watermark, list[Fetched]]:
         """The messages at the end of the stretch that is listed, newest first."""

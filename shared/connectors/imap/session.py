@@ -38,6 +38,8 @@ class Opened:
     """HIGHESTMODSEQ (RFC 7162); None where the server keeps no states of flags for this folder."""
     mailbox_id: str | None
     """RFC 8474; None where the server has none."""
+    tells_next: bool
+    """Whether `uid_next` is what the server said; else it is the one after the highest UID that is there, which may fall."""
 
     @property
     def census(self) -> tuple[int, int, int]:
@@ -117,11 +119,12 @@ class Session:
         if not uid_validity or "UIDNOTSTICKY" in said:
             raise NoLastingIds("The server keeps no ids of messages.")
         exists = number_in(said, "EXISTS") or 0
-        uid_next = number_in(said, "UIDNEXT") or self._uid_after(exists)
+        told_next = number_in(said, "UIDNEXT")
+        uid_next = told_next or self._uid_after(exists)
         mailbox_id = (said.get("MAILBOXID") or [b""])[-1]
         flags_at = None if "NOMODSEQ" in said else number_in(said, "HIGHESTMODSEQ")
         object_id = mailbox_id.strip(b"()").decode("ascii", "replace") if isinstance(mailbox_id, bytes) else ""
-        return Opened(name, writable, uid_validity, uid_next, exists, flags_at or None, object_id or None)
+        return Opened(name, writable, uid_validity, uid_next, exists, flags_at or None, object_id or None, bool(told_next))
 
     def _uid_after(self, exists: int) -> int:
         """What old servers do not say when they open a folder."""

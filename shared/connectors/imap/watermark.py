@@ -86,9 +86,10 @@ def first_watermark(folder: str, uid_validity: int, uid_next: int, exists: int, 
     return Watermark(short_hash(folder), uid_validity, uid_next, everything, flags_at)
 
 
-def watermark_of(text: str, folder: str, uid_validity: int, uid_next: int) -> Watermark:
+def watermark_of(text: str, folder: str, uid_validity: int, uid_next: int | None) -> Watermark:
     """The watermark that `text` is, for the folder as it is now. Raises WatermarkExpired where it is none, or the folder is
-    another one: not the same, made anew, or put back to an earlier state, so that UIDs are given a second time."""
+    another one: not the same, made anew, or put back to an earlier state, so that UIDs are given a second time.
+    `uid_next`: None where the server does not tell."""
     try:
         version, of_folder, validity, following, stretches, flags_at, changes, noted = json.loads(text)
         watermark = Watermark(
@@ -104,6 +105,6 @@ def watermark_of(text: str, folder: str, uid_validity: int, uid_next: int) -> Wa
         raise WatermarkExpired("What was given is no watermark of a folder.") from error
     if version != VERSION or watermark.folder != short_hash(folder) or watermark.uid_validity != uid_validity:
         raise WatermarkExpired("The folder is not the one that was listed before.")
-    if uid_next < watermark.uid_next:
+    if uid_next is not None and uid_next < watermark.uid_next:
         raise WatermarkExpired("The folder was put back to an earlier state.")
     return watermark

@@ -39,6 +39,7 @@ class OddServer:
     messages: dict[int, Message] = field(default_factory=dict)
     uid_validity: int = 7
     uid_next: int = 1
+    tells_next: bool = True
     state: int = 1
     """HIGHESTMODSEQ."""
     folders: list[str] = field(default_factory=lambda: ['(\\HasNoChildren) "/" INBOX'])
@@ -118,8 +119,9 @@ class OddServer:
 
     def _opened(self, exists: int) -> bytes:
         states = f"* OK [HIGHESTMODSEQ {self.state}] states\r\n" if "CONDSTORE" in self.capabilities else ""
-        opened = f"* {exists} EXISTS\r\n* OK [UIDVALIDITY {self.uid_validity}] ids\r\n* OK [UIDNEXT {self.uid_next}] next\r\n"
-        return (opened + states).encode()
+        following = f"* OK [UIDNEXT {self.uid_next}] next\r\n" if self.tells_next else ""
+        opened = f"* {exists} EXISTS\r\n* OK [UIDVALIDITY {self.uid_validity}] ids\r\n"
+        return (opened + following + states).encode()
 
     def _by_uid(self, name: bytes, rest: bytes, view: list[int]) -> bytes:
         uids, _, more = rest.partition(b" ")

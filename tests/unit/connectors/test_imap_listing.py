@@ -189,6 +189,22 @@ def test_a_folder_of_which_the_server_does_not_say_what_comes_next_is_read_all_t
     assert a_page(server, None).items == ()
 
 
+def test_where_the_server_does_not_say_what_comes_next_the_newest_may_go(server: OddServer) -> None:
+    """The highest UID that is there falls then, and no UID is given a second time."""
+    server.tells_next = False
+    for name in ("one", "two", "three"):
+        server.deliver(name)
+    told, watermark = all_pages(server)
+    assert sorted(created(told)) == [1, 2, 3]
+    server.remove(3)
+    assert a_page(server, watermark).items == ()
+    server.deliver("four")
+    told, watermark = all_pages(server, watermark)
+    assert created(told) == [4]
+    server.messages.clear()
+    assert a_page(server, watermark).items == ()
+
+
 def _row(uid: int) -> bytes:
     return b"* 1 FETCH (UID %d)\r\nTAG OK done\r\n" % uid
 
