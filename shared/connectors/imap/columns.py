@@ -75,11 +75,11 @@ class Columns:
         failed = [uid for uid, outcome in whole.items() if isinstance(outcome, ItemError)]
         bare = self.bare(failed, folder_id, uid_validity) if failed else {}
         rows = [_known(outcome, bare.get(uid) or Fetched(uid)) for uid, outcome in whole.items()]
-        untold = [uid for uid in uids if uid not in whole]
-        return rows + [Fetched(uid) for uid in self._left_out(untold, folder_id, uid_validity)]
+        missing = [uid for uid in uids if uid not in whole]
+        return rows + [Fetched(uid) for uid in self.untold(missing, folder_id, uid_validity)]
 
-    def _left_out(self, uids: Sequence[int], folder_id: str, uid_validity: int) -> Sequence[int]:
-        """Those that are there although nothing was said of them: who lists must not pass over them."""
+    def untold(self, uids: Sequence[int], folder_id: str, uid_validity: int) -> Sequence[int]:
+        """Those that are there although nothing was said of them: who lists must not pass over them, and they are not gone."""
         if not uids:
             return []
         check_validity(self._folders.within(folder_id).uid_validity, uid_validity)

@@ -10,12 +10,13 @@ from itertools import batched
 
 from shared.connectors.imap.answers import Fetched
 from shared.connectors.imap.columns import FACTS, Columns, Outcome, by_halves, check_validity, envelope_of, of_message
+from shared.connectors.imap.errors import NotLetIn
 from shared.connectors.imap.folders import Folders
 from shared.connectors.imap.places import Census, Place, Remembered, place_of, uids_of
 from shared.connectors.imap.session import Session
 from shared.connectors.mapped import mapped
 from shared.connectors.mime import read_message
-from shared.domain.email import Envelope, IncomingMessage, ItemRef
+from shared.domain.email import INBOX, Envelope, IncomingMessage, ItemRef
 from shared.domain.errors import FolderNotFound, ItemError, ItemGone, ItemTooLarge, ItemUnreadable
 
 SLICE = 1 << 20
@@ -124,7 +125,7 @@ class Reading:
         """What the folders hold now, of those that are there. Within one opening a server may keep showing what was removed."""
         found: dict[str, Census] = {}
         for folder_id in dict.fromkeys(ref.folder for ref in refs):
-            with suppress(FolderNotFound):
+            with suppress(FolderNotFound, NotLetIn):
                 found[folder_id] = self._folders.examine(folder_id).census
         return found
 
@@ -140,9 +141,16 @@ class Reading:
             try:
                 uid_validity = self._folders.within(folder_id).uid_validity
                 by_uid = uids_of([ref for ref in own if ref not in malformed], uid_validity)
-                outcomes |= {by_uid[uid]: outcome for uid, outcome in ask([*by_uid], folder_id, uid_validity).items()}
+                told = ask([*by_uid], folder_id, uid_validity)
+                untold = self._columns.untold([uid for uid in by_uid if uid not in told], folder_id, uid_validity)
+                outcomes |= {by_uid[uid]: outcome for uid, outcome in told.items()}
+                outcomes |= {by_uid[uid]: ItemUnreadable("The server says nothing of the message.") for uid in untold}
             except (FolderNotFound, ItemGone):
                 continue
+            except NotLetIn as error:
+                if folder_id == INBOX.id:
+                    raise
+                outcomes |= dict.fromkeys(own, ItemUnreadable(f"Its folder may not be opened: {error}"))
         return outcomes
 
     def _batches(self, refs: Sequence[ItemRef]) -> Iterator[list[ItemRef]]:

@@ -25,6 +25,8 @@ LARGEST_ANSWER = 32 << 20
 LONGEST_LINE = 4 << 20
 """Bytes; a SEARCH in a mailbox of 400,000 messages answers so much."""
 
+_WEIGHT_OF_LINE = 64
+"""Bytes that a line counts for besides its own: each is an object, however short it is."""
 _GOODBYE_SECONDS = 5.0
 _BAD = re.compile(r"command error: BAD \[b['\"](.*)", re.DOTALL)
 """As imaplib words it."""
@@ -79,7 +81,7 @@ class Wire(imaplib.IMAP4):
         line = self._reader.readline(LONGEST_LINE + 1)
         if len(line) > LONGEST_LINE:
             raise self.abort("a line that is too long")
-        self._count(len(line))
+        self._count(len(line) + _WEIGHT_OF_LINE)
         return line
 
     def _get_capabilities(self) -> None:

@@ -9,7 +9,7 @@ from shared.connectors.imap.columns import WITH_HEADERS
 from shared.connectors.imap.reading import FOLLOWING_SLICE, SLICE
 from shared.connectors.mime import read_envelope
 from shared.domain.email import INBOX, IncomingMessage, ItemRef
-from shared.domain.errors import ItemError, ItemGone, ItemUnreadable, TransientError, WatermarkExpired
+from shared.domain.errors import AccessDenied, ItemError, ItemGone, ItemUnreadable, TransientError, WatermarkExpired
 from tests.unit.connectors.odd_imap_server import OddServer, a_mailbox_on, serving
 
 HEADER = b"From: bert@fabrikam.example\r\nMessage-ID: <large@fabrikam.example>\r\nContent-Type: application/zip\r\n\r\n"
@@ -218,3 +218,39 @@ def test_what_is_no_id_says_no_command(server: OddServer, id_: str) -> None:
         assert isinstance(got[1], IncomingMessage)
         assert mail.discard([ItemRef(id_, INBOX.id)]) == {}
     assert not any(id_.encode() in line for line in server.said if id_ not in ("", "7", ":1", "7:"))
+
+
+# ---- what is not told
+
+
+def test_a_message_that_an_answer_leaves_out_is_not_gone(server: OddServer) -> None:
+    for name in ("one", "two", "three"):
+        server.deliver(name)
+
+    def leaves_two_out(line: bytes) -> bytes | None:
+        if b"FETCH" not in line:
+            return None
+        rows = server._answer(line, sorted(server.messages)).split(b"* ")
+        return b"* ".join(row for row in rows if b"(UID 2 " not in row) + b"TAG OK done\r\n"
+
+    server.reply = leaves_two_out
+    server.remove(3)
+    kinds = [type(outcome) for outcome in outcomes(server, 1, 2, 3)]
+    assert kinds == [IncomingMessage, ItemUnreadable, ItemGone]
+
+
+def test_messages_of_a_folder_that_may_not_be_opened_any_more_cost_no_others(server: OddServer) -> None:
+    server.deliver("one")
+    server.reply = lambda line: b"TAG NO [NOPERM] not yours\r\n" if line.startswith(b'EXAMINE "Theirs"') else None
+    refs = [ItemRef("7:1", "name:Theirs"), ItemRef("7:1", INBOX.id)]
+    with a_mailbox_on(server) as mail:
+        for read in (mail.fetch, mail.envelopes):
+            (_, theirs), (_, ours) = read(refs)
+            assert type(theirs) is ItemUnreadable
+            assert not isinstance(ours, ItemError)
+
+
+def test_an_inbox_that_may_not_be_opened_any_more_is_the_mailboxs_failure(server: OddServer) -> None:
+    server.reply = lambda line: b"TAG NO [NOPERM] not yours\r\n" if line.startswith(b"EXAMINE") else None
+    with pytest.raises(AccessDenied):
+        outcomes(server, 1)
