@@ -8,6 +8,8 @@ is taken off again is.
 
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
+from datetime import timedelta
+from time import monotonic
 
 from shared.connectors.imap.answers import Fetched, sets_of
 from shared.connectors.imap.columns import MOST_LOSSES, Columns, envelope_of
@@ -23,6 +25,8 @@ from shared.ports import PAGE_ITEMS
 _MOST_WINDOWS = 20
 """FETCHes of one page: more than one only where messages were removed that were to be listed."""
 
+_LONGEST_PAGE = timedelta(minutes=2)
+"""After that a page is what it is so far: a run's lease would not outlast a server that takes its time for each of them."""
 _MOST_FLAGS = 20_000
 """Messages whose flags are asked for at once: somebody may mark all of a mailbox as read."""
 
@@ -61,8 +65,9 @@ class Listing:
         former = self._former(folder, opened, text)
         watermark = former.with_new(opened.uid_next, opened.exists)
         items: list[ListedItem] = []
-        for _ in range(_MOST_WINDOWS):
-            if not watermark.stretches or len(items) >= limit:
+        until = monotonic() + _LONGEST_PAGE.total_seconds()
+        for place in range(_MOST_WINDOWS):
+            if not watermark.stretches or len(items) >= limit or (place and monotonic() > until):
                 break
             watermark, rows = self._window(folder, opened, watermark, limit - len(items))
             items += self._items(rows, folder, opened, ChangeKind.CREATED)

@@ -1,11 +1,13 @@
 """Whatever happens to a folder between two pages: what is there is listed, and what is new is listed once."""
 
 from collections.abc import Iterator
+from datetime import timedelta
 
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from shared.connectors.imap import listing
 from shared.domain.email import INBOX, ChangeKind, Page
 from shared.domain.errors import TransientError, WatermarkExpired
 from tests.unit.connectors.odd_imap_server import DECENT, NOON, OddServer, a_mailbox_on, serving
@@ -329,6 +331,18 @@ def test_flags_of_a_large_mailbox_that_change_at_once_are_asked_for_in_parts(ser
     a_page(server, watermark)
     assert parts
     assert max(parts) <= 20_000
+
+
+def test_a_page_of_slow_answers_ends_with_what_it_has(server: OddServer, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A run's lease would not outlast all the answers that one page may take."""
+    monkeypatch.setattr(listing, "_LONGEST_PAGE", timedelta())
+    for number in range(8):
+        server.deliver(f"{number}", *(["\\Deleted"] if number % 2 else []), gap=9)
+    page = a_page(server, None, limit=4)
+    assert len(page.items) == 2
+    assert page.more
+    told, _ = all_pages(server, page.watermark, limit=4)
+    assert len(told) == 2
 
 
 # ---- messages that make a server fail
