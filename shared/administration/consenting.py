@@ -23,7 +23,7 @@ from shared.administration.writing import persistently
 from shared.domain.alerts import alert_of
 from shared.domain.audit import Caller, ChangeAction
 from shared.domain.choices import AlertLevel, ConsentStatus, Workload
-from shared.domain.configuration import EmailServerProfile, Mailbox, SecretRef, StoredMailbox
+from shared.domain.configuration import EmailServerProfile, Mailbox, SecretRef
 from shared.domain.consents import Consent, ConsentRequest, ConsentTerms, end_of, signs_in_as, status_of, terms_of
 from shared.domain.eligibility import own_ineligibility
 from shared.domain.errors import SyncError
@@ -131,6 +131,10 @@ class Consenting:
         """Ends the consent at the provider, where that has a way for it, and forgets it here in any case: from then on nobody
         signs in by it. What is not there counts as withdrawn. Raises RecordNotFound."""
         self._records.read(mailbox_id)
+        self.end(mailbox_id, caller)
+
+    def end(self, mailbox_id: MailboxId, caller: Caller) -> None:
+        """As `withdraw`; the mailbox itself may be gone already."""
         stored = self._stores.consents.get(mailbox_id)
         if stored is None:
             return
@@ -143,8 +147,7 @@ class Consenting:
 
     def _accept(self, request: ConsentRequest, code: str, verifier: str) -> None:
         """Raises MailboxError, TransientError, RecordNotFound."""
-        stored = self._records.read(request.mailbox_id)
-        profile = self._profile_of(stored.record)
+        profile = self._profile_of(self._records.read(request.mailbox_id).record)
         if self._issuer is None or profile is None or terms_of(profile) != request.terms:
             raise NotPossibleNow(
                 "the profile of the mailbox was changed while its owner consented", "Ask the owner to consent again."
@@ -152,9 +155,10 @@ class Consenting:
         granted = self._issuer.redeem(profile, request, code, verifier)
         refresh_token = self._stores.secrets.set(f"consent-{request.mailbox_id}", granted.refresh_token)
         consent = self._put(request, granted, refresh_token)
-        if end_of(consent) - self._clock() < SOON:
-            self._stores.alerts.put(end_alert(consent, self._clock()))
-        self._make_due(stored)
+        try:
+            self._follow_up(consent)
+        except SyncError as error:  # the consent stands, and the mailbox is tried again within the hour
+            log.warning("consent_not_followed_up", extra={"mailbox_id": request.mailbox_id, "code": error.code})
 
     def _put(self, request: ConsentRequest, granted: Granted, refresh_token: SecretRef) -> Consent:
         """Takes the place of whatever consent stands, also of one that a worker is renewing."""
@@ -172,8 +176,11 @@ class Consenting:
         persistently(attempt, None)
         return consent
 
-    def _make_due(self, stored: StoredMailbox) -> None:
+    def _follow_up(self, consent: Consent) -> None:
         """What failed without the consent says nothing any more."""
+        if end_of(consent) - self._clock() < SOON:
+            self._stores.alerts.put(end_alert(consent, self._clock()))
+        stored = self._records.read(consent.mailbox_id)
         if own_ineligibility(stored.record, Workload.INCOMING) is None:
             schedule = due_now(stored.schedule.get(Workload.INCOMING), self._clock())
             self._stores.mailboxes.reschedule(stored.record.id, Workload.INCOMING, schedule)

@@ -24,14 +24,16 @@ _SOVEREIGN = {
 
 @dataclass(frozen=True, slots=True)
 class ConsentTerms:
-    """What an owner consents to: this application may do that, by the word of this provider. Other terms need another consent;
-    a refresh token goes to no other issuer than it came from."""
+    """What an owner consents to: this application may do that there, by the word of this provider. Other terms need another
+    consent: a refresh token goes to no other issuer than it came from, and what it gives to no other mail server."""
 
     provider: OAuthProvider
     authority: str | None
     tenant_id: str | None
     client_id: str
     scopes: tuple[str, ...]
+    server: str
+    """Host of the mail server, in lower case."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,8 +87,8 @@ def terms_of(profile: EmailServerProfile) -> ConsentTerms | None:
     provider, client_id = profile.oauth_provider, profile.credentials.client_id
     if provider is None or not client_id or profile.server_type not in _PROTOCOLS or not needs_consent(profile):
         return None
-    scopes = _scopes(provider, profile)
-    return ConsentTerms(provider, profile.credentials.authority, profile.credentials.tenant_id, client_id, scopes)
+    credentials, server = profile.credentials, (profile.incoming_location or "").lower()
+    return ConsentTerms(provider, credentials.authority, credentials.tenant_id, client_id, _scopes(provider, profile), server)
 
 
 def _scopes(provider: OAuthProvider, profile: EmailServerProfile) -> tuple[str, ...]:

@@ -202,6 +202,56 @@ def test_of_workers_that_renew_at_once_none_uses_up_what_another_one_has(deploym
     assert deployment.consent.ended_on is None
 
 
+@pytest.mark.parametrize("late", ["get", "set"], ids=["before the issuer is asked", "after it was asked"])
+def test_a_worker_that_is_late_ends_no_consent_that_another_one_renewed(
+    deployment: Deployment, monkeypatch: pytest.MonkeyPatch, late: str
+) -> None:
+    """The store of secrets takes longer than the others wait, and each refresh token is good once."""
+    deployment.server.set_habits([Habit.REFRESH_TOKENS_USED_ONCE])
+    deployment.consents()
+    secrets = deployment.stores.secrets
+    first, kept, others = deployment.worker(), getattr(secrets, late), list[Exception | None]()
+
+    def slowly(name: Any, *value: Any) -> Any:
+        found = kept(name, *value)
+        if "consent-" in str(name) and not others:
+            others.append(None)
+            stored = deployment.stores.consents.get(deployment.mailbox_id)
+            assert stored is not None
+            deployment.stores.consents.put(replace(stored.record, renewing_until=None), stored.etag)
+            try:
+                deployment.listed(deployment.worker())
+            except (Busy, ConsentEnded) as error:
+                others.append(error)
+        return found
+
+    monkeypatch.setattr(secrets, late, slowly)
+    if late == "get":
+        assert isinstance(error_of(lambda: deployment.listed(first)), Busy), "not the end of the consent"
+    else:
+        assert deployment.listed(first) == []
+    assert deployment.consent.ended_on is None
+    assert deployment.listed(deployment.worker()) == []
+
+
+def test_who_is_signing_in_while_the_owner_consents_anew_is_told_to_come_back(
+    deployment: Deployment, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    deployment.consents()
+    kept, anew = deployment.stores.secrets.get, list[Outcome]()
+
+    def slowly(ref: SecretRef) -> str:
+        if ref.name.startswith("consent-") and not anew:
+            deployment.clock.advance(timedelta(seconds=1))
+            anew.append(deployment.consents())
+        return kept(ref)
+
+    monkeypatch.setattr(deployment.stores.secrets, "get", slowly)
+    assert isinstance(error_of(deployment.listed), Busy)
+    assert anew == [Outcome.CONSENTED]
+    assert deployment.listed() == []
+
+
 @pytest.mark.parametrize("kind", ["unavailable", "too_many_requests", "connection_reset"])
 def test_an_issuer_that_is_down_ends_no_consent(deployment: Deployment, kind: str) -> None:
     deployment.consents()
@@ -244,6 +294,15 @@ def test_another_application_needs_another_consent(deployment: Deployment) -> No
     assert isinstance(error_of(deployment.listed), ConsentOutdated)
     assert deployment.server.requests.count("Token") == asked, "no other application sees the refresh token"
     assert administration.consents.standing(deployment.mailbox_id).status is ConsentStatus.OUTDATED
+
+
+def test_no_other_mail_server_is_shown_a_token_than_the_one_the_owner_consented_to(deployment: Deployment) -> None:
+    """Who may change a profile does not get the mail of whoever consented."""
+    deployment.consents()
+    deployment.listed()
+    elsewhere = replace(deployment.profile, incoming_location="localhost")
+    deployment.administration.profiles.change(elsewhere.id, lambda _: elsewhere, ADMIN, {"credentials/secret": CLIENT_SECRET})
+    assert isinstance(error_of(deployment.listed), ConsentOutdated)
 
 
 # ---- the end

@@ -17,7 +17,7 @@ from tests.builders import MONDAY as NOW
 from tests.contracts.records import an_id
 
 ANNA = MailboxId(an_id("anna"))
-TERMS = ConsentTerms(OAuthProvider.GOOGLE, None, None, "client", ("https://mail.google.com/",))
+TERMS = ConsentTerms(OAuthProvider.GOOGLE, None, None, "client", ("https://mail.google.com/",), "imap.gmail.com")
 MINUTE = timedelta(minutes=1)
 
 
@@ -36,7 +36,9 @@ def a_request(key: str = "k1", **changes: Any) -> ConsentRequest:
     [
         a_consent(),
         a_consent(expires_on=NOW + MINUTE, ended_on=NOW, renewing_until=NOW + MINUTE),
-        a_consent(terms=ConsentTerms(OAuthProvider.MICROSOFT, "login.example:8443", "contoso.example", "c", ("a", "b"))),
+        a_consent(
+            terms=ConsentTerms(OAuthProvider.MICROSOFT, "login.example:8443", "contoso.example", "c", ("a", "b"), "pop.example")
+        ),
     ],
 )
 def test_a_consent_reads_as_it_was_written(stores: Stores, consent: Consent) -> None:

@@ -10,6 +10,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import replace
 from datetime import timedelta
+from functools import partial
 from threading import Lock
 from time import monotonic
 
@@ -27,6 +28,7 @@ _log = logging.getLogger(__name__)
 RENEWAL = timedelta(seconds=90)
 """How long a worker keeps others from asking: longer than one call to the issuer and two to the stores may take."""
 _ATTEMPTS = 5
+_MEANWHILE = "Another worker has asked the issuer of tokens meanwhile."
 _WORTH_NOTING = timedelta(days=1)
 """Where the issuer gives no other refresh token, the consent says only so often that it was used."""
 _EARLY = timedelta(minutes=5)
@@ -47,7 +49,7 @@ class ConsentMissing(AuthenticationFailed):
 
 
 class ConsentOutdated(AuthenticationFailed):
-    """The consent was given to another application, or for another provider or protocol than the profile has by now."""
+    """The consent was given to another application, or for another provider, protocol or server than the profile has."""
 
     code = "consent_outdated"
     remedy = _ASK_AGAIN
@@ -110,7 +112,8 @@ class ConsentedTokens:
             if refused.code not in _ENDED:
                 self._give_back(stored)
                 raise of_application(refused) from refused
-            self._note_end(stored)
+            if not self._note_end(stored):
+                raise Busy(_MEANWHILE) from refused
             raise ConsentEnded(refused.told) from refused
         except SyncError:
             self._give_back(stored)
@@ -132,9 +135,12 @@ class ConsentedTokens:
         raise Busy("The consent is changed by others again and again.")
 
     def _present(self) -> StoredConsent:
+        """Raises ConsentMissing; Busy where who comes back finds a newer consent."""
         stored = self._consents.get(self._mailbox_id)
-        if stored is None or stored.record.granted_on != self._granted_on:
-            raise ConsentMissing("The consent was withdrawn, or given anew.")
+        if stored is None:
+            raise ConsentMissing("The consent was withdrawn.")
+        if stored.record.granted_on != self._granted_on:
+            raise Busy("The owner of the mailbox has consented anew.")
         return stored
 
     def _asked(self, consent: Consent) -> Answer:
@@ -152,8 +158,8 @@ class ConsentedTokens:
         return ask(issuer_for(consent.terms).tokens, form, allow_local_servers=self._allow_local_servers)
 
     def _store(self, stored: StoredConsent, answer: Answer) -> None:
-        """The secret first, then the consent that names it. Raises TransientError; ConsentMissing where the owner consented
-        anew or somebody withdrew the consent meanwhile: then this answer is of no consent that stands."""
+        """The secret first, then the consent that names it. Raises TransientError, also where the owner consented anew;
+        ConsentMissing where somebody withdrew the consent meanwhile: then this answer is of no consent that stands."""
         before, now = stored.record, self._clock()
         after = replace(before, renewed_on=now, renewing_until=None)
         if answer.refresh_token is not None:
@@ -163,16 +169,31 @@ class ConsentedTokens:
             after = replace(after, renewed_on=before.renewed_on)
         if answer.consent_ends_in is not None:
             after = replace(after, expires_on=now + answer.consent_ends_in)
-        try:
-            _insisting(lambda: self._consents.put(after, stored.etag))
-        except Changed as error:
-            if self._present().record != after:  # else only the reply to the first attempt was lost
-                raise Busy("Another worker has asked the issuer of tokens meanwhile.") from error
+        self._put(after, stored)
 
-    def _note_end(self, stored: StoredConsent) -> None:
-        """So that nobody asks the issuer again."""
-        with suppress(Changed):
+    def _put(self, after: Consent, stored: StoredConsent) -> None:
+        """Against a worker that asked in vain since this one's time was over, too: it had the refresh token from before."""
+        before, etag = stored.record.refresh_token, stored.etag
+        for _ in range(_ATTEMPTS):
+            with suppress(Changed):
+                _insisting(partial(self._consents.put, after, etag))
+                return
+            present = self._present()
+            if present.record == after:  # only the reply to the first attempt was lost
+                return
+            if present.record.refresh_token != before:
+                break
+            etag = present.etag
+        raise Busy(_MEANWHILE)
+
+    def _note_end(self, stored: StoredConsent) -> bool:
+        """So that nobody asks the issuer again. False where another worker has asked as well: what the issuer refused may be
+        what that one used up. Raises ConsentMissing, TransientError."""
+        try:
             self._consents.put(replace(stored.record, ended_on=self._clock(), renewing_until=None), stored.etag)
+        except Changed:
+            return self._present().record.ended_on is not None
+        return True
 
     def _give_back(self, stored: StoredConsent) -> None:
         """Where this fails, the others wait until the claim is over."""

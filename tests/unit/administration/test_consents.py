@@ -1,5 +1,6 @@
 """What a consent does to its mailbox, and when the administrator hears that it ends. The provider always says yes."""
 
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from typing import Any
@@ -37,6 +38,7 @@ class Provider:
 
     gives: Granted = field(default_factory=lambda: Granted("the refresh token"))
     redeemed: list[tuple[str, str]] = field(default_factory=list)
+    meanwhile: Callable[[], object] = lambda: None
 
     def address(self, terms: ConsentTerms, *, login_hint: str, redirect_uri: str, state: str, challenge: str) -> str:
         return f"https://provider.example/?state={state}&to={redirect_uri}&hint={login_hint}&{challenge}&{terms.client_id}"
@@ -44,6 +46,7 @@ class Provider:
     def redeem(self, profile: EmailServerProfile, request: ConsentRequest, code: str, verifier: str) -> Granted:
         assert terms_of(profile) == request.terms
         self.redeemed.append((code, verifier))
+        self.meanwhile()
         return self.gives
 
     def revoke(self, terms: ConsentTerms, refresh_token: str) -> bool:
@@ -118,6 +121,28 @@ def test_a_mailbox_that_may_not_run_does_not_run_for_a_consent(office: ConsentOf
     assert office.mailbox_of("anna").schedule.get(Workload.INCOMING, WorkloadSchedule()).due is None
 
 
+def test_a_mailbox_that_was_rejected_while_its_owner_consented_does_not_run(office: ConsentOffice) -> None:
+    mailbox_id = office.has_mailbox()
+    office.provider.meanwhile = lambda: office.administration.mailboxes.decide(mailbox_id, Approval.REJECTED, ADMIN)
+    assert office.consents(mailbox_id) is Outcome.CONSENTED
+    assert office.mailbox_of("anna").schedule.get(Workload.INCOMING, WorkloadSchedule()).due is None
+
+
+def test_an_owner_whose_consent_is_stored_is_not_told_that_it_failed(
+    office: ConsentOffice, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whatever it was that could not be done for it after: the mailbox is tried again within the hour."""
+    mailbox_id = office.has_mailbox()
+
+    def fails(*_: object) -> None:
+        raise Busy("not now")
+
+    monkeypatch.setattr(office.stores.mailboxes, "reschedule", fails)
+    assert office.consents(mailbox_id) is Outcome.CONSENTED
+    assert office.status_of(mailbox_id) is ConsentStatus.GRANTED
+    assert office.told() == []
+
+
 def test_the_verifier_is_none_that_was_stored_or_sent(office: ConsentOffice) -> None:
     mailbox_id = office.has_mailbox()
     link = office.administration.consents.ask(mailbox_id, REDIRECT, ADMIN)
@@ -158,6 +183,8 @@ def test_a_deleted_forward_mailbox_takes_its_consent_with_it(office: ConsentOffi
     assert office.consents(mailbox.id) is Outcome.CONSENTED
     office.administration.forward_mailboxes.delete(mailbox.id, ADMIN)
     assert office.stores.consents.get(mailbox.id) is None
+    assert office.told() == [("mailbox:collected", "consent_not_revoked")], "the provider was asked to end it"
+    assert ChangeAction.CONSENT_WITHDRAWN in [entry.action for entry in office.audited("mailbox:collected")]
 
 
 # ---- the end

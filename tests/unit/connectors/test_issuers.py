@@ -199,7 +199,7 @@ def test_nobody_asks_an_issuer_on_this_machine_unless_it_is_allowed(issuer: Odd)
 def test_where_each_provider_is_asked(
     provider: OAuthProvider, authority: str | None, tenant: str | None, page: str, tokens: str
 ) -> None:
-    found = issuer_for(ConsentTerms(provider, authority, tenant, "app", ()))
+    found = issuer_for(ConsentTerms(provider, authority, tenant, "app", (), "imap.example"))
     assert (found.page, found.tokens) == (page, tokens)
 
 
