@@ -105,8 +105,8 @@ class Pop3Mail:
             return Page((), watermark, more=False)
         maildrop = self._session.maildrop()
         there = frozenset(maildrop.hashes.values())
-        if _has_moved(before.handed_out, there):
-            raise WatermarkExpired("The maildrop has none of the messages that were there, and as many others.")
+        if _may_have_moved(before.handed_out, there) and self._begins_before(before, maildrop, folder):
+            raise WatermarkExpired("The maildrop has none of the messages that were there, and as many that are no newer.")
         new = [item_id for item_id, hashed in maildrop.hashes.items() if hashed not in before.handed_out]
         chosen = new[-max(1, min(limit, PAGE_ITEMS)) :]
         items = self._listed(maildrop, [ItemRef(item_id, folder.id) for item_id in chosen])
@@ -114,7 +114,8 @@ class Pop3Mail:
         is_complete = totals is not None and totals[0] == len(maildrop.numbers)
         looked = looks_of(*totals, maildrop.last) if totals is not None and is_complete and not more else None
         kept = before.handed_out & there if is_complete else before.handed_out  # what is missing may be there next time
-        after = before.after(kept.union(maildrop.hashes[item_id] for item_id in chosen), looked)
+        handed_out = kept.union(maildrop.hashes[item_id] for item_id in chosen)
+        after = before.after(handed_out, looked, (item.received for item in items))
         return Page(items, str(after), more, is_worth_keeping=str(after) != watermark)
 
     def latest(self, folder: Folder, count: int) -> Sequence[ItemRef]:
@@ -175,6 +176,12 @@ class Pop3Mail:
             return False
         last = self._session.uidl(looked.count) if looked.count else None
         return looks_of(*totals, last) == looked
+
+    def _begins_before(self, before: Watermark, maildrop: Maildrop, folder: Folder) -> bool:
+        """Whether the first message there is no newer than what was handed out; of one that was emptied it is."""
+        first = ItemRef(next(iter(maildrop.numbers)), folder.id)
+        headers = [header for _, header in self._tops([first])]
+        return any(isinstance(header, bytes) and before.is_from_before(received_of(header)) for header in headers)
 
     def _listed(self, maildrop: Maildrop, refs: Sequence[ItemRef]) -> tuple[ListedItem, ...]:
         """Their headers are kept for `envelopes`. Without TOP, or of a message that it does not work for, LIST is all there is
@@ -339,7 +346,7 @@ def _listed_item(ref: ItemRef, size: int, envelope: Envelope | None, received: d
     )
 
 
-def _has_moved(handed_out: frozenset[bytes], there: frozenset[bytes]) -> bool:
+def _may_have_moved(handed_out: frozenset[bytes], there: frozenset[bytes]) -> bool:
     return len(handed_out) >= _MOVED_FROM and len(there) >= len(handed_out) and handed_out.isdisjoint(there)
 
 

@@ -6,8 +6,9 @@ it is there, so 50,000 messages are 533 KB of text. `looked` alone answers an id
 
 import base64
 import binascii
-from collections.abc import Collection
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass, replace
+from datetime import datetime
 from functools import cached_property
 from hashlib import blake2b
 from typing import Self
@@ -44,6 +45,8 @@ class Watermark:
     source: str
     looked: Looks | None = None
     """When it was read to its end; None where it was not yet."""
+    latest: int | None = None
+    """When the latest message that was handed out was received, in seconds since 1970; None where no message says."""
     packed: bytes = b""
 
     @classmethod
@@ -53,17 +56,25 @@ class Watermark:
         if text is None:
             return cls(named)
         try:
-            version, of, count, octets, last, packed = text.split(":")
+            version, of, count, octets, last, latest, packed = text.split(":")
             hashes = base64.b64decode(packed, validate=True)
             looked = Looks(int(count), int(octets), last) if count else None
+            received = int(latest) if latest else None
         except (ValueError, binascii.Error) as error:
             raise WatermarkExpired("The watermark is none of POP3.") from error
         if version != _VERSION or of != named or len(hashes) % _BYTES:
             raise WatermarkExpired("The watermark is of another version, or another maildrop.")
-        return cls(named, looked, hashes)
+        return cls(named, looked, received, hashes)
 
-    def after(self, handed_out: Collection[bytes], looked: Looks | None) -> Self:
-        return replace(self, looked=looked, packed=b"".join(sorted(handed_out)))
+    def after(self, handed_out: Collection[bytes], looked: Looks | None, received: Iterable[datetime | None]) -> Self:
+        """`received`: of what is handed out now."""
+        times = [int(each.timestamp()) for each in received if each is not None]
+        latest = max([*times, *([] if self.latest is None else [self.latest])], default=None)
+        return replace(self, looked=looked, latest=latest, packed=b"".join(sorted(handed_out)))
+
+    def is_from_before(self, received: datetime | None) -> bool:
+        """A message of that time came no later than those that were handed out."""
+        return received is not None and self.latest is not None and received.timestamp() <= self.latest
 
     @cached_property
     def handed_out(self) -> frozenset[bytes]:
@@ -72,4 +83,5 @@ class Watermark:
 
     def __str__(self) -> str:
         looked = f"{self.looked.count}:{self.looked.octets}:{self.looked.last}" if self.looked else "::"
-        return f"{_VERSION}:{self.source}:{looked}:{base64.b64encode(self.packed).decode()}"
+        latest = "" if self.latest is None else self.latest
+        return f"{_VERSION}:{self.source}:{looked}:{latest}:{base64.b64encode(self.packed).decode()}"

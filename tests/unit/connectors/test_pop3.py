@@ -48,9 +48,9 @@ SOON = timedelta(seconds=5)
 ANNA = Password("anna", "secret", profile_wide=False)
 
 
-def a_mail(name: str, text: str = "Hello") -> bytes:
+def a_mail(name: str, text: str = "Hello", hour: int = 12) -> bytes:
     return (
-        f"Received: from a by b; Sun, 22 Nov 2026 12:00:00 +0000\r\nFrom: bert@fabrikam.example\r\n"
+        f"Received: from a by b; Sun, 22 Nov 2026 {hour}:00:00 +0000\r\nFrom: bert@fabrikam.example\r\n"
         f"Message-ID: <{name}@fabrikam.example>\r\n\r\n{text}\r\n"
     ).encode()
 
@@ -381,12 +381,13 @@ def test_a_maildrop_that_moved_to_another_server_is_listed_from_its_start(count:
             mail.changes(INBOX, watermark)
 
 
-def test_a_maildrop_that_was_emptied_and_filled_again_is_not_taken_for_another() -> None:
-    maildrop = a_maildrop(9)
+@pytest.mark.parametrize(("count", "hour"), [(9, 12), (40, 13)], ids=["a few", "many that came later"])
+def test_a_maildrop_that_was_emptied_and_filled_again_is_not_taken_for_another(count: int, hour: int) -> None:
+    maildrop = a_maildrop(count)
     with serving(maildrop) as server:
         _, watermark = polled(server)
-        maildrop.messages = {f"new-{number}": a_mail(f"new{number}") for number in range(9)}
-        assert len(polled(server, watermark)[0]) == 9
+        maildrop.messages = {f"new-{number}": a_mail(f"new{number}", hour=hour) for number in range(count)}
+        assert len(polled(server, watermark)[0]) == count
 
 
 @pytest.mark.parametrize("watermark", ["", "x", "pop3-1:::::", "pop3-1:x:1:2:z:QUJD", "pop3-0::::", "pop3-1::a:b:c:", "\ud800"])
