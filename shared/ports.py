@@ -35,10 +35,8 @@ from shared.domain.email import (
     EmailActivity,
     EmailContent,
     Envelope,
-    Folder,
     IncomingMessage,
     ItemRef,
-    KnownTree,
     ListOf,
     NewEmail,
     OptOut,
@@ -46,9 +44,9 @@ from shared.domain.email import (
     Sighting,
     StoredActivity,
     TimelineEntry,
-    TreeFolder,
 )
 from shared.domain.errors import ItemError
+from shared.domain.folders import Folder, KnownTree, TreeFolder
 from shared.domain.ids import ActivityId, MailboxId, OwnerId, ProfileId
 from shared.domain.ledger import ItemKey, LedgerCommit, LedgerHead, LedgerItem
 from shared.domain.operations import Alert, QuarantinedItem, Run

@@ -20,13 +20,13 @@ from shared.domain.email import (
     CorrelationEntry,
     EmailActivity,
     EmailContent,
-    KnownTree,
     OptOut,
     RecipientReport,
     Sighting,
     TimelineEntry,
 )
 from shared.domain.errors import InvalidRecord
+from shared.domain.folders import KnownTree
 from shared.domain.judgement import Judgement, Vote
 from shared.domain.ledger import LedgerCommit, LedgerItem
 from shared.domain.operations import Alert, QuarantinedItem, Run

@@ -10,9 +10,10 @@ from datetime import datetime
 
 from shared.domain.choices import Direction, IncomingFilteringMethod
 from shared.domain.configuration import AddressMatch, Mailbox, Matches
-from shared.domain.email import SENT_ITEMS, Envelope, ItemRef
+from shared.domain.email import Envelope, ItemRef
 from shared.domain.errors import ItemError, ItemUnreadable, SyncError
 from shared.domain.filtering import effective
+from shared.domain.folders import SENT_ITEMS
 from shared.domain.ids import MailboxId
 from shared.domain.ledger import TodoKind
 from shared.domain.organisation import OrganisationSettings

@@ -4,8 +4,9 @@ from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 
-from shared.domain.email import ChangeKind, Folder, ListedItem, Page
+from shared.domain.email import ChangeKind, ListedItem, Page
 from shared.domain.errors import Unreachable, WatermarkExpired
+from shared.domain.folders import Folder
 from shared.domain.ids import short_hash
 from shared.domain.ledger import ItemKey, LedgerHead, Mark, item_key
 from shared.ports import IncomingEmail

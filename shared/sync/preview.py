@@ -15,8 +15,9 @@ from itertools import batched
 
 from shared.domain.choices import IncomingFilteringMethod, Reason, Verdict
 from shared.domain.configuration import AddressMatch, Mailbox, Matches
-from shared.domain.email import SENT_ITEMS, ChangeKind, Envelope, Folder, IncomingMessage, ItemRef, ListedItem, TreeFolder
+from shared.domain.email import ChangeKind, Envelope, IncomingMessage, ItemRef, ListedItem
 from shared.domain.errors import FolderNotFound, InvalidRecord, ItemError
+from shared.domain.folders import SENT_ITEMS, Folder, TreeFolder
 from shared.domain.ids import MailboxId
 from shared.domain.judgement import Judgement
 from shared.domain.organisation import OrganisationSettings

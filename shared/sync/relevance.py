@@ -6,7 +6,8 @@ Refuses to know who accepts a message: that is judged over the message itself (`
 from datetime import datetime
 
 from shared.domain.choices import Reason
-from shared.domain.email import SENT_ITEMS, ListedItem
+from shared.domain.email import ListedItem
+from shared.domain.folders import SENT_ITEMS
 
 CONFIGURED = frozenset(
     {

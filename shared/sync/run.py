@@ -7,8 +7,8 @@ from collections.abc import Sequence
 
 from shared.domain.choices import Workload
 from shared.domain.eligibility import start_date
-from shared.domain.email import Folder
 from shared.domain.errors import AccessDenied, FolderNotFound, LeaseLost
+from shared.domain.folders import Folder
 from shared.domain.ledger import LedgerHead, Mark
 from shared.domain.operations import RunOutcome
 from shared.domain.organisation import OrganisationSettings

@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
 
-from shared.domain.email import SENT_ITEMS, Folder, KnownTree, TreeFolder
+from shared.domain.folders import SENT_ITEMS, Folder, KnownTree, TreeFolder
 from shared.domain.ids import MailboxId
 from shared.domain.records import FolderTrackingRule
 from shared.ports import Clock, FolderTree, IncomingEmail, Stores

@@ -5,8 +5,8 @@ import pytest
 from shared.connectors.imap.mail import open_imap
 from shared.domain.choices import ServerType
 from shared.domain.configuration import EmailServerProfile, Mailbox
-from shared.domain.email import INBOX, Folder, TreeFolder
 from shared.domain.errors import FolderNotFound, WatermarkExpired
+from shared.domain.folders import INBOX, Folder, TreeFolder
 from shared.ports import FolderTree, IncomingEmail
 from tests.contracts.exchange_mailboxes import KnownSecrets
 from tests.contracts.incoming_email import a_message, everything, fetched

@@ -12,8 +12,9 @@ from typing import Protocol
 import pytest
 
 from shared.domain.choices import Priority, SenderOrigin
-from shared.domain.email import INBOX, Address, ChangeKind, IncomingAttachment, IncomingMessage, ItemRef, ListedItem
+from shared.domain.email import Address, ChangeKind, IncomingAttachment, IncomingMessage, ItemRef, ListedItem
 from shared.domain.errors import ItemError, ItemGone, WatermarkExpired
+from shared.domain.folders import INBOX
 from shared.ports import IncomingEmail
 
 NOON = datetime(2026, 11, 22, 12, 0, tzinfo=UTC)

@@ -12,8 +12,9 @@ import pytest
 from shared.connectors import destinations
 from shared.domain.choices import ServerType
 from shared.domain.configuration import EmailServerProfile, Mailbox
-from shared.domain.email import INBOX, Folder, IncomingMessage
+from shared.domain.email import IncomingMessage
 from shared.domain.errors import FolderNotFound, ItemGone, ItemUnreadable
+from shared.domain.folders import INBOX, Folder
 from shared.ports import IncomingEmail
 from tests.contracts.exchange_mailboxes import a_mailbox, a_profile
 from tests.contracts.incoming_email import NOON, MailContract, a_message, content, everything, fetched

@@ -11,7 +11,7 @@ import pytest
 from shared.connectors.destinations import LocationRefused
 from shared.connectors.internet.sign_in import Token
 from shared.domain.configuration import EmailServerProfile
-from shared.domain.email import INBOX, ItemRef
+from shared.domain.email import ItemRef
 from shared.domain.errors import (
     AuthenticationFailed,
     CertificateRefused,
@@ -23,6 +23,7 @@ from shared.domain.errors import (
     SyncError,
     TransientError,
 )
+from shared.domain.folders import INBOX
 from shared.ports import IncomingEmail
 from tests.contracts.exchange_mailboxes import a_mailbox, failure
 from tests.contracts.incoming_email import a_message, everything, fetched

@@ -11,8 +11,9 @@ from typing import Protocol
 
 import pytest
 
-from shared.domain.email import INBOX, SENT_ITEMS, Envelope, Folder, ItemRef, TreeFolder
+from shared.domain.email import Envelope, ItemRef
 from shared.domain.errors import FolderNotFound, ItemError, ItemGone
+from shared.domain.folders import INBOX, SENT_ITEMS, Folder, TreeFolder
 from shared.ports import FolderTree, IncomingEmail, Marking
 from tests.contracts.incoming_email import NOON, MailServed, Served, a_message, everything, fetched
 from tests.unit.connectors.test_reports import BERT, a_report

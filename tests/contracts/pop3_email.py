@@ -11,8 +11,9 @@ import pytest
 from shared.connectors.pop3.mail import open_pop3
 from shared.domain.choices import AuthenticationProtocol, ServerType
 from shared.domain.configuration import EmailServerProfile, Mailbox
-from shared.domain.email import INBOX, Envelope, Folder, IncomingMessage, ItemRef, Page
+from shared.domain.email import Envelope, IncomingMessage, ItemRef, Page
 from shared.domain.errors import Busy, ItemError, ItemGone, TransientError, WatermarkExpired
+from shared.domain.folders import INBOX, Folder
 from shared.ports import PAGE_ITEMS, FolderTree, IncomingEmail, Marking
 from tests.contracts.exchange_mailboxes import KnownSecrets, a_mailbox, failure
 from tests.contracts.incoming_email import a_message, everything

@@ -18,7 +18,6 @@ from shared.connectors.exchange.autodiscover import NoDomain, NotDiscovered
 from shared.connectors.probe import ProbeIncoming
 from shared.domain.choices import AuthenticationProtocol, CredentialSource, ServerType
 from shared.domain.configuration import Credentials, Discovered, EmailServerProfile, Mailbox, SecretRef
-from shared.domain.email import INBOX
 from shared.domain.errors import (
     AuthenticationFailed,
     MailboxNotFound,
@@ -29,6 +28,7 @@ from shared.domain.errors import (
     TransientError,
     Unreachable,
 )
+from shared.domain.folders import INBOX
 from tests.builders import MONDAY
 from tests.contracts.exchange_mailboxes import (
     SERVICE,

@@ -6,7 +6,7 @@ from datetime import timedelta
 import pytest
 
 from shared.connectors.connect import Connect
-from shared.domain.email import INBOX, Folder, IncomingMessage, ItemRef
+from shared.domain.email import IncomingMessage, ItemRef
 from shared.domain.errors import (
     AccessDenied,
     AuthenticationFailed,
@@ -24,6 +24,7 @@ from shared.domain.errors import (
     Unreachable,
     WatermarkExpired,
 )
+from shared.domain.folders import INBOX, Folder
 from shared.ports import IncomingEmail
 from tests.contracts.exchange_mailboxes import (
     ServedByExchange,

@@ -12,13 +12,13 @@ from local.mailserver import MailServer
 from shared.connectors.connect import Connect, ServerTypeUnsupported
 from shared.domain.choices import AuthenticationProtocol, CredentialSource, ServerType
 from shared.domain.configuration import Credentials, SecretRef
-from shared.domain.email import INBOX
 from shared.domain.errors import (
     AccessDenied,
     AuthenticationFailed,
     Disabled,
     MailboxNotFound,
 )
+from shared.domain.folders import INBOX
 from tests.contracts.exchange_mailboxes import (
     PASSWORD,
     SERVICE,

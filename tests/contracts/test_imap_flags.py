@@ -7,7 +7,8 @@ from collections.abc import Callable
 import pytest
 
 from shared.domain.configuration import EmailServerProfile
-from shared.domain.email import INBOX, ChangeKind
+from shared.domain.email import ChangeKind
+from shared.domain.folders import INBOX
 from tests.contracts.imap_email import OverImap
 from tests.contracts.incoming_email import a_message, everything
 from tests.contracts.internet_email import OverTheInternet

@@ -9,7 +9,8 @@ from local.mailserver import MailServer
 from local.mailserver.habits import Habit
 from shared.connectors.pop3.errors import UidlMissing
 from shared.domain.choices import AuthenticationProtocol, ServerType
-from shared.domain.email import INBOX, IncomingMessage
+from shared.domain.email import IncomingMessage
+from shared.domain.folders import INBOX
 from shared.ports import IncomingEmail
 from tests.contracts.exchange_mailboxes import a_mailbox, a_profile, failure
 from tests.contracts.incoming_email import ReadsAnyMailbox, a_message, everything

@@ -15,7 +15,8 @@ from local.mailserver import MailServer
 from shared.connectors.connect import Connect
 from shared.domain.choices import CredentialSource, IncomingFilteringMethod, ServerType, Workload
 from shared.domain.configuration import Credentials, EmailServerProfile, Owner, SecretRef, WorkloadSchedule
-from shared.domain.email import INBOX, IncomingMessage, ListOf
+from shared.domain.email import IncomingMessage, ListOf
+from shared.domain.folders import INBOX
 from shared.domain.ids import ProfileId
 from shared.domain.operations import RunOutcome
 from shared.domain.organisation import OrganisationSettings

@@ -17,8 +17,9 @@ from shared.connectors.exchange.services import DeleteItem, GetItem, SyncFolderI
 from shared.connectors.exchange.session import Session
 from shared.connectors.mime.attached import with_readable
 from shared.connectors.reports import delivery_report, is_report
-from shared.domain.email import INBOX, Envelope, Folder, IncomingMessage, ItemRef, Page, TreeFolder
+from shared.domain.email import Envelope, IncomingMessage, ItemRef, Page
 from shared.domain.errors import Busy, FolderNotFound, ItemError, ItemGone, Throttled, TransientError
+from shared.domain.folders import INBOX, Folder, TreeFolder
 from shared.ports import PAGE_ITEMS
 
 _REMEMBERED_SIZES = 8 * PAGE_ITEMS

@@ -24,8 +24,9 @@ from shared.connectors.exchange.records import (
 )
 from shared.connectors.exchange.values import T
 from shared.connectors.exchange.xml import MalformedReply, writable
-from shared.domain.email import JUDGED_HEADERS, Envelope, Folder, ItemRef, Page
+from shared.domain.email import JUDGED_HEADERS, Envelope, ItemRef, Page
 from shared.domain.errors import ItemError, ItemGone, ItemUnreadable, SyncError
+from shared.domain.folders import Folder
 
 
 def _properties(*paths: str) -> str:

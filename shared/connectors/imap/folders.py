@@ -17,8 +17,8 @@ from imapclient.response_parser import parse_response
 
 from shared.connectors.imap.session import Opened, Session
 from shared.connectors.imap.wire import Untagged
-from shared.domain.email import INBOX, SENT_ITEMS, TreeFolder
 from shared.domain.errors import FolderNotFound
+from shared.domain.folders import INBOX, SENT_ITEMS, TreeFolder
 
 MOST_FOLDERS = 20_000
 _BY_ID, _BY_NAME = "id:", "name:"

@@ -17,8 +17,9 @@ from shared.connectors.imap.folders import Folders
 from shared.connectors.imap.places import Remembered, ref_of
 from shared.connectors.imap.session import Opened, Session
 from shared.connectors.imap.watermark import FlagChanges, Stretch, Watermark, first_watermark, watermark_of
-from shared.domain.email import SENT_ITEMS, ChangeKind, Folder, ItemRef, ListedItem, Page
+from shared.domain.email import ChangeKind, ItemRef, ListedItem, Page
 from shared.domain.errors import Busy, ItemError, ItemGone, WatermarkExpired
+from shared.domain.folders import SENT_ITEMS, Folder
 from shared.domain.ids import normalised_address
 from shared.ports import PAGE_ITEMS
 

@@ -14,8 +14,9 @@ from shared.connectors.internet.connection import server_of
 from shared.connectors.internet.gates import Gates
 from shared.connectors.internet.sign_in import Identities, sign_in_for
 from shared.domain.configuration import EmailServerProfile, Mailbox
-from shared.domain.email import INBOX, Envelope, Folder, IncomingMessage, ItemRef, Page, TreeFolder
+from shared.domain.email import Envelope, IncomingMessage, ItemRef, Page
 from shared.domain.errors import ItemError
+from shared.domain.folders import INBOX, Folder, TreeFolder
 from shared.ports import PAGE_ITEMS, Secrets
 
 TLS_PORT, PORT = 993, 143

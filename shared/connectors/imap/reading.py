@@ -16,8 +16,9 @@ from shared.connectors.imap.places import Census, Place, Remembered, place_of, u
 from shared.connectors.imap.session import Session
 from shared.connectors.mapped import mapped
 from shared.connectors.mime import read_message
-from shared.domain.email import INBOX, Envelope, IncomingMessage, ItemRef
+from shared.domain.email import Envelope, IncomingMessage, ItemRef
 from shared.domain.errors import FolderNotFound, ItemError, ItemGone, ItemTooLarge, ItemUnreadable
+from shared.domain.folders import INBOX
 
 SLICE = 1 << 20
 """Bytes of a message that are asked for at once, at first."""

@@ -21,7 +21,7 @@ from shared.connectors.pop3.maildrop import Maildrop
 from shared.connectors.pop3.session import Answer, Session
 from shared.connectors.pop3.watermark import Looks, Watermark, looks_of
 from shared.domain.configuration import EmailServerProfile, Mailbox
-from shared.domain.email import INBOX, ChangeKind, Envelope, Folder, IncomingMessage, ItemRef, ListedItem, Page
+from shared.domain.email import ChangeKind, Envelope, IncomingMessage, ItemRef, ListedItem, Page
 from shared.domain.errors import (
     FolderNotFound,
     ItemError,
@@ -31,6 +31,7 @@ from shared.domain.errors import (
     ItemUnreadable,
     WatermarkExpired,
 )
+from shared.domain.folders import INBOX, Folder
 from shared.domain.ids import normalised_address
 from shared.ports import PAGE_ITEMS, Secrets
 

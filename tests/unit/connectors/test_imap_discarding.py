@@ -4,8 +4,9 @@ from collections.abc import Iterator
 
 import pytest
 
-from shared.domain.email import INBOX, ItemRef
+from shared.domain.email import ItemRef
 from shared.domain.errors import ItemRejected, TransientError
+from shared.domain.folders import INBOX
 from tests.unit.connectors.odd_imap_server import DECENT, OddServer, a_mailbox_on, serving
 
 WITHOUT_UIDPLUS = DECENT.replace(" UIDPLUS", "")

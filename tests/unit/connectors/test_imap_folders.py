@@ -4,8 +4,8 @@ from collections.abc import Iterator
 
 import pytest
 
-from shared.domain.email import SENT_ITEMS, Folder
 from shared.domain.errors import FolderNotFound
+from shared.domain.folders import SENT_ITEMS, Folder
 from tests.unit.connectors.odd_imap_server import DECENT, OddServer, a_mailbox_on, serving
 
 type Tree = dict[str, str | None]

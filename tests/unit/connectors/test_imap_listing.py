@@ -8,8 +8,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from shared.connectors.imap import listing
-from shared.domain.email import INBOX, ChangeKind, Page
+from shared.domain.email import ChangeKind, Page
 from shared.domain.errors import TransientError, WatermarkExpired
+from shared.domain.folders import INBOX
 from tests.unit.connectors.odd_imap_server import DECENT, NOON, OddServer, a_mailbox_on, serving
 
 

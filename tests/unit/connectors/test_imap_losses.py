@@ -5,8 +5,9 @@ from dataclasses import dataclass, field
 
 import pytest
 
-from shared.domain.email import INBOX, ChangeKind, Envelope, IncomingMessage, ItemRef
+from shared.domain.email import ChangeKind, Envelope, IncomingMessage, ItemRef
 from shared.domain.errors import TransientError
+from shared.domain.folders import INBOX
 from tests.unit.connectors.odd_imap_server import OddServer, a_mailbox_on, serving
 
 COMMANDS = 22

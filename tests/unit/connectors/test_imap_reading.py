@@ -8,8 +8,9 @@ import pytest
 from shared.connectors.imap.columns import WITH_HEADERS
 from shared.connectors.imap.reading import FOLLOWING_SLICE, SLICE
 from shared.connectors.mime import read_envelope
-from shared.domain.email import INBOX, IncomingMessage, ItemRef
+from shared.domain.email import IncomingMessage, ItemRef
 from shared.domain.errors import AccessDenied, ItemError, ItemGone, ItemUnreadable, TransientError, WatermarkExpired
+from shared.domain.folders import INBOX
 from tests.unit.connectors.odd_imap_server import OddServer, a_mailbox_on, serving
 
 HEADER = b"From: bert@fabrikam.example\r\nMessage-ID: <large@fabrikam.example>\r\nContent-Type: application/zip\r\n\r\n"

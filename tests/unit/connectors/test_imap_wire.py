@@ -14,7 +14,6 @@ from shared.connectors.imap.session import Session
 from shared.connectors.internet.connection import Security, Server
 from shared.connectors.internet.gates import Gates
 from shared.connectors.internet.sign_in import Password, SignIn, Token
-from shared.domain.email import INBOX, Folder
 from shared.domain.errors import (
     AuthenticationFailed,
     Busy,
@@ -28,6 +27,7 @@ from shared.domain.errors import (
     Throttled,
     TransientError,
 )
+from shared.domain.folders import INBOX, Folder
 from tests.unit.connectors.odd_imap_server import DECENT, SOMEBODY, OddServer, a_mailbox_on, a_session, serving
 
 MIB = 1 << 20

@@ -24,7 +24,7 @@ from shared.connectors.pop3.errors import DigestRefused, PopNotAllowed, ReplyToo
 from shared.connectors.pop3.mail import Pop3Mail
 from shared.connectors.pop3.session import Session
 from shared.domain.choices import AuthenticationProtocol
-from shared.domain.email import INBOX, Envelope, IncomingMessage, ItemRef, ListedItem
+from shared.domain.email import Envelope, IncomingMessage, ItemRef, ListedItem
 from shared.domain.errors import (
     AuthenticationFailed,
     Busy,
@@ -42,6 +42,7 @@ from shared.domain.errors import (
     Unreachable,
     WatermarkExpired,
 )
+from shared.domain.folders import INBOX
 from tests.unit.connectors.scripted_pop3 import Maildrop, Said, ScriptedPop3
 
 SOON = timedelta(seconds=5)

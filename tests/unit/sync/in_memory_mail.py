@@ -11,19 +11,9 @@ from datetime import UTC, datetime
 from typing import Any
 
 from shared.domain.configuration import Discovered, EmailServerProfile, Mailbox
-from shared.domain.email import (
-    INBOX,
-    SENT_ITEMS,
-    ChangeKind,
-    Envelope,
-    Folder,
-    IncomingMessage,
-    ItemRef,
-    ListedItem,
-    Page,
-    TreeFolder,
-)
+from shared.domain.email import ChangeKind, Envelope, IncomingMessage, ItemRef, ListedItem, Page
 from shared.domain.errors import AccessDenied, FolderNotFound, ItemError, ItemGone, MailboxNotFound, WatermarkExpired
+from shared.domain.folders import INBOX, SENT_ITEMS, Folder, TreeFolder
 from shared.domain.ids import normalised_address
 from shared.ports import PAGE_ITEMS, IncomingEmail
 from tests.builders import envelope_of

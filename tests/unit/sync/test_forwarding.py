@@ -11,8 +11,9 @@ import pytest
 
 from shared.domain.choices import Approval, Direction, EmailDeliveryMethod, IncomingFilteringMethod, OwnerKind, Reason, Verdict
 from shared.domain.configuration import OwnerRef
-from shared.domain.email import INBOX, SENT_ITEMS, IncomingAttachment, IncomingMessage, ItemRef, ListOf
+from shared.domain.email import IncomingAttachment, IncomingMessage, ItemRef, ListOf
 from shared.domain.errors import ItemUnreadable
+from shared.domain.folders import INBOX, SENT_ITEMS
 from shared.domain.ids import MailboxId, OwnerId, email_id, mailbox_id_of
 from shared.domain.organisation import OrganisationSettings
 from shared.messages import ChangeItems, ItemTask
