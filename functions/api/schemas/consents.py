@@ -15,7 +15,8 @@ class ConsentShown(BaseModel):
 
     status: ConsentStatus = Field(
         description="`not_needed`: its profile signs in by other means; `missing`: nobody consented yet; `granted`;"
-        " `outdated`: the profile has changed since; `ended`: the provider does not accept it any more."
+        " `outdated`: it was for another application, provider, protocol or mail server than the profile has; `ended`: the"
+        " provider does not accept it any more."
     )
     granted_on: datetime | None = None
     granted_by: str | None = Field(default=None, description="Who had asked the owner.")
