@@ -63,7 +63,7 @@ class ConsentStatus(StrEnum):
     """Nobody consented yet, or the consent was withdrawn."""
     GRANTED = "granted"
     OUTDATED = "outdated"
-    """It was given for another provider, application or protocol than the profile has by now."""
+    """It was given for another provider, application, protocol or server than the profile has by now."""
     ENDED = "ended"
     """The provider does not accept it any more."""
 

@@ -15,6 +15,7 @@ from shared.stores.account import StorageConnection, account_of
 from shared.stores.azure import azure_stores, fast_gateway
 from shared.stores.memory import memory_stores
 from shared.stores.tables.sdk import SdkGateway
+from tests.contracts.consenting import Deployment
 from tests.contracts.exchange_mailboxes import PASSWORD, SERVICE, KnownSecrets, ServedByExchange, a_new_mailbox
 from tests.contracts.gateways import WatchedGateway
 
@@ -91,3 +92,15 @@ def trusting(server: MailServer, monkeypatch: pytest.MonkeyPatch) -> Iterator[No
     destinations.tls_context.cache_clear()
     yield
     destinations.tls_context.cache_clear()
+
+
+@pytest.fixture
+def fresh(server: MailServer) -> Iterator[MailServer]:
+    server.reset()
+    yield server
+    server.reset()
+
+
+@pytest.fixture
+def deployment(fresh: MailServer) -> Deployment:
+    return Deployment(fresh)

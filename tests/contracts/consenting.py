@@ -1,12 +1,13 @@
 """Owners who consent at the local mail server as with a browser, and the mailboxes that are read for it. Everything is real."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from types import SimpleNamespace
 from typing import Any, cast
 from urllib.parse import parse_qs, urlsplit
 
+import pytest
 import requests
 
 from functions.api.application import create_app, create_consent_page
@@ -129,3 +130,27 @@ class Deployment:
             credentials=credentials,
             oauth_provider=self.provider,
         )
+
+
+def error_of(act: Callable[[], object]) -> Exception:
+    with pytest.raises(Exception) as caught:  # noqa: PT011 - which one it is, the test says
+        act()
+    return caught.value
+
+
+class Died(BaseException):
+    """Nothing catches the end of a process."""
+
+
+def dying(act: Callable[..., Any], after: int) -> Callable[..., Any]:
+    """`act`, until it was called so often."""
+    calls = 0
+
+    def called(*arguments: Any, **named: Any) -> Any:
+        nonlocal calls
+        calls += 1
+        if calls > after:
+            raise Died
+        return act(*arguments, **named)
+
+    return called
