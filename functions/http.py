@@ -6,7 +6,7 @@ The route prefix stays in the path: the application's own paths start with /api,
 import asyncio
 from functools import cache
 from threading import Lock
-from typing import cast
+from typing import Literal, cast
 
 import azure.functions as func
 
@@ -18,7 +18,7 @@ blueprint = func.Blueprint()
 @blueprint.route(route="{*path}", trigger_arg_name="request", auth_level=func.AuthLevel.FUNCTION)
 async def api(request: func.HttpRequest, context: func.Context) -> func.HttpResponse:
     """Every request of the API."""
-    middleware = await asyncio.to_thread(_middleware)
+    middleware = await asyncio.to_thread(_middleware, "create_app")
     return cast(func.HttpResponse, await middleware.handle_async(_with_whole_path(request), context))
 
 
@@ -29,6 +29,13 @@ async def about_the_api(request: func.HttpRequest, context: func.Context) -> fun
     The name matters: the host tries the routes of functions in the order of their names, and `api` would take this one too.
     """
     middleware = await asyncio.to_thread(_page)
+    return cast(func.HttpResponse, await middleware.handle_async(_with_whole_path(request), context))
+
+
+@blueprint.route(route="consent", trigger_arg_name="request", auth_level=func.AuthLevel.ANONYMOUS)
+async def accept_consent(request: func.HttpRequest, context: func.Context) -> func.HttpResponse:
+    """Where owners of mailboxes come back to from the provider, with a state instead of a key. As for its name, see above."""
+    middleware = await asyncio.to_thread(_middleware, "create_consent_page")
     return cast(func.HttpResponse, await middleware.handle_async(_with_whole_path(request), context))
 
 
@@ -55,16 +62,15 @@ def _page() -> func.AsgiMiddleware:
 
 
 _building = Lock()
-_built: tuple[bootstrap.Sidesync, func.AsgiMiddleware] | None = None
+_built: dict[str, tuple[bootstrap.Sidesync, func.AsgiMiddleware]] = {}
 
 
-def _middleware() -> func.AsgiMiddleware:
+def _middleware(create: Literal["create_app", "create_consent_page"]) -> func.AsgiMiddleware:
     """Built once for the Sidesync of this process."""
-    global _built
     with _building:
         sidesync = bootstrap.sidesync()
-        if _built is None or _built[0] is not sidesync:
-            from functions.api.application import create_app
+        if create not in _built or _built[create][0] is not sidesync:
+            from functions.api import application
 
-            _built = sidesync, func.AsgiMiddleware(create_app(sidesync))
-        return _built[1]
+            _built[create] = sidesync, func.AsgiMiddleware(getattr(application, create)(sidesync))
+        return _built[create][1]

@@ -10,9 +10,10 @@ from threading import Lock
 
 from shared.administration import Administration, Rules
 from shared.connectors.connect import Connect
+from shared.connectors.internet.consenting import ConsentIssuers
 from shared.connectors.probe import probes
 from shared.organisation import LevelledAlerts, RecentSettings
-from shared.ports import Clock, Discover, OpenMailbox, OrganisationStore, Stores
+from shared.ports import Clock, ConsentIssuer, Discover, OpenMailbox, OrganisationStore, Stores
 from shared.settings import Settings, read_settings
 from shared.stores.account import StorageConnection
 from shared.stores.azure import azure_stores
@@ -50,7 +51,12 @@ class Sidesync:
 
 
 def compose(
-    settings: Settings, stores: Stores, open_mailbox: OpenMailbox, clock: Clock, discover: Discover | None = None
+    settings: Settings,
+    stores: Stores,
+    open_mailbox: OpenMailbox,
+    clock: Clock,
+    discover: Discover | None = None,
+    consent_issuer: ConsentIssuer | None = None,
 ) -> Sidesync:
     """Puts the parts together; which stores, which mail servers and which clock is the caller's choice."""
     recent = RecentSettings(stores.settings, clock)
@@ -84,6 +90,7 @@ def compose(
             findings,
             VERSION,
             entries_of,
+            consent_issuer,
         ),
     )
 
@@ -94,8 +101,9 @@ def build(settings: Settings) -> Sidesync:
     connection = StorageConnection(storage.connection_string, storage.account_name, storage.client_id)
     stores = azure_stores(connection, secrets_key=settings.secrets_key, key_vault_url=settings.key_vault_url)
     local_servers = LocalServers(stores.settings, utc_now, always=settings.allow_local_servers)
-    connect = Connect(stores.secrets, allow_local_servers=local_servers, shares=stores.shares)
-    return compose(settings, stores, connect, utc_now, connect.discover)
+    connect = Connect(stores.secrets, allow_local_servers=local_servers, shares=stores.shares, consents=stores.consents)
+    issuers = ConsentIssuers(stores.secrets, allow_local_servers=local_servers)
+    return compose(settings, stores, connect, utc_now, connect.discover, issuers)
 
 
 _SETTINGS_LIFE = timedelta(minutes=1)

@@ -27,6 +27,7 @@ from shared.domain.configuration import (
     StoredProfile,
     WorkloadSchedule,
 )
+from shared.domain.consents import Consent, ConsentRequest, ConsentTerms, StoredConsent
 from shared.domain.email import (
     Annotation,
     CorrelationEntry,
@@ -34,10 +35,8 @@ from shared.domain.email import (
     EmailActivity,
     EmailContent,
     Envelope,
-    Folder,
     IncomingMessage,
     ItemRef,
-    KnownTree,
     ListOf,
     NewEmail,
     OptOut,
@@ -45,9 +44,9 @@ from shared.domain.email import (
     Sighting,
     StoredActivity,
     TimelineEntry,
-    TreeFolder,
 )
 from shared.domain.errors import ItemError
+from shared.domain.folders import Folder, KnownTree, TreeFolder
 from shared.domain.ids import ActivityId, MailboxId, OwnerId, ProfileId
 from shared.domain.ledger import ItemKey, LedgerCommit, LedgerHead, LedgerItem
 from shared.domain.operations import Alert, QuarantinedItem, Run
@@ -118,8 +117,9 @@ class IncomingEmail(Protocol):
         """The MIME form, streamed. Raises ItemError."""
         ...
 
-    def discard(self, ref: ItemRef) -> None:
-        """Deletes the item; one that is gone already is success."""
+    def discard(self, refs: Sequence[ItemRef]) -> Mapping[ItemRef, ItemError]:
+        """Deletes the items for good: final when it returns. Those that the server refuses to delete, with its reason; one that
+        is gone already counts as deleted."""
         ...
 
 
@@ -170,6 +170,31 @@ class Discover(Protocol):
 
     def __call__(self, profile: EmailServerProfile, mailbox: Mailbox, now: datetime) -> Discovered:
         """Raises MailboxError, TransientError."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Granted:
+    """What an issuer of tokens gave for a consent."""
+
+    refresh_token: str
+    expires_in: timedelta | None = None
+    """Until the consent ends, used or not; None where the issuer names no time."""
+
+
+class ConsentIssuer(Protocol):
+    """Where owners of mailboxes consent (RFC 6749 section 4.1, RFC 7636)."""
+
+    def address(self, terms: ConsentTerms, *, login_hint: str, redirect_uri: str, state: str, challenge: str) -> str:
+        """URL of the page on which the owner consents. Asks nobody. Raises MailboxError where the terms name no issuer."""
+        ...
+
+    def redeem(self, profile: EmailServerProfile, request: ConsentRequest, code: str, verifier: str) -> Granted:
+        """What the code gives, which is good once. Raises MailboxError, TransientError."""
+        ...
+
+    def revoke(self, terms: ConsentTerms, refresh_token: str) -> bool:
+        """Ends the consent at the issuer; False where the issuer has no way for it. Raises MailboxError, TransientError."""
         ...
 
 
@@ -346,6 +371,34 @@ class TrackingRules(Protocol):
 
     def delete(self, mailbox_id: MailboxId, folder_id: str, etag: str) -> None:
         """Raises Changed. What is not there counts as deleted."""
+        ...
+
+
+class Consents(Protocol):
+    """What owners of mailboxes consented to, and what they were asked and have not answered yet."""
+
+    def get(self, mailbox_id: MailboxId) -> StoredConsent | None: ...
+
+    def put(self, consent: Consent, etag: str | None) -> StoredConsent:
+        """`etag` None: the mailbox must have none. Raises Changed, AlreadyExists."""
+        ...
+
+    def delete(self, mailbox_id: MailboxId) -> None:
+        """What is not there counts as deleted."""
+        ...
+
+    def list(self, continuation: str | None = None, limit: int = 100) -> Slice[StoredConsent]: ...
+
+    def ask(self, request: ConsentRequest) -> None:
+        """The owner is asked from now on. Raises AlreadyExists."""
+        ...
+
+    def answered(self, key: str) -> ConsentRequest | None:
+        """Takes the request away: of all who ask, once and at the same time, one gets it. None where it is not there."""
+        ...
+
+    def remove_unanswered(self, time: datetime) -> Iterator[int]:
+        """Removes requests that expired before `time`, as `Alerts.remove_before`."""
         ...
 
 
@@ -603,6 +656,7 @@ class Stores:
     bulk_loads: BulkLoads
     tracking_rules: TrackingRules
     folder_trees: FolderTrees
+    consents: Consents
     shares: ConnectionShares
     activities: Activities
     timeline: Timeline

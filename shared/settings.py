@@ -36,6 +36,8 @@ class Settings:
     """Where the secrets of mail servers are kept; None is the local encrypted store."""
     platform_authentication: bool = False
     """The platform in front of the function app signs callers in, and its header is to be believed."""
+    public_url: str | None = None
+    """Address of the function app as browsers reach it, without a path; None is the one that a request was sent to."""
     allow_local_servers: bool = False
     """Mail servers on loopback or private addresses and without TLS are allowed: for one machine only."""
     run_budget: timedelta = timedelta(minutes=4)
@@ -53,6 +55,7 @@ def read_settings(environment: Mapping[str, str] = environ) -> Settings:
         secrets_key=_secrets_key(environment) if key_vault_url is None else "",
         key_vault_url=key_vault_url,
         platform_authentication=_flag(environment, "SIDESYNC_PLATFORM_AUTHENTICATION"),
+        public_url=_public_url(environment),
         allow_local_servers=allow_local_servers,
         run_budget=timedelta(seconds=_number(environment, "SIDESYNC_RUN_SECONDS", 240, 10, 1500)),
         page_budget=_number(environment, "SIDESYNC_RUN_PAGES", 20, 1, 1000),
@@ -81,6 +84,18 @@ def _key_vault(environment: Mapping[str, str], *, allow_local_servers: bool) -> 
     if not url.startswith("https://") and not (allow_local_servers and url.startswith("http://")):
         raise MissingSetting(
             "The setting SIDESYNC_KEY_VAULT_URL is no https:// URL: write the vault's own, such as https://contoso.vault.azure.net."
+        )
+    return url
+
+
+def _public_url(environment: Mapping[str, str]) -> str | None:
+    url = environment.get("SIDESYNC_PUBLIC_URL", "").rstrip("/")
+    if not url:
+        return None
+    if not url.startswith("https://") or len(url.split("/")) != 3:
+        raise MissingSetting(
+            "The setting SIDESYNC_PUBLIC_URL is no https:// address without a path: write the one that browsers use, such as"
+            " https://contoso-sidesync.azurewebsites.net."
         )
     return url
 

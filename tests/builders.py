@@ -23,7 +23,8 @@ from shared.domain.configuration import (
     SecretRef,
     WorkloadSchedule,
 )
-from shared.domain.email import Address, Envelope, Folder, IncomingAttachment, IncomingMessage, ItemRef
+from shared.domain.email import Address, Envelope, IncomingAttachment, IncomingMessage, ItemRef
+from shared.domain.folders import Folder
 from shared.domain.ids import OwnerId, ProfileId, mailbox_id_of, normalised_message_id
 from shared.domain.records import FolderTrackingRule, RecordRef
 from shared.messages import SyncMailbox, SyncReason

@@ -4,6 +4,7 @@ from typing import Annotated
 
 import typer
 
+from admin.commands.consents import consent
 from admin.commands.emails import emails
 from admin.commands.loading import load
 from admin.commands.mailboxes import add_mailbox_commands
@@ -45,6 +46,7 @@ app.add_typer(policy, name="policy")
 app.command(name="test")(request_test)
 add_mailbox_commands(app)
 add_message_commands(app)
+app.add_typer(consent, name="consent")
 app.add_typer(emails, name="emails")
 app.add_typer(quarantine, name="quarantine")
 add_preview_commands(app)

@@ -19,6 +19,7 @@ from shared.sync.preview import Preview
 @dataclass(frozen=True, slots=True)
 class _Access:
     platform_authentication: bool = False
+    public_url: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -25,8 +25,8 @@ from shared.domain.errors import SyncError
 
 PRINCIPAL = "X-MS-CLIENT-PRINCIPAL"
 KEY_HOLDER = Caller("function key", frozenset({Role.ADMIN}))
-OPEN = ("/api/health", "/api/docs")
-"""Paths that show nothing of anybody."""
+OPEN = ("/api/health", "/api/docs", "/api/consent")
+"""Paths that show nothing of anybody. What changes something there is guarded by a state that only its owner has."""
 
 _READING = ("GET", "HEAD", "OPTIONS")
 _NOT_TRACKED = re.compile(r"/api/mailboxes/[^/]+/quarantine/[^/]+/raw/?")

@@ -12,6 +12,7 @@ from functions.api.routers.activities import activities
 from functions.api.routers.address_book import address_book, loads
 from functions.api.routers.alerts import alerts
 from functions.api.routers.audit import audit
+from functions.api.routers.consents import consent_page, consents
 from functions.api.routers.emails import emails
 from functions.api.routers.findings import findings
 from functions.api.routers.folders import folders
@@ -40,6 +41,11 @@ class AccessSettings(Protocol):
     @property
     def platform_authentication(self) -> bool:
         """The platform authenticates callers (Microsoft Entra ID)."""
+        ...
+
+    @property
+    def public_url(self) -> str | None:
+        """Address of the function app as browsers reach it; None is the one that a request was sent to."""
         ...
 
 
@@ -77,6 +83,15 @@ def create_page() -> Api:
     return app
 
 
+def create_consent_page(sidesync: Sidesync) -> Api:
+    """Where owners of mailboxes come back to from the provider: served without a key, as they have none."""
+    app = Api(openapi_url=None, docs_url=None, redoc_url=None, redirect_slashes=False)
+    answer_with_problems(app)
+    app.add_middleware(Guard)
+    app.include_router(consent_page(sidesync.administration), prefix=PREFIX)
+    return app
+
+
 def create_app(sidesync: Sidesync) -> Api:
     app = Api(
         title="Sidesync",
@@ -101,6 +116,7 @@ def create_app(sidesync: Sidesync) -> Api:
         mailboxes(administration, set_on),
         mailbox_actions(administration, set_on),
         forward_mailboxes(administration, set_on),
+        consents(administration, sidesync.settings.public_url),
         findings(administration),
         items(administration),
         quarantine(administration),
@@ -115,6 +131,7 @@ def create_app(sidesync: Sidesync) -> Api:
         audit(administration),
         service(),
         page(),
+        consent_page(administration),
     ):
         app.include_router(router, prefix=PREFIX)
     return app

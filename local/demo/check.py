@@ -1,7 +1,11 @@
 """A check: a name, whether it holds, and what was found. Collected in order; one that cannot be made does not hold."""
 
+import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+
+_PATIENCE = 60.0
+"""Seconds."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,6 +38,13 @@ class Checks:
     @property
     def all_ok(self) -> bool:
         return bool(self.made) and not self.failed
+
+
+def wait_for(holds: Callable[[], bool]) -> None:
+    """Gives up in silence: the check that follows says what is missing."""
+    deadline = time.monotonic() + _PATIENCE
+    while not holds() and time.monotonic() < deadline:
+        time.sleep(0.3)
 
 
 def equal(expected: object, found: object) -> Finding:

@@ -1,13 +1,12 @@
 """The checks on judging: a queue, folder rules, answers, an excluded domain, a category, a delivery report; each explained."""
 
-import time
 from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
 from functools import partial
 from urllib.parse import quote
 
 from local.demo.api import Api, Json
-from local.demo.check import Checks, Finding, none_of
+from local.demo.check import Checks, Finding, none_of, wait_for
 from local.demo.organisation import QUEUE
 from local.mailserver.remote import MailServerControl
 from local.samples import judged
@@ -19,7 +18,6 @@ TOLD = (judged.ADVERTISEMENT, judged.ANSWER_BY_INDEX, judged.FILED_ELSEWHERE_LET
 """What the summary explains in full."""
 _CATEGORY = "Tracked"
 _TAILSPIN, _WINGTIP, _FABRIKAM = ({"type": "account", "id": name} for name in ("tailspin", "wingtip", "fabrikam"))
-_PATIENCE = 60.0
 
 
 class Story:
@@ -103,10 +101,10 @@ class Story:
         self._api.post(f"/mailboxes/{self._mailbox}/sync")
         self._enumerate_now()
         self._wait(later)
-        _wait_for(lambda: self._item(judged.INQUIRY)["verdict"] == Verdict.PROMOTED.value)
+        wait_for(lambda: self._item(judged.INQUIRY)["verdict"] == Verdict.PROMOTED.value)
 
     def _wait(self, letters: Mapping[str, Told]) -> None:
-        _wait_for(lambda: all(self._explain(name)["items"] for name in letters))
+        wait_for(lambda: all(self._explain(name)["items"] for name in letters))
 
     # ---- what is found
 
@@ -149,7 +147,7 @@ class Story:
         activity = self._activity(judged.QUESTION)
         items = [each["activity_id"] for each in self._api.everything("/activities", queue=QUEUE)]
         queue = self._api.get(f"/queues/{QUEUE}")["mailbox_id"]
-        _wait_for(lambda: len(self._activity(judged.QUESTION)["sightings"]) == 2)
+        wait_for(lambda: len(self._activity(judged.QUESTION)["sightings"]) == 2)
         sightings = {each["mailbox_id"] for each in self._activity(judged.QUESTION)["sightings"]}
         ok = items == [activity["id"]] and sightings == {queue, self._mailbox}
         return ok, f"{len(items)} item of {QUEUE}, seen in {len(sightings)} mailboxes"
@@ -180,7 +178,7 @@ class Story:
         def regarding() -> object:
             return self._activity(judged.FILED_ELSEWHERE_LETTER)["regarding"]
 
-        _wait_for(lambda: regarding() == _FABRIKAM)
+        wait_for(lambda: regarding() == _FABRIKAM)
         listed = [len(list(self._api.everything("/activities", regarding=_written(of)))) for of in (_WINGTIP, _FABRIKAM)]
         ok = regarding() == _FABRIKAM and listed == [0, 1]
         return ok, f"{listed[0]} about {_written(_WINGTIP)}, {listed[1]} about {_written(_FABRIKAM)}"
@@ -195,10 +193,3 @@ class Story:
 
 def _written(record: Mapping[str, str]) -> str:
     return f"{record['type']}:{record['id']}"
-
-
-def _wait_for(holds: Callable[[], bool]) -> None:
-    """Gives up in silence: the check that follows says what is missing."""
-    deadline = time.monotonic() + _PATIENCE
-    while not holds() and time.monotonic() < deadline:
-        time.sleep(0.3)

@@ -81,6 +81,10 @@ class Machine:
     def smtp_port(self) -> int:
         return int(str(self.mail_server.greeting["smtp_port"]))
 
+    @property
+    def pop3_port(self) -> int:
+        return int(str(self.mail_server.greeting["pop3_port"]))
+
     def start_host(self) -> None:
         """Starts the host, again if it was ended; storage and mail are as they were."""
         command = (sys.executable, "-m", "local.host", "--app", str(ROOT), "--no-settings", "--port", "0", "--json")

@@ -14,6 +14,7 @@ from local.demo import organisation, report
 from local.demo.administering import check_administration
 from local.demo.api import Api, run_function
 from local.demo.check import Checks, Finding, equal, none_of
+from local.demo.collecting import Collecting
 from local.demo.delivery import Post, deliver_all, open_mailboxes
 from local.demo.folder import Account, DeliveredFile, account, as_delivered, eml_files
 from local.demo.judging import Story
@@ -73,6 +74,7 @@ def play_samples(play: Play, size: int) -> bool:
         check_idle(play.checks, api, control, ready[-1], lambda: _let_the_timer_enumerate(play))
         story.check(play.checks)
         check_administration(play.checks, api, control, play.machine.ews_url, mailboxes)
+        Collecting(api, control, play.machine.pop3_port, lambda: _let_the_timer_enumerate(play)).check(play.checks)
         check_misuse(play.checks, api, play.machine.azurite.connection_string, play.machine.host.log)
         _check_operations(play, api, outcomes, alerts={"malformed_message", "test_succeeded", "authentication_failed"})
         explanations = story.explanations()

@@ -3,7 +3,11 @@
 import secrets
 import threading
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass, field
+
+TOKEN_LIFETIME = 3599.0
+"""Seconds that access tokens are good for, as at Entra ID."""
 
 
 @dataclass(slots=True)
@@ -22,7 +26,9 @@ class Account:
     enabled: bool = True
     is_application: bool = False
     certificate: str | None = None
-    """PEM: an application that proves with its private key who it is, instead of with a secret."""
+    """PEM, of a certificate or a public key: an application that proves with its private key who it is."""
+    redirect_uris: frozenset[str] = frozenset()
+    """Where an application may have users sent who allowed it something."""
 
     def has_password(self, password: str) -> bool:
         return secrets.compare_digest(self.password.encode(), password.encode())
@@ -35,14 +41,35 @@ class Account:
         return own or "*" in self.full_access or address.lower() in self.full_access
 
 
+@dataclass(frozen=True, slots=True)
+class Token:
+    """An access token that is good until `expires` (of the monotonic clock, seconds)."""
+
+    account: Account
+    """As whom it acts."""
+    client_id: str
+    scope: str
+    expires: float
+
+    @property
+    def seconds_left(self) -> float:
+        return self.expires - time.monotonic()
+
+    @property
+    def mailbox(self) -> str | None:
+        """The only one that it is good for, where there is only one."""
+        only = self.account.impersonates if len(self.account.impersonates) == 1 else None
+        return self.account.mailbox or (next(iter(only)) if only and self.account.may_impersonate else None)
+
+
 @dataclass(slots=True)
 class Accounts:
     """All accounts, and the tokens issued to applications."""
 
-    token_lifetime: float = 3599.0
+    token_lifetime: float = TOKEN_LIFETIME
     """Seconds."""
     _accounts: dict[str, Account] = field(default_factory=dict)
-    _tokens: dict[str, tuple[Account, float]] = field(default_factory=dict)
+    _tokens: dict[str, Token] = field(default_factory=dict)
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
     def add(self, account: Account) -> Account:
@@ -66,16 +93,22 @@ class Accounts:
         account = self.find(client_id)
         return account if account is not None and account.is_application else None
 
-    def issue_token(self, account: Account) -> tuple[str, float]:
+    def issue_token(self, account: Account, client_id: str = "", scope: str = "") -> tuple[str, float]:
         """A bearer token and its lifetime in seconds."""
         token = secrets.token_urlsafe(48)
         with self._lock:
-            self._tokens[token] = (account, time.monotonic() + self.token_lifetime)
+            issued = Token(account, client_id or account.username, scope, time.monotonic() + self.token_lifetime)
+            self._tokens[token] = issued
         return token, self.token_lifetime
 
+    def token(self, text: str) -> Token | None:
+        """What is known of a token that is good."""
+        found = self._tokens.get(text)
+        return found if found is not None and found.seconds_left > 0 else None
+
     def bearer(self, token: str) -> Account | None:
-        account, expires = self._tokens.get(token, (None, 0.0))
-        return account if time.monotonic() < expires else None
+        found = self.token(token)
+        return found.account if found is not None else None
 
     def revoke_tokens(self) -> None:
         with self._lock:
@@ -85,3 +118,28 @@ class Accounts:
         with self._lock:
             self._accounts.clear()
             self._tokens.clear()
+            self.token_lifetime = TOKEN_LIFETIME
+
+
+def described(
+    username: str,
+    secret: str,
+    impersonation: bool | Sequence[str],
+    full_access: Sequence[str],
+    mailbox: str | None,
+    enabled: bool,
+    *,
+    is_application: bool,
+) -> Account:
+    """`impersonation`: of all mailboxes or of these; `full_access`: as a delegate, "*" is all."""
+    some = frozenset() if isinstance(impersonation, bool) else frozenset(address.lower() for address in impersonation)
+    return Account(
+        username=username,
+        password=secret,
+        mailbox=mailbox,
+        may_impersonate=bool(impersonation),
+        impersonates=some,
+        full_access=frozenset(address.lower() for address in full_access),
+        enabled=enabled,
+        is_application=is_application,
+    )

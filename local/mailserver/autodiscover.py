@@ -13,8 +13,9 @@ from local.mailserver.ews.authentication import authenticate
 from local.mailserver.ews.text import escaped
 from local.mailserver.faults import FaultKind, Faults
 from local.mailserver.journal import Asked, Journal
+from local.mailserver.listener import Disconnect
 from local.mailserver.model import MailStore, NoSuchMailbox
-from local.mailserver.web import Disconnect, Reply, Request
+from local.mailserver.web import Reply, Request
 
 AUTODISCOVER_PATH = "/autodiscover/autodiscover.svc"
 OPERATION = "GetUserSettings"

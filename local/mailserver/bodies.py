@@ -132,11 +132,14 @@ def _signed_entity(root: Part) -> Attachment:
 def _bodies_of(root: Part) -> Bodies:
     chosen: dict[str, Part] = {}
     rest: list[Part] = []
-    for part, in_alternative in _leaves(root, False):
+    body_of: Part | None = None
+    for part, alternatives in _leaves(root, None):
         kind = part.content_type
         slot = {"text/plain": "text", "text/html": "html", "text/calendar": "calendar"}.get(kind)
-        if slot and part.disposition != "attachment" and _fits(slot, chosen, in_alternative):
+        is_form = alternatives is not None and alternatives is body_of
+        if slot and part.disposition != "attachment" and _fits(slot, chosen, is_form):
             chosen[slot] = part
+            body_of = body_of if slot == "calendar" else alternatives
         else:
             rest.append(part)
     if root.content_type == "multipart/report":
@@ -145,16 +148,16 @@ def _bodies_of(root: Part) -> Bodies:
     return Bodies(chosen.get("html"), chosen.get("text"), chosen.get("calendar"), attachments)
 
 
-def _fits(slot: str, chosen: dict[str, Part], in_alternative: bool) -> bool:
+def _fits(slot: str, chosen: dict[str, Part], is_form: bool) -> bool:
     """The first text is the body; another form of it counts only as its alternative, else it is an attachment."""
     if slot in chosen:
         return False
-    return slot == "calendar" or in_alternative or not ({"text", "html"} & chosen.keys())
+    return slot == "calendar" or is_form or not ({"text", "html"} & chosen.keys())
 
 
-def _leaves(part: Part, in_alternative: bool) -> Iterator[tuple[Part, bool]]:
+def _leaves(part: Part, alternatives: Part | None) -> Iterator[tuple[Part, Part | None]]:
     if not part.content_type.startswith("multipart/") or not part.parts:
-        yield part, in_alternative
+        yield part, alternatives
         return
     for child in part.parts:
-        yield from _leaves(child, in_alternative or part.content_type == "multipart/alternative")
+        yield from _leaves(child, alternatives or (part if part.content_type == "multipart/alternative" else None))

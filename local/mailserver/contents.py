@@ -48,6 +48,10 @@ class Item:
     """It arrived by mail; False: a client put it there (a draft, the copy of something sent)."""
     item_class: str = ""
     categories: tuple[str, ...] = ()
+    flags: frozenset[str] = frozenset()
+    """Further marks that mail clients set: \\Answered, \\Deleted, \\Flagged (RFC 3501 section 2.3.2)."""
+    uid: int = 0
+    """Number in its folder, in order of arrival there."""
 
     @property
     def version(self) -> int:
@@ -81,6 +85,9 @@ class Folder:
     entered: int = 0
     changed: int = 0
     epoch: int = 0
+    uid_validity: int = 1
+    """Names the generation of the uids: those of another one are worthless."""
+    uid_next: int = 1
     items: dict[str, Item] = field(default_factory=dict)
     _by_time: list[tuple[datetime, int, Item]] = field(default_factory=list)
     _log: list[tuple[int, str]] = field(default_factory=list)
@@ -144,7 +151,13 @@ class Folder:
             return Change(ChangeKind.CREATED, item_id, item)
         return Change(ChangeKind.UPDATED if item.changed > position else ChangeKind.READ_FLAG, item_id, item)
 
+    @property
+    def last_change(self) -> int:
+        """When something happened in it for the last time, deletions included."""
+        return self._log[-1][0] if self._log else self.entered
+
     def put(self, item: Item) -> None:
+        item.uid, self.uid_next = self.uid_next, self.uid_next + 1
         self.items[item.id] = item
         insort(self._by_time, (*item.place, item), key=lambda entry: entry[:2])
         self.record(item.id, item.entered)
@@ -157,6 +170,12 @@ class Folder:
 
     def record(self, item_id: str, at: int) -> None:
         self._log.append((at, item_id))
+
+    def renumber(self, uid_validity: int) -> None:
+        """Every uid that a client holds becomes worthless: each item gets another, the newest the lowest."""
+        self.uid_validity, self.uid_next = uid_validity, 1
+        for item in sorted(self.items.values(), key=lambda item: item.number, reverse=True):
+            item.uid, self.uid_next = self.uid_next, self.uid_next + 1
 
     def forget_history(self) -> None:
         """Every position a client holds becomes worthless (a restored or moved store)."""

@@ -9,11 +9,11 @@ from itertools import count
 
 class FaultKind(StrEnum):
     SERVER_BUSY = "server_busy"
-    """Refused for now; `back_off` says how long (0: the server does not say)."""
+    """Refused for now; `seconds` says how long (0: the server does not say). POP3 [SYS/TEMP], IMAP [UNAVAILABLE]."""
     UNAVAILABLE = "unavailable"
-    """503 with Retry-After (0: without)."""
+    """503 with Retry-After (0: without). POP3 and IMAP: as busy, and the server hangs up."""
     TOO_MANY_REQUESTS = "too_many_requests"
-    """429 with Retry-After."""
+    """429 with Retry-After. POP3 [SYS/TEMP], IMAP [LIMIT]."""
     UNAUTHORIZED = "unauthorized"
     FORBIDDEN = "forbidden"
     CONNECTION_RESET = "connection_reset"
@@ -24,13 +24,13 @@ class FaultKind(StrEnum):
     SLOW_REPLY = "slow_reply"
     """The answer comes after `seconds`."""
     NONSENSE_REPLY = "nonsense_reply"
-    """200 with something that is no answer of this protocol (`text`)."""
+    """200, or a line, with something that is no answer of this protocol (`text`)."""
     ERROR = "error"
-    """Every response message of the request is the error `code`."""
+    """Every response message of the request is the error `code`. POP3 and IMAP: the command is refused with that code."""
     SOAP_FAULT = "soap_fault"
     """The request as a whole is refused with the error `code`."""
     UNREADABLE_ITEM = "unreadable_item"
-    """The item `item` cannot be rendered: `code`."""
+    """The item `item` cannot be rendered: `code`. POP3 and IMAP: its content; its header alone can."""
     UNREADABLE_ATTACHMENT = "unreadable_attachment"
     """Attachments of the item `item` cannot be read: `code`."""
     UNWRITABLE_ITEM = "unwritable_item"
@@ -93,7 +93,10 @@ class Faults:
         item: str | None = None,
         text: str = "",
     ) -> int:
-        """Turns a fault on; the number returned turns it off again. `operation` is a name such as GetItem or Token."""
+        """Turns a fault on; the number returned turns it off again.
+
+        `operation` is a name such as GetItem, RETR, FETCH (with UID or without) or Token; Connect is the greeting.
+        """
         with self._lock:
             number = next(self._numbers)
             self._on.append(Fault(FaultKind(kind), mailbox, operation, count, after, seconds, code, item, text, number))

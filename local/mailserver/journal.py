@@ -7,7 +7,10 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class Asked:
-    """One request. `operation` is the protocol's own name for it; `code` the protocol's word for the outcome."""
+    """One request. `operation` is the protocol's own name for it; `code` the protocol's word for the outcome.
+
+    `status`: of HTTP or SMTP; where a protocol has none, 1 is granted and -1 refused. 0: the connection was broken instead.
+    """
 
     head: str
     operation: str

@@ -205,12 +205,15 @@ def _decoded_base64(content: bytes) -> bytes:
 def _decoded_uu(content: bytes) -> bytes:
     decoded = bytearray()
     for line in content.splitlines():
-        if line.startswith((b"begin ", b"end", b"`")):
-            continue
-        try:
-            decoded += binascii.a2b_uu(line)
-        except binascii.Error:
-            continue
+        if line.startswith(b"begin "):
+            decoded.clear()
+        elif line.strip() == b"end":
+            break
+        elif line:  # an empty one is no data, though binascii makes 32 zeros of it
+            try:
+                decoded += binascii.a2b_uu(line)
+            except binascii.Error:
+                continue
     return bytes(decoded)
 
 

@@ -115,6 +115,11 @@ class Mailbox:
             self._note_ancestors(folder)
             return folder
 
+    def renumber_folder(self, name_or_id: str) -> None:
+        """As after a restore: what clients know its items by (uids) is no longer true."""
+        with self.lock:
+            self.folder(name_or_id).renumber(next(self._numbers))
+
     def discard_folder(self, name_or_id: str) -> None:
         """Into the deleted items, under another name where one of its name is there. Raises DistinguishedFolder."""
         with self.lock:
@@ -249,6 +254,13 @@ class Mailbox:
             item.folder.record(item.id, item.changed)
             return item
 
+    def flag(self, item_id: str, flags: Collection[str], *, is_draft: bool) -> Item:
+        """The item has these marks of mail clients from now on."""
+        with self.lock:
+            item = self.touch(item_id)
+            item.flags, item.is_draft = frozenset(flags), is_draft
+            return item
+
     def categorize(self, item_id: str, categories: Collection[str]) -> Item:
         """The item has these categories from now on, in this order, each once whatever its case."""
         with self.lock:
@@ -261,7 +273,10 @@ class Mailbox:
 
     def _new_folder(self, name: str, parent: Folder | None, well_known: str | None, kind: str = MAIL) -> Folder:
         at = self.tick()
-        folder = Folder(self._opaque_id("folder", next(self._numbers), 90), name, self, parent, well_known, kind, at, at)
+        number = next(self._numbers)
+        folder = Folder(
+            self._opaque_id("folder", number, 90), name, self, parent, well_known, kind, at, at, uid_validity=number
+        )
         self.folders[folder.id] = folder
         self._note_ancestors(folder)
         return folder

@@ -11,6 +11,7 @@ from urllib.parse import urlencode, urlsplit
 
 from local.mailserver.contents import MAIL
 from local.mailserver.faults import FaultKind
+from local.mailserver.habits import Habit
 from local.mailserver.journal import Asked
 from local.mailserver.model import (
     DistinguishedFolder,
@@ -69,6 +70,9 @@ class MailServerControl:
     def add_mailbox(self, address: str, name: str = "", *, password: str | None = None, aliases: Sequence[str] = ()) -> None:
         self.call("add_mailbox", address=address, name=name, password=password, aliases=list(aliases))
 
+    def set_habits(self, habits: Sequence[Habit | str] = ()) -> None:
+        self.call("set_habits", habits=list(habits))
+
     def set_mailbox_enabled(self, address: str, enabled: bool) -> None:
         self.call("set_mailbox_enabled", address=address, enabled=enabled)
 
@@ -106,8 +110,10 @@ class MailServerControl:
         certificate: str | None = None,
         impersonation: bool | Sequence[str] = True,
         full_access: Sequence[str] = (),
+        redirect_uris: Sequence[str] = (),
     ) -> None:
         rights = {"impersonation": _plain(impersonation), "full_access": list(full_access)}
+        rights["redirect_uris"] = list(redirect_uris)
         self.call("add_application", b"", client_id=client_id, secret=secret, certificate=certificate, **rights)
 
     def add_managed_identity(self, *, impersonation: bool | Sequence[str] = True, full_access: Sequence[str] = ()) -> None:
@@ -115,6 +121,12 @@ class MailServerControl:
 
     def revoke_tokens(self) -> None:
         self.call("revoke_tokens")
+
+    def revoke_consents(self, username: str | None = None, *, expired: bool = False) -> None:
+        self.call("revoke_consents", username=username, expired=expired)
+
+    def set_token_lifetime(self, seconds: float) -> None:
+        self.call("set_token_lifetime", seconds=seconds)
 
     def deliver(
         self,
@@ -172,6 +184,9 @@ class MailServerControl:
 
     def rename_folder(self, mailbox: str, folder: str, name: str) -> None:
         self.call("rename_folder", mailbox=mailbox, folder=folder, name=name)
+
+    def renumber_folder(self, mailbox: str, folder: str = "inbox") -> None:
+        self.call("renumber_folder", mailbox=mailbox, folder=folder)
 
     def move_folder(self, mailbox: str, folder: str, parent: str) -> None:
         self.call("move_folder", mailbox=mailbox, folder=folder, parent=parent)

@@ -7,13 +7,19 @@ from pathlib import Path
 from typing import Self
 
 from local.mailserver import delivery, sending
-from local.mailserver.accounts import Account, Accounts
+from local.mailserver.accounts import Account, Accounts, described
 from local.mailserver.autodiscover import AUTODISCOVER_PATH, AutodiscoverEndpoint, Whereabouts
+from local.mailserver.backend import Backend
+from local.mailserver.consent import PATHS as CONSENT_PATHS
+from local.mailserver.consent import AuthorizeEndpoint
 from local.mailserver.contents import MAIL
 from local.mailserver.control import CONTROL_PATH, Control
 from local.mailserver.ews.authentication import SCHEMES
 from local.mailserver.ews.endpoint import EwsEndpoint
 from local.mailserver.faults import Faults
+from local.mailserver.grants import Grants
+from local.mailserver.habits import Habit, Habits
+from local.mailserver.heads import LineHeads
 from local.mailserver.journal import Journal
 from local.mailserver.message import Message, spooled
 from local.mailserver.model import MailStore, NotFound
@@ -36,6 +42,8 @@ class MailServer:
         *,
         ews_port: int = 0,
         smtp_port: int = 0,
+        pop3_port: int = 0,
+        imap_port: int = 0,
         schemes: Iterable[str] = SCHEMES,
         compress: bool = False,
         tls: bool = False,
@@ -44,12 +52,17 @@ class MailServer:
         self.accounts = Accounts()
         self.faults = Faults()
         self.requests = Journal()
+        self.habits = Habits()
+        self.grants = Grants(self.habits)
+        backend = Backend(self.store, self.accounts, self.faults, self.requests, self.habits)
         self._ews = EwsEndpoint(self.store, self.accounts, self.faults, self.requests, tuple(schemes), compress=compress)
         self._autodiscover = AutodiscoverEndpoint(self.store, self.accounts, self.faults, self.requests, tuple(schemes))
-        self._tokens = TokenEndpoint(self.accounts, self.faults, self.requests)
+        self._tokens = TokenEndpoint(self.accounts, self.grants, self.faults, self.requests)
+        self._authorize = AuthorizeEndpoint(self.accounts, self.grants)
         self._control = Control(self)
         self._web = WebServer(self._route, ews_port)
         self._smtp = SmtpHead(self.store, self.accounts, self.requests, self._arrived, smtp_port)
+        self._lines = LineHeads(backend, pop3_port=pop3_port, imap_port=imap_port, tls=tls)
         self._directory = tempfile.TemporaryDirectory(prefix="sidesync-mailserver-") if tls else None
         self._secure: WebServer | None = None
         self.certificate_file: Path | None = None
@@ -63,15 +76,18 @@ class MailServer:
         self.stop()
 
     def start(self) -> None:
+        context = None
         if self._directory is not None:
             context, self.certificate_file = server_context(Path(self._directory.name))
             self._secure = WebServer(self._route_securely, tls=context)
             self._secure.start()
         self._web.start()
         self._smtp.start()
+        self._lines.start(context)
 
     def stop(self) -> None:
         self._ews.stop()
+        self._lines.stop()
         self._smtp.stop()
         self._web.stop()
         if self._secure is not None:
@@ -99,6 +115,26 @@ class MailServer:
         return self._smtp.port
 
     @property
+    def pop3_port(self) -> int:
+        """Without TLS at first; with STLS where the server was started with a certificate."""
+        return self._lines.port("pop3")
+
+    @property
+    def pop3s_port(self) -> int:
+        """With TLS from the first byte. Raises RuntimeError unless it was asked for."""
+        return self._lines.port("pop3s")
+
+    @property
+    def imap_port(self) -> int:
+        """Without TLS at first; with STARTTLS where the server was started with a certificate."""
+        return self._lines.port("imap")
+
+    @property
+    def imaps_port(self) -> int:
+        """With TLS from the first byte. Raises RuntimeError unless it was asked for."""
+        return self._lines.port("imaps")
+
+    @property
     def control_url(self) -> str:
         return self.base_url + CONTROL_PATH
 
@@ -122,6 +158,7 @@ class MailServer:
             "control_url": self.control_url,
             "smtp_port": self.smtp_port,
             "ews_port": self._web.port,
+            **self._lines.ports(),
             "identity_endpoint": self.identity_endpoint,
             "identity_header": self.identity_header,
         }
@@ -134,6 +171,10 @@ class MailServer:
         self.store.add_mailbox(address, name, tuple(aliases))
         if password is not None:
             self.add_account(address, password, mailbox=address)
+
+    def set_habits(self, habits: Sequence[Habit | str] = ()) -> None:
+        """The server is so from now on, and not otherwise."""
+        self.habits.set(habits)
 
     def set_mailbox_enabled(self, address: str, enabled: bool) -> None:
         self.store.mailbox(address).enabled = enabled
@@ -149,7 +190,7 @@ class MailServer:
         enabled: bool = True,
     ) -> None:
         """An account with a password. `impersonation`: of all or of these; `full_access`: as a delegate, "*" is all."""
-        self.accounts.add(_account(username, password, impersonation, full_access, mailbox, enabled, is_application=False))
+        self.accounts.add(described(username, password, impersonation, full_access, mailbox, enabled, is_application=False))
 
     def set_account_enabled(self, username: str, enabled: bool) -> None:
         self._account(username).enabled = enabled
@@ -172,6 +213,14 @@ class MailServer:
         """Every token issued so far is refused from now on."""
         self.accounts.revoke_tokens()
 
+    def revoke_consents(self, username: str | None = None, *, expired: bool = False) -> None:
+        """Every refresh token of a user, or of everybody, is refused from now on: revoked, or out of date."""
+        self.grants.revoke(username, expired=expired)
+
+    def set_token_lifetime(self, seconds: float) -> None:
+        """Of access tokens issued from now on."""
+        self.accounts.token_lifetime = seconds
+
     def add_application(
         self,
         client_id: str,
@@ -180,10 +229,14 @@ class MailServer:
         certificate: str | None = None,
         impersonation: bool | Sequence[str] = True,
         full_access: Sequence[str] = (),
+        redirect_uris: Sequence[str] = (),
     ) -> None:
-        """An application that gets tokens for its client secret, or for what the key of its certificate (PEM) signed."""
-        account = _account(client_id, secret, impersonation, full_access, None, True, is_application=True)
-        account.certificate = certificate
+        """An application that gets tokens for its client secret, or for what the key of its certificate (PEM) signed.
+
+        `redirect_uris`: where it may have users sent who consented. Without secret and certificate it is a public client.
+        """
+        account = described(client_id, secret, impersonation, full_access, None, True, is_application=True)
+        account.certificate, account.redirect_uris = certificate, frozenset(redirect_uris)
         self.accounts.add(account)
 
     def deliver(
@@ -260,6 +313,10 @@ class MailServer:
     def rename_folder(self, mailbox: str, folder: str, name: str) -> None:
         self.store.mailbox(mailbox).rename_folder(folder, name)
 
+    def renumber_folder(self, mailbox: str, folder: str = "inbox") -> None:
+        """As after a restore: the folder's UIDVALIDITY changes, and every uid (IMAP) and UIDL (POP3) with it."""
+        self.store.mailbox(mailbox).renumber_folder(folder)
+
     def move_folder(self, mailbox: str, folder: str, parent: str) -> None:
         """With all that is in it; ids stay."""
         self.store.mailbox(mailbox).move_folder(folder, parent)
@@ -286,12 +343,14 @@ class MailServer:
         return self._autodiscover.whereabouts
 
     def reset(self) -> None:
-        """Empties everything: mailboxes, accounts, faults, requests; autodiscover names this server again."""
+        """Empties everything: mailboxes, accounts, faults, requests, habits; autodiscover names this server again."""
         self._autodiscover.whereabouts = Whereabouts()
         self.store.clear()
         self.accounts.clear()
+        self.grants.clear()
         self.faults.clear()
         self.requests.clear()
+        self.habits.set()
 
     def _arrived(self, raw: bytes, to: list[str], internal: bool) -> None:
         delivery.deliver(self.store, raw, to, internal=internal)
@@ -310,29 +369,8 @@ class MailServer:
             return self._autodiscover.handle(request, base_url + EWS_PATH)
         if path.startswith(CONTROL_PATH + "/"):
             return self._control.handle(request)
+        if path.endswith(CONSENT_PATHS):
+            return self._authorize.handle(request)
         if self._tokens.serves(path):
             return self._tokens.handle(request, base_url)
         return Reply(404)
-
-
-def _account(
-    username: str,
-    secret: str,
-    impersonation: bool | Sequence[str],
-    full_access: Sequence[str],
-    mailbox: str | None,
-    enabled: bool,
-    *,
-    is_application: bool,
-) -> Account:
-    some = frozenset() if isinstance(impersonation, bool) else frozenset(address.lower() for address in impersonation)
-    return Account(
-        username=username,
-        password=secret,
-        mailbox=mailbox,
-        may_impersonate=bool(impersonation),
-        impersonates=some,
-        full_access=frozenset(address.lower() for address in full_access),
-        enabled=enabled,
-        is_application=is_application,
-    )

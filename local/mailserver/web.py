@@ -3,15 +3,14 @@
 Written out because a connection must be kept by its handler (NTLM signs in connections) and broken on purpose (faults).
 """
 
-import contextlib
 import socket
 import ssl
-import struct
-import threading
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from http import HTTPStatus
 from typing import BinaryIO, Protocol, cast
+
+from local.mailserver.listener import Disconnect, Listener, Peer
 
 MAX_BODY = 256 * 1024 * 1024
 """Bytes of a request."""
@@ -60,10 +59,6 @@ class Reply:
     close: bool = False
 
 
-class Disconnect(Exception):
-    """Reset the connection instead of answering."""
-
-
 type Handler = Callable[[Request], Reply]
 
 
@@ -73,80 +68,37 @@ class WebServer:
     def __init__(self, handler: Handler, port: int = 0, tls: ssl.SSLContext | None = None) -> None:
         self._handler = handler
         self._tls = tls
-        self._listener = socket.create_server(("127.0.0.1", port), backlog=128)
-        self._open: set[socket.socket] = set()
-        self._threads: set[threading.Thread] = set()
-        self._lock = threading.Lock()
-        self._stopping = False
-        self._acceptor = threading.Thread(target=self._accept, name="mailserver-http", daemon=True)
+        self._listener = Listener(self._serve, port, "mailserver-http")
 
     @property
     def port(self) -> int:
-        return int(self._listener.getsockname()[1])
+        return self._listener.port
 
     def start(self) -> None:
-        self._acceptor.start()
+        self._listener.start()
 
     def stop(self) -> None:
-        self._stopping = True
-        with contextlib.suppress(OSError):
-            self._listener.shutdown(socket.SHUT_RDWR)
-        self._listener.close()
-        with self._lock:
-            connections, threads = list(self._open), list(self._threads)
-        for connection in connections:
-            with contextlib.suppress(OSError):
-                connection.shutdown(socket.SHUT_RDWR)
-        if self._acceptor.is_alive():
-            self._acceptor.join(timeout=5)
-        for thread in threads:
-            thread.join(timeout=5)
+        self._listener.stop()
 
-    def _accept(self) -> None:
-        while not self._stopping:
-            try:
-                connection, _ = self._listener.accept()
-            except OSError:
-                return
-            thread = threading.Thread(target=self._serve, args=(connection,), name="mailserver-connection", daemon=True)
-            with self._lock:
-                self._open.add(connection)
-                self._threads.add(thread)
-            thread.start()
+    def _serve(self, peer: Peer) -> None:
+        if self._tls is not None:
+            peer.secure(self._tls)
+        with cast("BinaryIO", peer.socket.makefile("rb", buffering=64 * 1024)) as reader:
+            self._converse(peer, reader)
 
-    def _serve(self, plain: socket.socket) -> None:
-        connection = plain
-        try:
-            plain.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-            if self._tls is not None:
-                connection = self._tls.wrap_socket(plain, server_side=True)
-                with self._lock:
-                    self._open.discard(plain)
-                    self._open.add(connection)
-            with cast("BinaryIO", connection.makefile("rb", buffering=64 * 1024)) as reader:
-                self._converse(connection, reader)
-        except (OSError, ValueError):
-            pass  # the client went away, or sent what is no HTTP
-        finally:
-            with self._lock:
-                self._open.discard(connection)
-                self._open.discard(plain)
-                self._threads.discard(threading.current_thread())
-            connection.close()
-
-    def _converse(self, connection: socket.socket, reader: BinaryIO) -> None:
+    def _converse(self, peer: Peer, reader: BinaryIO) -> None:
         state = Connection()
-        while not self._stopping:
-            request = _read_request(connection, reader, state)
+        while not self._listener.stopping.is_set():
+            request = _read_request(peer.socket, reader, state)
             if request is None:
                 return
             try:
                 reply = self._handler(request)
             except Disconnect:
-                _reset(connection)
+                peer.reset()
                 return
             keep = not reply.close and request.headers.get("connection", "").lower() != "close"
-            _send(connection, reply, keep, request.method)
+            _send(peer.socket, reply, keep, request.method)
             if not keep:
                 return
 
@@ -229,8 +181,3 @@ def _phrase(status: int) -> str:
         return HTTPStatus(status).phrase
     except ValueError:
         return "Unknown"
-
-
-def _reset(connection: socket.socket) -> None:
-    """Ends the connection with RST, as a failing proxy does."""
-    connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))

@@ -10,6 +10,7 @@ from types import MappingProxyType
 from shared.administration.activities import Activities
 from shared.administration.address_book import AddressBookAdministration
 from shared.administration.auditing import Auditing, AuditLog
+from shared.administration.consenting import Consenting
 from shared.administration.emails import Emails, FoundBy, found_by_nothing
 from shared.administration.explanation import Explanations
 from shared.administration.forward_mailboxes import ForwardMailboxes
@@ -26,7 +27,7 @@ from shared.administration.settings import SettingsAdministration
 from shared.administration.testing import Testing
 from shared.administration.tracking_rules import TrackingRuleAdministration
 from shared.domain.choices import OwnerKind, Workload
-from shared.ports import Alerts, Clock, Discover, Probe, Stores
+from shared.ports import Alerts, Clock, ConsentIssuer, Discover, Probe, Stores
 
 __all__ = ["Administration", "Rules"]
 
@@ -44,6 +45,7 @@ class Administration:
         findings: Alerts | None = None,
         version: str = "",
         found_by: FoundBy = found_by_nothing,
+        consent_issuer: ConsentIssuer | None = None,
     ) -> None:
         """`findings` takes what tests found: whoever asked for a test is told, whatever level of alerts is raised. `found_by`
         says what a deleted email leaves in `Correlations`."""
@@ -54,7 +56,8 @@ class Administration:
         self.users = OwnerAdministration(OwnerKind.USER, stores, records, auditing)
         self.queues = OwnerAdministration(OwnerKind.QUEUE, stores, records, auditing)
         self.mailboxes = MailboxAdministration(stores, clock, records, self.users, self.queues)
-        self.forward_mailboxes = ForwardMailboxes(stores, records)
+        self.consents = Consenting(stores, clock, records, consent_issuer)
+        self.forward_mailboxes = ForwardMailboxes(stores, records, self.consents)
         self.tracking_rules = TrackingRuleAdministration(stores, clock, auditing)
         self.testing = Testing(replace(stores, alerts=findings or stores.alerts), clock, probes, discover)
         self.address_book = AddressBookAdministration(stores, clock)

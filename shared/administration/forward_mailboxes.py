@@ -6,6 +6,7 @@ They are read, approved and switched like any other mailbox; here they are put i
 from uuid import UUID
 
 from shared.administration import rules
+from shared.administration.consenting import Consenting
 from shared.administration.failures import NotPossibleNow
 from shared.administration.mailbox_records import MailboxRecords, taken
 from shared.administration.mailbox_rules import check_mailbox_secrets
@@ -27,9 +28,10 @@ _NOTHING: NewSecrets = {}
 
 
 class ForwardMailboxes:
-    def __init__(self, stores: Stores, records: MailboxRecords) -> None:
+    def __init__(self, stores: Stores, records: MailboxRecords, consents: Consenting) -> None:
         self._stores = stores
         self._records = records
+        self._consents = consents
 
     def put(
         self, mailbox: Mailbox, caller: Caller, secrets: NewSecrets = _NOTHING, etag: str | None = None
@@ -55,22 +57,27 @@ class ForwardMailboxes:
         return Put(self._records.standing(stored), created)
 
     def delete(self, mailbox_id: MailboxId, caller: Caller, etag: str | None = None) -> None:
-        """With the folders that are remembered of it; its activities stay. What is not there counts as deleted, so that a
-        repetition completes one that was interrupted. Raises NotPossibleNow for an owner's mailbox, Changed."""
+        """With the folders that are remembered of it; the consent of its owner is withdrawn, its activities stay. What is not
+        there counts as deleted, so that a repetition completes one that was interrupted. Raises NotPossibleNow for an owner's
+        mailbox, Changed."""
         trail = self._records.trail(caller, mailbox_id)
 
         def attempt() -> None:
             stored = self._stores.mailboxes.get(mailbox_id)
             if stored is None:
-                self._stores.folder_trees.delete(mailbox_id)
+                self._forget(mailbox_id, caller)
                 return
             check_etag(stored.etag, etag)
             _check_is_forward(stored.record)
             trail.note(ChangeAction.DELETED, stored.record, None, stored.etag)
             self._stores.mailboxes.delete(mailbox_id, stored.etag)
-            self._stores.folder_trees.delete(mailbox_id)
+            self._forget(mailbox_id, caller)
 
         persistently(attempt, etag)
+
+    def _forget(self, mailbox_id: MailboxId, caller: Caller) -> None:
+        self._stores.folder_trees.delete(mailbox_id)
+        self._consents.end(mailbox_id, caller)
 
     def _new(self, mailbox: Mailbox, secrets: NewSecrets) -> Mailbox:
         blank = Mailbox(mailbox.id, mailbox.name, mailbox.address, owner=None, approval=self._records.new_approval(None))

@@ -1,5 +1,6 @@
 """Removes what the organisation keeps no longer: audit entries, alerts, bulk loads, runs, and the words about items of mail.
-What was decided about mail is never removed. After an upgrade, has what another version gave up tried once more.
+What was decided about mail is never removed. After an upgrade, has what another version gave up tried once more. Tells which
+consents of mailboxes' owners are about to end.
 
 Each invocation has a time after which it stops, and each kind of record an equal part of what is left of it; the next
 invocation finds the rest. Repeating it does no harm.
@@ -11,6 +12,7 @@ from contextlib import suppress
 from datetime import datetime, timedelta
 from uuid import uuid4
 
+from shared.administration.consent_ends import tell_ends
 from shared.administration.loading import FINISHED, blob_of
 from shared.domain.errors import Changed, SyncError
 from shared.domain.records import BulkLoad
@@ -41,6 +43,7 @@ class Housekeeping:
         keep = self._stores.settings.get().record
         work = {  # what is least first: what it leaves of its time is for the rest
             "replays": self._replay_what_others_gave_up(),
+            "consents": tell_ends(self._stores, started),
             "audit": self._stores.audit.remove_before(started - keep.keep_audit),
             "alerts": self._stores.alerts.remove_before(started - keep.keep_alerts),
             "loads": self._remove_loads(started - keep.keep_runs),

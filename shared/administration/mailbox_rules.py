@@ -7,6 +7,7 @@ from shared.administration.profile_rules import EXCHANGE
 from shared.administration.writing import NewSecrets, check_secrets
 from shared.domain.choices import ActDeliveryMethod, CredentialSource, EmailDeliveryMethod, OwnerKind
 from shared.domain.configuration import Credentials, EmailServerProfile, Mailbox
+from shared.domain.consents import needs_consent
 from shared.domain.errors import InvalidRecord
 from shared.domain.ids import ProfileId
 from shared.domain.ranges import MAILBOX_USERNAME
@@ -49,7 +50,7 @@ def check_profile(present: Mailbox | None, mailbox: Mailbox, profile: EmailServe
             "Choose none, or a profile of an Exchange server.",
         )
     is_same = present is not None and _sign_in(present) == (mailbox.profile_id, mailbox.credentials.username, has_secret)
-    if is_same or profile.credential_source is not CredentialSource.MAILBOX:
+    if is_same or profile.credential_source is not CredentialSource.MAILBOX or needs_consent(profile):
         return
     if mailbox.credentials.username is None:
         raise _missing("credentials/username", profile.id)

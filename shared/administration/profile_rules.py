@@ -21,6 +21,7 @@ def valid_profile(profile: EmailServerProfile, allowed: Rules) -> EmailServerPro
     _check_incoming_server(profile)
     _check_outgoing_server(profile)
     check_sign_in(profile)
+    _check_starttls(profile)
     _check_transport("incoming_use_tls", allowed, use_tls=profile.incoming_use_tls)
     _check_transport("outgoing_use_tls", allowed, use_tls=profile.outgoing_use_tls)
     if profile.send_email_alert and profile.owner_address is None:
@@ -123,6 +124,19 @@ def _location(field: str, value: str | None, server_type: ServerType, allowed: R
 
 def _port(field: str, value: int | None) -> int | None:
     return None if value is None else rules.number(field, value, *PORT)
+
+
+def _check_starttls(profile: EmailServerProfile) -> None:
+    if not profile.incoming_starttls:
+        return
+    if profile.server_type in EXCHANGE:
+        raise InvalidRecord("incoming_starttls", "Exchange has TLS from the start", "Set incoming_starttls to false.")
+    if not profile.incoming_use_tls:
+        raise InvalidRecord(
+            "incoming_starttls",
+            "incoming_starttls says how the connection turns to TLS, and incoming_use_tls that it does not",
+            "Set incoming_use_tls to true, or incoming_starttls to false.",
+        )
 
 
 def _check_transport(field: str, allowed: Rules, *, use_tls: bool) -> None:

@@ -11,6 +11,7 @@ from shared.administration.failures import NotPossibleNow, RecordNotFound
 from shared.administration.profile_rules import valid_profile
 from shared.administration.receivers import check_passwords_stay_home, check_secrets_stay_home
 from shared.administration.rules import Rules
+from shared.administration.service_keys import check_service_keys
 from shared.administration.settings import allowed_now
 from shared.administration.sign_in_rules import check_secrets_belong
 from shared.administration.writing import NewSecrets, Put, check_etag, check_secrets, has_secret, persistently, settled
@@ -182,6 +183,7 @@ class ProfileAdministration:
         check_passwords_stay_home(present, valid, self._mailboxes)
         check_secrets_belong(valid, lambda pointer: has_secret(pointer, _credentials_at(pointer, before), secrets))
         _expiries(secrets, self._clock())
+        check_service_keys(valid, secrets)
         return self._with_secrets(before, valid, secrets)
 
     def _with_secrets(self, before: EmailServerProfile, valid: EmailServerProfile, secrets: NewSecrets) -> EmailServerProfile:

@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterable
 
 from shared.administration.locations import host_of
 from shared.administration.writing import NewSecrets
+from shared.domain.choices import OAuthProvider
 from shared.domain.configuration import Credentials, EmailServerProfile, Mailbox
 from shared.domain.errors import InvalidRecord
 
@@ -59,14 +60,15 @@ def _check(path: str, present: Credentials, before: set[str], after: set[str], s
 
 def _of_incoming(profile: EmailServerProfile) -> set[str]:
     """They serve outgoing mail too where that has no credentials of its own."""
-    hosts = {_server(profile, profile.incoming_location), _authority(profile.credentials), *_searched(profile)}
+    issuer = _authority(profile, profile.credentials)
+    hosts = {_server(profile, profile.incoming_location), issuer, *_searched(profile)}
     if not profile.use_same_settings_for_outgoing and profile.outgoing_credential_source is None:
         hosts.add(_server(profile, profile.outgoing_location))
     return hosts
 
 
 def _of_outgoing(profile: EmailServerProfile) -> set[str]:
-    return {_server(profile, profile.outgoing_location), _authority(profile.outgoing_credentials)}
+    return {_server(profile, profile.outgoing_location), _authority(profile, profile.outgoing_credentials)}
 
 
 def _searched(profile: EmailServerProfile) -> set[str]:
@@ -87,5 +89,7 @@ def _server(profile: EmailServerProfile, location: str | None) -> str:
     return _AUTODISCOVER if location is None and profile.use_autodiscover else host_of(location or "")
 
 
-def _authority(credentials: Credentials) -> str:
-    return f"authority:{host_of(credentials.authority or '')}"
+def _authority(profile: EmailServerProfile, credentials: Credentials) -> str:
+    """Google's own hosts are others than Microsoft's; with a host that is named the provider makes no difference."""
+    own = OAuthProvider.GOOGLE if profile.oauth_provider is OAuthProvider.GOOGLE else ""
+    return f"authority:{host_of(credentials.authority) if credentials.authority else own}"

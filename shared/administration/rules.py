@@ -11,7 +11,8 @@ from shared.domain.errors import InvalidRecord
 from shared.domain.ranges import ADDRESS, NAME
 
 LONGEST_ID = 64
-LONGEST_SECRET = 1024
+LONGEST_SECRET = 8_000
+"""The key of a service account is a file of 2,400 characters."""
 LONGEST_CERTIFICATE = 20_000
 """A private key and a chain of certificates; Key Vault holds 25 KB."""
 

@@ -6,7 +6,7 @@ Incoming and outgoing mail obey the same rules, except that only SMTP lets anybo
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from shared.domain.choices import AuthenticationProtocol, CredentialSource, ServerType
+from shared.domain.choices import AuthenticationProtocol, CredentialSource, OAuthProvider, ServerType
 from shared.domain.configuration import Credentials, EmailServerProfile
 from shared.domain.errors import InvalidRecord
 
@@ -30,6 +30,7 @@ class SignIn:
     authentication: AuthenticationProtocol
     credentials: Credentials
     use_impersonation: bool
+    provider: OAuthProvider | None
 
     @property
     def path(self) -> str:
@@ -45,6 +46,7 @@ def incoming_sign_in(profile: EmailServerProfile) -> SignIn:
         profile.authentication,
         profile.credentials,
         profile.use_impersonation,
+        profile.oauth_provider,
     )
 
 
@@ -59,13 +61,15 @@ def outgoing_sign_in(profile: EmailServerProfile) -> SignIn | None:
         profile.outgoing_authentication or profile.authentication,
         profile.outgoing_credentials,
         profile.outgoing_use_impersonation,
+        profile.oauth_provider,
     )
 
 
 def check_sign_in(profile: EmailServerProfile) -> None:
     """Raises InvalidRecord."""
-    _check(incoming_sign_in(profile))
-    outgoing = outgoing_sign_in(profile)
+    incoming, outgoing = incoming_sign_in(profile), outgoing_sign_in(profile)
+    _check(incoming)
+    _check_provider(incoming, outgoing)
     if outgoing is not None:
         _check(outgoing)
     elif profile.outgoing_authentication is not None:
@@ -95,6 +99,12 @@ def _check_secrets(sign_in: SignIn, has: Callable[[str], bool]) -> None:
     match sign_in.source:
         case CredentialSource.PROFILE:
             _required(secret, sign_in, present=has_secret)
+            _superfluous(certificate, sign_in, present=has_certificate)
+        case CredentialSource.APPLICATION if sign_in.provider is OAuthProvider.GOOGLE:
+            _required(secret, sign_in, present=has_secret)
+            _superfluous(certificate, sign_in, present=has_certificate)
+        case CredentialSource.MAILBOX if _by_consent(sign_in):
+            _required(secret, sign_in, present=has_secret or sign_in.provider is OAuthProvider.MICROSOFT)
             _superfluous(certificate, sign_in, present=has_certificate)
         case CredentialSource.APPLICATION:
             _required(secret, sign_in, present=has_secret or has_certificate)
@@ -130,9 +140,38 @@ def _protocols(sign_in: SignIn) -> dict[CredentialSource, _Protocols]:
         **dict.fromkeys(PASSWORD_SOURCES, passwords),
         **dict.fromkeys(TOKEN_SOURCES, _TOKEN),
     }
-    if sign_in.prefix and not _is_exchange(sign_in):
+    if _is_exchange(sign_in):
+        return possible
+    if sign_in.prefix:
         possible[CredentialSource.ANONYMOUS] = tuple(AuthenticationProtocol)
+    else:
+        possible[CredentialSource.MAILBOX] = (*passwords, *_TOKEN)
+    if sign_in.provider is OAuthProvider.GOOGLE:
+        del possible[CredentialSource.MANAGED_IDENTITY]
     return possible
+
+
+def _check_provider(incoming: SignIn, outgoing: SignIn | None) -> None:
+    by_token = not _is_exchange(incoming) and any(
+        each.authentication is AuthenticationProtocol.OAUTH for each in (incoming, outgoing) if each is not None
+    )
+    if by_token and incoming.provider is None:
+        raise InvalidRecord(
+            "oauth_provider",
+            f"{_name(incoming.server_type)} with authentication oauth needs oauth_provider",
+            "Say who issues the tokens: microsoft or google.",
+        )
+    if incoming.provider is not None and not by_token:
+        raise InvalidRecord(
+            "oauth_provider",
+            "only POP3 and IMAP with authentication oauth have an oauth_provider",
+            "Set oauth_provider to null, or authentication to oauth.",
+        )
+
+
+def _by_consent(sign_in: SignIn) -> bool:
+    """The owners of mailboxes consent to what the application of the profile does."""
+    return sign_in.source is CredentialSource.MAILBOX and sign_in.authentication is AuthenticationProtocol.OAUTH
 
 
 def _is_exchange(sign_in: SignIn) -> bool:
@@ -145,8 +184,13 @@ def _check_fields(sign_in: SignIn) -> None:
         _required(f"{path}/username", sign_in, present=bool(credentials.username))
     else:
         _superfluous(f"{path}/username", sign_in, present=bool(credentials.username))
-    if sign_in.source is CredentialSource.APPLICATION:
+    if sign_in.provider is OAuthProvider.GOOGLE:
+        _superfluous(f"{path}/tenant_id", sign_in, present=bool(credentials.tenant_id))
+    elif sign_in.source is CredentialSource.APPLICATION:
         _required(f"{path}/tenant_id", sign_in, present=bool(credentials.tenant_id))
+    if sign_in.source is CredentialSource.APPLICATION and sign_in.provider is OAuthProvider.GOOGLE:
+        _superfluous(f"{path}/client_id", sign_in, present=bool(credentials.client_id))  # the key says who it is of
+    elif sign_in.source is CredentialSource.APPLICATION or _by_consent(sign_in):
         _required(f"{path}/client_id", sign_in, present=bool(credentials.client_id))
 
 

@@ -3,6 +3,7 @@
 Written by strangers and by broken programs: what cannot be read is left out, sizes and counts are bounded, nothing fails.
 """
 
+import re
 from collections.abc import Iterable, Iterator
 from email import policy
 from email.errors import MessageError
@@ -21,14 +22,17 @@ _MOST_RECIPIENTS = 100
 _MOST_PARTS = 50
 _MOST_MULTIPARTS = 20
 """The parser compares every line with the boundaries of all parts that it stands in."""
+_MOST_BLANK_LINES = 10_000
+"""In a status each ends a group of fields, which the parser makes a message of its own of."""
 _LONGEST = 500
+_BLANK_LINE = re.compile(rb"\n(?=\r?\n)")
 _ACTIONS = frozenset({"failed", "delayed", "delivered", "relayed", "expanded"})
 
 
 def delivery_report(mime: Iterable[bytes]) -> DeliveryReport | None:
     """What the report in `mime` says; None where it is none."""
     head = _head(mime)
-    if head.lower().count(b"multipart/") > _MOST_MULTIPARTS:
+    if head.lower().count(b"multipart/") > _MOST_MULTIPARTS or len(_BLANK_LINE.findall(head)) > _MOST_BLANK_LINES:
         return None
     try:
         message = BytesParser(policy=policy.compat32).parsebytes(head)

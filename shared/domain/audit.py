@@ -34,6 +34,10 @@ class ChangeAction(StrEnum):
     JUDGING_REQUESTED = "judging_requested"
     REPLAY_REQUESTED = "replay_requested"
     GIVEN_UP = "given_up"
+    CONSENT_ASKED = "consent_asked"
+    CONSENT_GIVEN = "consent_given"
+    """By the owner of the mailbox, whom the caller had asked."""
+    CONSENT_WITHDRAWN = "consent_withdrawn"
 
 
 @dataclass(frozen=True, slots=True)

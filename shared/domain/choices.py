@@ -45,6 +45,29 @@ class CredentialSource(IntEnum):
     """The model's "Azure AD OAuth": an application registration with its own secret."""
 
 
+class OAuthProvider(StrEnum):
+    """Who issues the tokens of POP3 and IMAP mailboxes. Exchange has but one."""
+
+    MICROSOFT = "microsoft"
+    """Microsoft 365 and Outlook.com."""
+    GOOGLE = "google"
+    """Google Workspace and Gmail."""
+
+
+class ConsentStatus(StrEnum):
+    """Whether a mailbox may be read in the name of its owner."""
+
+    NOT_NEEDED = "not_needed"
+    """Its profile does not sign in by the consent of mailboxes' owners."""
+    MISSING = "missing"
+    """Nobody consented yet, or the consent was withdrawn."""
+    GRANTED = "granted"
+    OUTDATED = "outdated"
+    """It was given for another provider, application, protocol or server than the profile has by now."""
+    ENDED = "ended"
+    """The provider does not accept it any more."""
+
+
 class IncomingFilteringMethod(IntEnum):
     """usersettings.incomingemailfilteringmethod and the queue's: which incoming mail an owner accepts."""
 
@@ -255,7 +278,13 @@ class Reason(StrEnum):
     FILTER_NONE = "filter_none"
     """Who votes accepts nothing."""
     NO_RECIPIENT_MATCH = "no_recipient_match"
-    """No recipient is a user or queue, and the mailbox belongs to nobody."""
+    """No recipient is an active user or queue, and the mailbox belongs to none either."""
+    PLAIN_FORWARD = "plain_forward"
+    """It came to a forward mailbox, and no message is attached to it."""
+    UNKNOWN_FORWARDER = "unknown_forwarder"
+    """It came to a forward mailbox from somebody who is no user or queue."""
+    NOT_COLLECTED = "not_collected"
+    """Nobody whom it was for has their mail read through a forward mailbox."""
     UNTRACKED = "untracked"
     """A person took it back."""
     DELETED = "deleted"

@@ -14,6 +14,7 @@ from shared.domain.choices import (
     CredentialSource,
     EmailDeliveryMethod,
     IncomingFilteringMethod,
+    OAuthProvider,
     OwnerKind,
     QueueView,
     ServerType,
@@ -44,8 +45,8 @@ class Credentials:
     client_id: str | None = None
     """oauthclientid; the application that signs in."""
     authority: str | None = None
-    """Host that issues tokens, without https://; None is login.microsoftonline.com. Sovereign clouds and the local server
-    differ."""
+    """Host that issues tokens, without https://; None is the provider's own (login.microsoftonline.com, Google's). Sovereign
+    clouds and the local server differ."""
     certificate: SecretRef | None = None
     """Of an application, instead of `secret`: private key and certificate in PEM."""
 
@@ -68,13 +69,20 @@ class EmailServerProfile:
     credential_source: CredentialSource
     """incomingcredentialretrieval; whose credentials open the connection."""
     credentials: Credentials = Credentials()
-    """Those of the profile, where the source is the profile or an application."""
+    """Those of the profile, where the source is the profile or an application; where owners of mailboxes consent, those of the
+    application that they consent to. Of a service account of Google the secret is its key, the whole JSON file."""
     use_impersonation: bool = True
     """incominguseimpersonation: True acts as the mailbox (ApplicationImpersonation), False opens it as a delegate."""
     incoming_port: int | None = None
     """incomingportnumber; None is the protocol's own."""
     incoming_use_tls: bool = True
     """incomingusessl; False only where servers without TLS are allowed."""
+    incoming_starttls: bool = False
+    """POP3 and IMAP with TLS: the connection begins in the clear and turns to TLS before anybody signs in (STLS, STARTTLS);
+    False begins with TLS."""
+    oauth_provider: OAuthProvider | None = None
+    """POP3 and IMAP with authentication oauth: who issues the tokens. With the credential source application the application or
+    service account opens the mailboxes by itself; with mailbox the owner of each consents once."""
     use_autodiscover: bool = False
     """useautodiscover, Exchange only: location, version and authentication are found out per mailbox and kept
     for a day. A password goes to the domain of its user name (user@domain) only, a token to its tenant's, if so named."""
@@ -155,7 +163,8 @@ class Mailbox:
     profile_id: ProfileId | None = None
     """emailserverprofile; without one the mailbox is never run."""
     incoming_method: EmailDeliveryMethod = EmailDeliveryMethod.SERVER_SIDE
-    """incomingemaildeliverymethod; only server_side is read by Sidesync."""
+    """incomingemaildeliverymethod; server_side is read by Sidesync, forward_mailbox comes through any forward mailbox to which
+    the owner's server forwards it as attachment."""
     outgoing_method: EmailDeliveryMethod = EmailDeliveryMethod.NONE
     """outgoingemaildeliverymethod; only server_side is sent by Sidesync; takes effect with outgoing email."""
     act_method: ActDeliveryMethod = ActDeliveryMethod.NONE

@@ -23,35 +23,6 @@ from shared.domain.records import RecordRef
 
 
 @dataclass(frozen=True, slots=True)
-class Folder:
-    """A folder of a mailbox. `id` is opaque outside its connector, and stable over renames."""
-
-    id: str
-    name: str
-
-
-INBOX = Folder(id="inbox", name="Inbox")
-SENT_ITEMS = Folder(id="sentitems", name="Sent Items")
-
-
-@dataclass(frozen=True, slots=True)
-class TreeFolder:
-    """A folder below the Inbox. `parent` is the id of another one, None directly below the Inbox."""
-
-    id: str
-    name: str
-    parent: str | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class KnownTree:
-    """The folders below the Inbox as they were read last."""
-
-    folders: tuple[TreeFolder, ...]
-    read_on: datetime
-
-
-@dataclass(frozen=True, slots=True)
 class ItemRef:
     """An item on the server. `id` is opaque; an item that moves gets another one."""
 
@@ -98,6 +69,8 @@ class Page:
     """Changes after this page."""
     more: bool
     """The server has further changes now."""
+    is_worth_keeping: bool = False
+    """Of a page without items: its watermark saves work, so it is committed all the same."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,6 +94,8 @@ class IncomingAttachment:
     is_inline: bool = False
     is_message: bool = False
     """An attached message; `chunks` gives its MIME form."""
+    message: "Callable[[], IncomingMessage] | None" = None
+    """Of an attached message: reads it; its `ref` is that of the item it came in. May be called again. Raises SyncError."""
     identity: str | None = None
     """Of an attached message: what identifies it where the server renders its MIME form differently each time."""
 
@@ -152,6 +127,8 @@ class Envelope:
     headers: Mapping[str, str] = field(default_factory=dict)
     """Those of `JUDGED_HEADERS` that the message has, by lower-case name; the first where one stands there twice."""
     categories: tuple[str, ...] = ()
+    forwarded_by: Address | None = None
+    """Of the original in a message that a forward mailbox received: From of that message; empty where there is none."""
 
 
 JUDGED_HEADERS = (

@@ -48,7 +48,15 @@ REASONS: Mapping[Reason, str] = {
         "every recipient, is unknown."
     ),
     Reason.FILTER_NONE: "Whoever it reached accepts no mail, or the organisation allows none to be accepted.",
-    Reason.NO_RECIPIENT_MATCH: "No recipient is a user or queue, and the mailbox belongs to nobody.",
+    Reason.NO_RECIPIENT_MATCH: "No recipient is an active user or queue, and the mailbox belongs to none either.",
+    Reason.PLAIN_FORWARD: (
+        "It came to a forward mailbox without a message attached to it. Let the server rule forward messages as attachments."
+    ),
+    Reason.UNKNOWN_FORWARDER: "It was forwarded to a forward mailbox by somebody who is no active user or queue.",
+    Reason.NOT_COLLECTED: (
+        "It was forwarded to a forward mailbox, but for nobody whose mail comes that way: neither who forwarded it nor a"
+        " recipient has an active, approved mailbox with the incoming method forward mailbox."
+    ),
     Reason.UNTRACKED: "Somebody took it back: by hand, or by removing the category in the mail client.",
     Reason.DELETED: "Somebody deleted the activity that it was.",
     Reason.REMOVED_BEFORE_READ: "It was moved or deleted before it could be read.",
@@ -124,10 +132,15 @@ _ERRORS: Mapping[str, str] = {
     "no_mail_server": "What answers at the server location is no mail server of the profile's type.",
     "location_refused": "The server location is not one that credentials may be sent to.",
     "not_discovered": "Autodiscover does not say where the mailbox is.",
-    "server_type_unsupported": "There is no connector for the profile's type of server.",
+    "server_type_unsupported": "What was asked for is not possible with the profile's type of server.",
     "busy": "The mail server or the store cannot do this at the moment.",
     "mailbox_error": "The mailbox cannot be opened.",
     "authentication_failed": "The mail server refused the user name, password or client secret.",
+    "issuer_unreachable": "The issuer of tokens (Microsoft Entra ID, Google) does not answer, or not as an issuer does.",
+    "consent_missing": "The owner of the mailbox has not consented to its being read, or the consent was withdrawn.",
+    "consent_outdated": "The owner of the mailbox consented to something else than the profile asks for by now.",
+    "consent_ended": "The provider does not accept the consent of the mailbox's owner any more.",
+    "no_lasting_consent": "The owner of the mailbox consented, but not to its being read when away.",
     "access_denied": "The profile's identity may not open this mailbox.",
     "ews_blocked": "Exchange does not allow EWS for this mailbox, this application or the whole organisation.",
     "impersonation_denied": "The profile's identity may not act as this mailbox.",
@@ -136,6 +149,10 @@ _ERRORS: Mapping[str, str] = {
     "not_approved": "The email address of the mailbox is not approved.",
     "disabled": "The mailbox, its profile or its account on the server is disabled.",
     "account_disabled": "The account or its mailbox is disabled on the mail server.",
+    "password_refused": "The mail server takes no password over this connection.",
+    "not_let_in": "The mail server accepts the credentials, but opens no mailbox, or not this one.",
+    "no_lasting_ids": "The IMAP server does not tell messages apart lastingly (UIDVALIDITY).",
+    "uidl_missing": "The POP3 server does not tell messages apart lastingly (UIDL).",
     "item_error": "The message cannot be processed.",
     "item_gone": "The message is no longer there.",
     "item_too_large": "The message is too large.",

@@ -14,6 +14,7 @@ from shared.stores.tables.activities import TableActivities
 from shared.stores.tables.address_book import TableAddressBook
 from shared.stores.tables.addresses import TableAddresses
 from shared.stores.tables.audit import TableAudit
+from shared.stores.tables.consents import TableConsents
 from shared.stores.tables.correlations import TableCorrelations
 from shared.stores.tables.fast import FastGateway
 from shared.stores.tables.gateway import Gateway
@@ -46,6 +47,7 @@ _TABLES = (
     "Loads",
     "TrackingRules",
     "FolderTrees",
+    "Consents",
     "Shares",
     "Activities",
     "Timeline",
@@ -99,6 +101,7 @@ def azure_stores(
         bulk_loads=TableBulkLoads(table("Loads"), parallel),
         tracking_rules=TableTrackingRules(table("TrackingRules"), mailboxes),
         folder_trees=TableFolderTrees(table("FolderTrees"), texts),
+        consents=TableConsents(table("Consents"), parallel),
         shares=TableShares(table("Shares")),
         activities=TableActivities(table("Activities"), texts, parallel),
         timeline=TableTimeline(table("Timeline"), parallel),

@@ -144,6 +144,11 @@ def rule_row(folder_id: str) -> str:
     return short_hash(folder_id)
 
 
+CONSENTS = ("00", "ff")
+"""The first and last partition of consents, which are shards; requests for consent stand behind."""
+CONSENT_REQUESTS = "request"
+"""The partition of all requests for consent: they are few, and live for minutes."""
+
 TREE = "tree"
 """The one row of a mailbox's folder tree."""
 

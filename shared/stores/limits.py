@@ -14,18 +14,19 @@ from typing import Any
 
 from shared.domain.audit import AuditEntry, FieldChange
 from shared.domain.choices import OwnerKind
+from shared.domain.consents import Consent, ConsentRequest
 from shared.domain.email import (
     Annotation,
     CorrelationEntry,
     EmailActivity,
     EmailContent,
-    KnownTree,
     OptOut,
     RecipientReport,
     Sighting,
     TimelineEntry,
 )
 from shared.domain.errors import InvalidRecord
+from shared.domain.folders import KnownTree
 from shared.domain.judgement import Judgement, Vote
 from shared.domain.ledger import LedgerCommit, LedgerItem
 from shared.domain.operations import Alert, QuarantinedItem, Run
@@ -301,6 +302,14 @@ def storable_content(content: EmailContent) -> EmailContent:
 def storable_tree(tree: KnownTree) -> KnownTree:
     """The tree as it is: it may have any number of folders, but their names must be text."""
     return _with_well_formed_texts(tree)
+
+
+def storable_consent(consent: Consent) -> Consent:
+    return replace(consent, granted_by=cut(consent.granted_by, LISTED_UNITS))
+
+
+def storable_request(request: ConsentRequest) -> ConsentRequest:
+    return replace(request, asked_by=cut(request.asked_by, LISTED_UNITS))
 
 
 def storable_sighting(sighting: Sighting) -> Sighting:

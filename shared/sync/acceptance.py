@@ -24,6 +24,7 @@ from shared.domain.ids import OwnerId, normalised_address
 from shared.domain.judgement import Correlation, Judgement, Vote
 from shared.domain.organisation import InternalMail, OrganisationSettings
 from shared.domain.records import FolderTrackingRule
+from shared.sync.relevance import no_mail
 from shared.sync.special import is_automatic_reply, is_delivery_report, loop_addresses
 
 ACCEPTANCES = frozenset(
@@ -52,9 +53,14 @@ REFUSALS = frozenset(
         Reason.NO_CORRELATION_MATCH,
         Reason.NO_SENDER_MATCH,
         Reason.FILTER_NONE,
+        Reason.PLAIN_FORWARD,
+        Reason.UNKNOWN_FORWARDER,
+        Reason.NOT_COLLECTED,
+        Reason.MEETING_MESSAGE,
+        Reason.NOT_A_MESSAGE,
     }
 )
-"""Why `judge` skips. All of them depend on configuration, or on what is stored by then."""
+"""Why `judge` skips. All but the last two depend on configuration, or on what is stored by then."""
 
 MOST_RECIPIENTS = 500
 """Recipient addresses of one message that count, in the order To, Cc, Bcc: each is looked up, and strangers may name thousands.
@@ -76,7 +82,9 @@ class Facts:
     matches: Matches
     """Of `addresses_judged`."""
     own_voice: AddressMatch | None
-    """The owner of the mailbox, with its filter; None of a forward mailbox."""
+    """The owner of the mailbox, with its filter; of a forward mailbox who forwarded the message, where that counts."""
+    refusal: Reason | None = None
+    """Why a forward mailbox leaves it alone."""
     correlation: Correlation = field(default_factory=Correlation)
     rule: FolderTrackingRule | None = None
     """The active one of the folder that it lies in."""
@@ -167,6 +175,10 @@ def _by_itself(envelope: Envelope, facts: Facts) -> Judgement:
 
 
 def _reason_to_skip(envelope: Envelope, facts: Facts) -> Reason | None:
+    if facts.refusal is not None:
+        return facts.refusal
+    if reason := no_mail(envelope.item_class):  # not every server tells what an item is before it is read
+        return reason
     if any(_is_own(address, facts.matches, facts.mailbox) for address in loop_addresses(envelope)):
         return Reason.LOOP
     if facts.correlation.opted_out:

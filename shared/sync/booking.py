@@ -10,8 +10,8 @@ from dataclasses import dataclass, field
 from datetime import datetime
 
 from shared.domain.choices import Reason, Verdict
-from shared.domain.email import Folder
 from shared.domain.errors import ItemError, ItemGone, SyncError
+from shared.domain.folders import Folder
 from shared.domain.ids import RunId
 from shared.domain.judgement import Judgement
 from shared.domain.ledger import LedgerItem, Mark, Todo

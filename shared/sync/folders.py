@@ -2,7 +2,7 @@
 
 from datetime import timedelta
 
-from shared.domain.email import KnownTree
+from shared.domain.folders import KnownTree
 from shared.domain.ids import MailboxId
 from shared.ports import Clock, Discover, FolderTree, OpenMailbox, Stores
 from shared.sync.visiting import Visiting

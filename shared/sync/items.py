@@ -4,8 +4,9 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 
 from shared.domain.choices import Reason, Verdict
-from shared.domain.email import SENT_ITEMS, ItemRef, ListedItem
+from shared.domain.email import ItemRef, ListedItem
 from shared.domain.errors import ItemError, ItemGone, ItemRejected, ItemTooLarge
+from shared.domain.folders import SENT_ITEMS
 from shared.domain.ids import ActivityId, RunId
 from shared.domain.judgement import Judgement
 from shared.domain.ledger import ItemKey, LedgerItem, Todo, TodoKind, item_key

@@ -10,9 +10,10 @@ from datetime import datetime
 
 from shared.domain.choices import Direction, IncomingFilteringMethod
 from shared.domain.configuration import AddressMatch, Mailbox, Matches
-from shared.domain.email import SENT_ITEMS, Envelope, ItemRef
+from shared.domain.email import Envelope, ItemRef
 from shared.domain.errors import ItemError, ItemUnreadable, SyncError
 from shared.domain.filtering import effective
+from shared.domain.folders import SENT_ITEMS
 from shared.domain.ids import MailboxId
 from shared.domain.ledger import TodoKind
 from shared.domain.organisation import OrganisationSettings
@@ -21,6 +22,7 @@ from shared.ports import Owners, Stores
 from shared.sync.acceptance import Facts, addresses_judged, direction_stored, judge
 from shared.sync.addresses import KnownAddresses
 from shared.sync.conversations import Conversations
+from shared.sync.forwarding import Receivers, addresses_asked
 from shared.sync.items import Candidate
 from shared.sync.judged import Judged, Wish
 from shared.sync.outline import outline_of
@@ -36,15 +38,15 @@ class Judging:
     def __init__(
         self,
         mailbox: Mailbox,
-        voice: AddressMatch | None,
+        receivers: Receivers,
         settings: OrganisationSettings,
         rules: Mapping[str, FolderTrackingRule],
         addresses: KnownAddresses,
         conversations: Conversations,
     ) -> None:
-        """`voice`: the owner of the mailbox with its filter (`own_voice`); `rules`: by the id of the folder they hold in."""
+        """`rules`: by the id of the folder they hold in."""
         self._mailbox = mailbox
-        self._voice = voice
+        self._receivers = receivers
         self._settings = settings
         self._rules = rules
         self._addresses = addresses
@@ -55,6 +57,11 @@ class Judging:
         return self._mailbox.id
 
     @property
+    def unwraps(self) -> bool:
+        """What is judged are the messages attached to those that the mailbox received."""
+        return self._receivers.unwraps
+
+    @property
     def tracks_by_category(self) -> bool:
         return self._settings.track_by_category
 
@@ -63,8 +70,9 @@ class Judging:
         TransientError."""
         asked: set[str] = set()
         for envelope in envelopes:
-            asked |= addresses_judged(envelope, self._mailbox)
+            asked |= addresses_judged(envelope, self._mailbox) | addresses_asked(envelope)
         matches = self._addresses.find(asked)
+        self._receivers.look_up(envelopes, matches)
         self._conversations.look_up(envelopes)
         judged = {
             place: self._judge(envelopes[place], matches, (wishes or {}).get(envelopes[place].ref))
@@ -94,23 +102,27 @@ class Judging:
 
     def needs_content(self, folder: str, item_class: str, categories: Collection[str]) -> bool:
         """Whether judging the envelope first is for nothing: it does not tell enough, or hardly ever leads to a refusal."""
-        if item_class.lower().startswith("report.") or self.is_promoted_anyhow(folder, categories):
+        is_report = item_class.lower().startswith("report.")
+        if is_report or self._receivers.unwraps or self.is_promoted_anyhow(folder, categories):
             return True
-        if self._voice is None or not self._voice.active:
+        voice = self._receivers.voice
+        if voice is None or not voice.active:
             return False
-        method = self._voice.filtering_method
+        method = voice.filtering_method
         chosen = IncomingFilteringMethod.RESPONSES if method is None else method
         return effective(chosen, self._settings.filter_ceiling) is IncomingFilteringMethod.ALL
 
     # ---- one message
 
     def _judge(self, envelope: Envelope, matches: Matches, wish: Wish | None) -> Judged:
+        receiver = self._receivers.of(envelope, matches)
         facts = Facts(
-            mailbox=self._mailbox,
+            mailbox=receiver.mailbox,
             direction=Direction.OUTGOING if envelope.ref.folder == SENT_ITEMS.id else Direction.INCOMING,
             settings=self._settings,
             matches={address: matches[address] for address in addresses_judged(envelope, self._mailbox)},
-            own_voice=self._voice,
+            own_voice=receiver.voice,
+            refusal=receiver.refusal,
             correlation=self._conversations.correlate(envelope),
             rule=self._rules.get(envelope.ref.folder),
             by_category=self.is_categorized(envelope.categories),
@@ -121,14 +133,14 @@ class Judging:
         return judged
 
     def _with_parties(self, envelope: Envelope, facts: Facts, wish: Wish | None) -> Judged:
-        matches = facts.matches
-        contact = contact_to_create(envelope, matches, self._mailbox) if self._settings.create_contacts else None
+        matches, mailbox = facts.matches, facts.mailbox
+        contact = contact_to_create(envelope, matches, mailbox) if self._settings.create_contacts else None
         if contact is not None:
             matches = with_contact(matches, contact)
         direction = direction_stored(envelope, facts)
         original = self._conversations.original(facts.correlation)
         owner = original.owner if original is not None else None
-        resolution = resolve(envelope, direction, matches, self._mailbox, self._settings, owner)
+        resolution = resolve(envelope, direction, matches, mailbox, self._settings, owner)
         return Judged(envelope, facts, judge(envelope, facts), direction, resolution, original, contact, wish)
 
     def _remember(self, judged: Judged) -> None:
@@ -148,9 +160,9 @@ def judging_of(
     voice: AddressMatch | None = None,
 ) -> Judging:
     """Judging over what is stored. `voice`: the owner's, where another filter than its own is to be tried."""
-    voice = voice or own_voice(stores.owners, mailbox)
+    receivers = Receivers(stores.mailboxes, mailbox, voice or own_voice(stores.owners, mailbox), executor)
     conversations = Conversations(stores, settings, executor)
-    return Judging(mailbox, voice, settings, rules, KnownAddresses(stores.addresses), conversations)
+    return Judging(mailbox, receivers, settings, rules, KnownAddresses(stores.addresses), conversations)
 
 
 def own_voice(owners: Owners, mailbox: Mailbox) -> AddressMatch | None:

@@ -45,6 +45,11 @@ class KnownItems:
             self._items = {item.key: _known(item) for item in self._ledger.items(self._mailbox_id, self._workload)}
             self._identities = {key.identity for key in self._items}
 
+    @property
+    def is_loaded(self) -> bool:
+        """Items may come again, and all were read."""
+        return self._items is not None
+
     def of(self, listed: Sequence[tuple[ItemKey, ListedItem]]) -> Mapping[ItemKey, KnownItem]:
         """Those of `listed` that are known."""
         if self._items is not None:

@@ -4,8 +4,9 @@ from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 
-from shared.domain.email import ChangeKind, Folder, ListedItem, Page
+from shared.domain.email import ChangeKind, ListedItem, Page
 from shared.domain.errors import Unreachable, WatermarkExpired
+from shared.domain.folders import Folder
 from shared.domain.ids import short_hash
 from shared.domain.ledger import ItemKey, LedgerHead, Mark, item_key
 from shared.ports import IncomingEmail
@@ -27,7 +28,8 @@ class ListedPage:
     @property
     def is_idle(self) -> bool:
         """Nothing new: committing it would change nothing that matters."""
-        return self.mark.caught_up and self.mark.watermark is not None and not self.page.items and not self.page.more
+        is_read = self.mark.caught_up and self.mark.watermark is not None
+        return is_read and not (self.page.items or self.page.more or self.page.is_worth_keeping)
 
 
 def mark_of(head: LedgerHead, folder: Folder, mail: IncomingEmail) -> Mark:

@@ -6,7 +6,7 @@ read a mailbox may perhaps not write to it: that is said in an alert, and mail i
 """
 
 import logging
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from datetime import timedelta
@@ -69,25 +69,35 @@ class Marker:
         """What the server does not let us do here: it is not asked again in this run."""
         self._told: set[tuple[TodoKind, str]] = set()
 
-    def do(self, todo: Todo) -> Change:
-        """What is to be committed for it. Raises Throttled, AuthenticationFailed."""
-        if refused := self._refused.get(todo.kind):
-            return self._failed(todo, refused)
+    def do(self, todos: Sequence[Todo]) -> list[Change]:
+        """What is to be committed for each. `todos` are of one kind, and one only but of DISCARD. Raises Throttled,
+        AuthenticationFailed."""
+        kind = todos[0].kind
+        if refused := self._refused.get(kind):
+            return [self._failed(todo, refused) for todo in todos]
         try:
-            row = self._do(todo)
-        except ItemGone:
-            row = None
+            return self._discard(todos) if kind is TodoKind.DISCARD else [self._mark(todo) for todo in todos]
         except (Throttled, AuthenticationFailed, LeaseLost):
             raise
         except SyncError as error:
-            return self._failed(todo, error)
+            return [self._failed(todo, error) for todo in todos]
+
+    def _discard(self, todos: Sequence[Todo]) -> list[Change]:
+        left = self._mail.discard([todo.item.ref for todo in todos])
+        return [
+            self._failed(todo, error) if (error := left.get(todo.item.ref)) else Change(todo.item, done=todo, leaves_row=True)
+            for todo in todos
+        ]
+
+    def _mark(self, todo: Todo) -> Change:
+        try:
+            row = self._marked(todo)
+        except ItemGone:
+            row = None
         return Change(row or todo.item, done=todo, leaves_row=row is None)
 
-    def _do(self, todo: Todo) -> LedgerItem | None:
+    def _marked(self, todo: Todo) -> LedgerItem | None:
         """The row as it is then; None where it stays as it was."""
-        if todo.kind is TodoKind.DISCARD:
-            self._mail.discard(todo.item.ref)
-            return None
         if not isinstance(self._mail, Marking):
             return None
         return self._stamp(self._mail, todo.item) if todo.kind is TodoKind.STAMP else self._move(self._mail, todo.item)

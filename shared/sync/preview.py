@@ -15,14 +15,16 @@ from itertools import batched
 
 from shared.domain.choices import IncomingFilteringMethod, Reason, Verdict
 from shared.domain.configuration import AddressMatch, Mailbox, Matches
-from shared.domain.email import SENT_ITEMS, ChangeKind, Envelope, Folder, IncomingMessage, ItemRef, ListedItem, TreeFolder
+from shared.domain.email import ChangeKind, Envelope, IncomingMessage, ItemRef, ListedItem
 from shared.domain.errors import FolderNotFound, InvalidRecord, ItemError
+from shared.domain.folders import SENT_ITEMS, Folder, TreeFolder
 from shared.domain.ids import MailboxId
 from shared.domain.judgement import Judgement
 from shared.domain.organisation import OrganisationSettings
 from shared.domain.records import FolderTrackingRule
 from shared.domain.words import previewed, told, told_try
 from shared.ports import Addresses, Clock, Discover, FolderTree, IncomingEmail, OpenMailbox, Stores
+from shared.sync.forwarding import is_forward, originals, reads_sent_items
 from shared.sync.inline import InlineExecutor
 from shared.sync.judged import Judged
 from shared.sync.judging import judging_of, own_voice
@@ -38,6 +40,7 @@ LONGEST = timedelta(seconds=60)
 """After which no further envelopes are asked for: whoever asks waits for the answer."""
 
 _ENVELOPES_AT_ONCE = 100
+_WHOLE_AT_ONCE = 10
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,8 +129,10 @@ class Preview:
             tree = self._tree(mail, (*rules, *(changes.rules or ())))
             holding = _holding(rules, tree)
             would_hold = holding if changes.rules is None else _holding(changes.rules, tree)
-            folders = _folders(mail, tree, {*holding, *would_hold}, sent=present.track_sent_items or wanted.track_sent_items)
-            read = _Latest(mail, last, deadline, self._clock)
+            sent = reads_sent_items(mailbox, present) or reads_sent_items(mailbox, wanted)
+            folders = _folders(mail, tree, {*holding, *would_hold}, sent=sent)
+            largest = max(present.largest_message, wanted.largest_message)
+            read = _Latest(mail, last, deadline, self._clock, largest if is_forward(mailbox) else None)
             envelopes = read.envelopes(folders)
             voice = own_voice(self._stores.owners, mailbox)
             before = self._judge(mailbox, voice, present, holding, mail, envelopes)
@@ -152,16 +157,26 @@ class Preview:
         """Oldest first, as a run reads them, so that answers find what they answer."""
         stores = replace(self._stores, addresses=_AsTried(self._stores.addresses, voice))
         judging = judging_of(stores, mailbox, settings, rules, self._executor, voice)
-        watched = {*(folder.id for folder in mail.folders()), *rules, *((SENT_ITEMS.id,) if settings.track_sent_items else ())}
-        asked = [each for each in envelopes if _reason_to_skip(each, settings) is None and each.ref.folder in watched]
-        judged = dict(zip((each.ref for each in asked), judging.judge_each(asked), strict=True))
-        return [_verdict(each, settings, judged.get(each.ref)) for each in envelopes]
+        watched = {
+            *(folder.id for folder in mail.folders()),
+            *rules,
+            *((SENT_ITEMS.id,) if reads_sent_items(mailbox, settings) else ()),
+        }
+        asked = {
+            place: each
+            for place, each in enumerate(envelopes)
+            if _reason_to_skip(each, settings) is None and each.ref.folder in watched
+        }
+        judged = dict(zip(asked, judging.judge_each(list(asked.values())), strict=True))
+        return [_verdict(each, settings, judged.get(place)) for place, each in enumerate(envelopes)]
 
 
 class _Latest:
     """The last messages over several folders. What it was not given in time, or not at all, it says."""
 
-    def __init__(self, mail: IncomingEmail, last: int, deadline: datetime, clock: Clock) -> None:
+    def __init__(self, mail: IncomingEmail, last: int, deadline: datetime, clock: Clock, unwraps: int | None) -> None:
+        """`unwraps`: the messages are those attached to what the mailbox received, of up to so many bytes."""
+        self._unwraps = unwraps
         self._mail = mail
         self._last = last
         self._deadline = deadline
@@ -173,7 +188,7 @@ class _Latest:
         """Oldest first."""
         refs = [ref for folder in folders for ref in self._latest(folder)]
         latest = sorted(self._asked(refs), key=lambda each: (each.received, each.ref.id))[-self._last :]
-        return self._with_reports(latest)
+        return self._with_reports(latest) if self._unwraps is None else self._originals(latest, self._unwraps)
 
     def _latest(self, folder: Folder) -> Sequence[ItemRef]:
         if self._is_late():
@@ -202,6 +217,23 @@ class _Latest:
             ref: _without_content(answer) for ref, answer in self._mail.fetch(reports) if isinstance(answer, IncomingMessage)
         }
         return [read.get(each.ref, each) for each in envelopes]
+
+    def _originals(self, envelopes: Sequence[Envelope], largest: int) -> list[Envelope]:
+        """What is larger than `largest` no run reads."""
+        found: list[Envelope] = []
+        for some in batched(envelopes, _WHOLE_AT_ONCE, strict=False):
+            if self._is_late():
+                break
+            found += [each for each in some if each.size > largest]
+            wanted = [each.ref for each in some if each.size <= largest]
+            answers = self._mail.fetch(wanted) if wanted else ()
+            found += [each for _, answer in answers for each in self._originals_of(answer)]
+        return found[-self._last :]
+
+    def _originals_of(self, answer: IncomingMessage | ItemError) -> list[Envelope]:
+        read = [answer] if isinstance(answer, ItemError) else list(originals(answer))
+        self.unreadable += sum(isinstance(each, ItemError) for each in read)
+        return [_without_content(each) for each in read if isinstance(each, IncomingMessage)]
 
     def _is_late(self) -> bool:
         is_late = self._clock() >= self._deadline

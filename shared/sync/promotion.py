@@ -15,6 +15,7 @@ from shared.domain.ids import ActivityId, email_folder, normalised_address, vari
 from shared.domain.organisation import OrganisationSettings
 from shared.sync.judged import Judged
 from shared.sync.outline import outline_of
+from shared.sync.special import is_armored
 from shared.sync.text import collapsed, text_of_html
 
 
@@ -63,6 +64,7 @@ def promote(
             body_html=message.body_html,
             body_text=text,
             attachments=tuple(_stored(attachment, content_id) for attachment in kept),
+            is_encrypted=content.is_encrypted or is_armored(text),
             report=message.report,
             notifications=Notifications.NONE if len(kept) == len(attachments) else Notifications.ATTACHMENTS_LEFT_OUT,
         ),

@@ -8,7 +8,7 @@ from collections import deque
 from collections.abc import Callable, Generator, Iterator, Sequence
 from concurrent.futures import Executor, Future
 from contextlib import ExitStack
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Protocol
 
 from shared.domain.email import CorrelationEntry, IncomingMessage, ItemRef, Sighting
@@ -17,7 +17,8 @@ from shared.ports import Clock, IncomingEmail, Stores
 from shared.sync.attachments import SpooledAttachment, spool
 from shared.sync.budgets import RunBudget
 from shared.sync.emails import Emails
-from shared.sync.items import Candidate, Refused, Result
+from shared.sync.forwarding import originals
+from shared.sync.items import Candidate, Refused, Result, Written
 from shared.sync.judged import Judged
 from shared.sync.judging import Judging, wish_of
 from shared.sync.promotion import Proposal, promote
@@ -106,8 +107,9 @@ class BatchReader:
             if batch is None:
                 batch = _Batch()
                 under_way.append(batch)
-            batch.candidates.append(candidate)
-            batch.read.append(_read(answer, batch.files))
+            for read in self._read(answer, batch.files):
+                batch.candidates.append(candidate)
+                batch.read.append(read)
             batch.size += 0 if isinstance(answer, ItemError) else max(answer.size, candidate.size)
             self._keep_lease()
             if len(batch.candidates) >= self._budget.batch_items or batch.size >= self._budget.batch_bytes:
@@ -115,6 +117,11 @@ class BatchReader:
                 batch = None
         if batch is not None:
             yield batch
+
+    def _read(self, answer: IncomingMessage | ItemError, files: ExitStack) -> Sequence[_Read | ItemError]:
+        """What an item is judged over: several messages where it forwards several."""
+        messages = originals(answer) if self._judging.unwraps and not isinstance(answer, ItemError) else [answer]
+        return [message if isinstance(message, ItemError) else _spooled(message, files) for message in messages]
 
     def _answers(self, candidates: Sequence[Candidate]) -> Iterator[tuple[Candidate, IncomingMessage | ItemError]]:
         """What the server gave for every candidate; one that it passed over is an error of that item, not lost."""
@@ -206,8 +213,25 @@ def _results(batch: _Batch, written: Sequence[Result]) -> Results:
         result = stored[place] if isinstance(read, _Read) else read
         if candidate.refusal is not None and isinstance(result, ItemError):
             result = Refused(candidate.refusal)
-        results.append((candidate, result))
+        if results and results[-1][0].key == candidate.key:
+            results[-1] = (candidate, _together(results[-1][1], result))
+        else:
+            results.append((candidate, result))
     return results
+
+
+def _together(one: Result, another: Result) -> Result:
+    """What becomes of an item that brought several messages: it fails with any of them, is stored with any of them, is whole
+    only if all of them are stored whole, and where none is stored it is judged again for any of them."""
+    if isinstance(one, ItemError):
+        return one
+    if isinstance(another, ItemError):
+        return another
+    if isinstance(one, Refused):
+        if isinstance(another, Written):
+            return replace(another, is_whole=False)
+        return replace(one, awaits_original=one.awaits_original or another.awaits_original)
+    return replace(one, is_whole=one.is_whole and isinstance(another, Written) and another.is_whole)
 
 
 def _abandon(batches: deque[_Batch]) -> None:
@@ -220,11 +244,9 @@ def _abandon(batches: deque[_Batch]) -> None:
         batch.files.close()
 
 
-def _read(answer: IncomingMessage | ItemError, files: ExitStack) -> _Read | ItemError:
-    if isinstance(answer, ItemError):
-        return answer
+def _spooled(message: IncomingMessage, files: ExitStack) -> _Read | ItemError:
     try:
-        return _Read(answer, spool(answer.attachments, files))
+        return _Read(message, spool(message.attachments, files))
     except ItemError as error:
         return error
 

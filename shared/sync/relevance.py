@@ -6,7 +6,8 @@ Refuses to know who accepts a message: that is judged over the message itself (`
 from datetime import datetime
 
 from shared.domain.choices import Reason
-from shared.domain.email import SENT_ITEMS, ListedItem
+from shared.domain.email import ListedItem
+from shared.domain.folders import SENT_ITEMS
 
 CONFIGURED = frozenset(
     {
@@ -21,6 +22,9 @@ CONFIGURED = frozenset(
         Reason.NO_SENDER_MATCH,
         Reason.FILTER_NONE,
         Reason.NO_RECIPIENT_MATCH,
+        Reason.PLAIN_FORWARD,
+        Reason.UNKNOWN_FORWARDER,
+        Reason.NOT_COLLECTED,
     }
 )
 """Reasons to skip that depend on configuration, or on what else is stored: another day the same item may be promoted."""
@@ -30,7 +34,7 @@ def reason_to_skip(item: ListedItem, start: datetime | None, largest_message: in
     """Why an item is not even judged; None where it is. `start`: mail received before is not read; `largest_message`: bytes."""
     if start is not None and item.received is not None and item.received < start:
         return Reason.BEFORE_START_DATE
-    if reason := _no_mail(item.item_class):
+    if reason := no_mail(item.item_class):
         return reason
     if item.is_draft:
         return Reason.DRAFT
@@ -41,8 +45,9 @@ def reason_to_skip(item: ListedItem, start: datetime | None, largest_message: in
     return None
 
 
-def _no_mail(item_class: str) -> Reason | None:
-    """Mail is IPM.Note with all its forms, and REPORT (delivery reports), as [MS-OXCMSG] names message classes."""
+def no_mail(item_class: str) -> Reason | None:
+    """Why an item of this class is none. Mail is IPM.Note with all its forms, and REPORT (delivery reports), as [MS-OXCMSG]
+    names message classes."""
     name = item_class.lower()
     if _is_or_under(name, "ipm.note") or _is_or_under(name, "report") or not name:
         return None

@@ -7,8 +7,8 @@ from collections.abc import Sequence
 
 from shared.domain.choices import Workload
 from shared.domain.eligibility import start_date
-from shared.domain.email import Folder
 from shared.domain.errors import AccessDenied, FolderNotFound, LeaseLost
+from shared.domain.folders import Folder
 from shared.domain.ledger import LedgerHead, Mark
 from shared.domain.operations import RunOutcome
 from shared.domain.organisation import OrganisationSettings
@@ -17,6 +17,7 @@ from shared.sync.assignment import Assignment, Surroundings
 from shared.sync.booking import Booking, Tally
 from shared.sync.careful import OneByOneReader
 from shared.sync.emails import Emails
+from shared.sync.forwarding import reads_sent_items
 from shared.sync.items import Aftercare
 from shared.sync.joins import Joins
 from shared.sync.judging import Judging, judging_of
@@ -94,12 +95,13 @@ class IncomingRun:
     ) -> tuple[Watch, Sequence[ListedPage]]:
         """What is watched, and the first page of each folder. Folders that are not there any more are looked for, once."""
         watching = Watching(self._around.stores, self._mailbox.id, self._around.clock, has_rules=self._assignment.has_rules)
-        watch = watching.watch(mail, settings)
+        sent = reads_sent_items(self._mailbox, settings)
+        watch = watching.watch(mail, sent=sent)
         listed = self._list_all(mail, head, watch.folders)
         self.tally.lost_rules = watch.lost
         unread = self.tally.unread_folders
         if any(folder.id in watch.rules and isinstance(error, FolderNotFound) for folder, error in unread.items()):
-            watch = watching.watch(mail, settings, anew=True)
+            watch = watching.watch(mail, sent=sent, anew=True)
             self.tally.lost_rules = watch.lost
             self.tally.unread_folders = {folder: unread[folder] for folder in watch.folders if folder in unread}
         return watch, listed

@@ -134,8 +134,10 @@ class Screening:
     # ---- by the ledger, where it lay before
 
     def _look_where_they_lay_before(self, candidates: Sequence[Candidate]) -> None:
-        """Only where mail can be moved to another watched folder: elsewhere it costs nothing."""
-        moved = [each for each in candidates if each.message_id is not None] if self._watches_several else []
+        """Only where mail can be moved to another watched folder, or all of a folder may have got other ids: elsewhere it costs
+        nothing."""
+        may_be_known = self._watches_several or self._booking.known.is_loaded
+        moved = [each for each in candidates if each.message_id is not None] if may_be_known else []
         self._elsewhere = self._booking.known.elsewhere({each.key: each.received for each in moved})
 
     def _said_by_hand(self, candidate: Candidate, item: ListedItem) -> LedgerItem | None:

@@ -11,6 +11,7 @@ from shared.domain.ids import normalised_address
 from shared.sync.subjects import says_automatic_reply
 
 _ADDRESS = re.compile(r"[^\s<>,;:\"()\[\]@]{1,64}@[^\s<>,;:\"()\[\]@]{1,255}")
+_ARMOR = "-----BEGIN PGP MESSAGE-----"
 _LOOP_ADDRESSES = 10
 """Addresses that are read of one X-Loop header."""
 
@@ -60,6 +61,11 @@ def is_encrypted(envelope: Envelope) -> bool:
         return True
     is_called_so = envelope.item_class.lower() in ("ipm.note.smime", "ipm.note.secure")
     return is_called_so and not content_type.startswith("multipart/signed")
+
+
+def is_armored(text: str) -> bool:
+    """Whether all that a body says is PGP (RFC 9580 section 6.2): encrypted, though no header says so."""
+    return text.lstrip().startswith(_ARMOR)
 
 
 def loop_addresses(envelope: Envelope) -> frozenset[str]:

@@ -63,11 +63,12 @@ class Todos:
 
     def mark(self, todos: Sequence[Todo]) -> bool:
         """Does on the server what the todos say; that is committed with what comes next. False: the time was spent."""
-        for todo in todos:
+        for some in _steps(todos):
             if self._booking.is_out_of_time():
                 return False
             self._booking.lease.renew_when_half_gone()
-            self._booking.follow_up(self._marker.do(todo))
+            for change in self._marker.do(some):
+                self._booking.follow_up(change)
         return True
 
     def _read(self, todos: Sequence[Todo]) -> bool:
@@ -116,6 +117,12 @@ class Todos:
         if not is_ruled and self._start is not None and row.received is not None and row.received < self._start:
             return Reason.BEFORE_START_DATE
         return Reason.TOO_LARGE if row.size > self._largest_message else None
+
+
+def _steps(todos: Sequence[Todo]) -> list[Sequence[Todo]]:
+    """One by one, and last what is deleted, together: a POP3 server deletes when the session ends."""
+    discards = [todo for todo in todos if todo.kind is TodoKind.DISCARD]
+    return [*([todo] for todo in todos if todo.kind is not TodoKind.DISCARD), *([discards] if discards else [])]
 
 
 def _stands(todo: Todo, row: LedgerItem) -> bool:

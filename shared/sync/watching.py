@@ -8,9 +8,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
 
-from shared.domain.email import SENT_ITEMS, Folder, KnownTree, TreeFolder
+from shared.domain.folders import SENT_ITEMS, Folder, KnownTree, TreeFolder
 from shared.domain.ids import MailboxId
-from shared.domain.organisation import OrganisationSettings
 from shared.domain.records import FolderTrackingRule
 from shared.ports import Clock, FolderTree, IncomingEmail, Stores
 
@@ -41,20 +40,21 @@ class Watching:
         self._clock = clock
         self._has_rules = has_rules
 
-    def watch(self, mail: IncomingEmail, settings: OrganisationSettings, *, anew: bool = False) -> Watch:
-        """What to read now. `anew`: a folder that was thought to be there is not, so the tree is read again."""
+    def watch(self, mail: IncomingEmail, *, sent: bool, anew: bool = False) -> Watch:
+        """What to read now. `sent`: Sent Items too. `anew`: a folder that was thought to be there is not, so the tree is read
+        again."""
         own = tuple(mail.folders())
         if not isinstance(mail, FolderTree):
             return Watch(own)
-        sent = (SENT_ITEMS,) if settings.track_sent_items else ()
+        sent_items = (SENT_ITEMS,) if sent else ()
         rules = self._rules()
         if not rules:
-            return Watch((*own, *sent))
+            return Watch((*own, *sent_items))
         tree, is_fresh = self._tree(mail, rules, anew=anew)
         holding = rules_that_hold(rules, tree.folders)
         ruled = tuple(Folder(folder.id, folder.name) for folder in tree.folders if folder.id in holding)
         lost = lost_rules(rules, tree.folders) if is_fresh else ()
-        return Watch((*own, *ruled, *sent), holding, lost)
+        return Watch((*own, *ruled, *sent_items), holding, lost)
 
     def _rules(self) -> list[FolderTrackingRule]:
         if not self._has_rules:

@@ -12,7 +12,7 @@ from rich.table import Table
 from tests.bench.figures import Figures
 
 RESULTS = Path(__file__).parents[2] / "build" / "bench.json"
-MEASUREMENTS = ("startup", "ews", "idle", "pipeline", "judging", "memory", "enumeration", "loading")
+MEASUREMENTS = ("startup", "ews", "idle", "pipeline", "judging", "memory", "enumeration", "loading", "parsing", "pop3", "polls")
 TARGETS = {
     "pipeline_ratio": (">=", 4.0),
     "judging_ratio": (">=", 3.0),
@@ -20,6 +20,13 @@ TARGETS = {
     "ews_getitem_ratio": (">=", 10.0),
     "idle_poll_server_requests": ("<=", 1.0),
     "idle_poll_storage_requests": ("<=", 3.0),
+    "parsing_20kb_ratio": (">=", 5.0),
+    "parsing_5mb_ratio": (">=", 5.0),
+    "pop3_ratio": (">=", 0.5),
+    "idle_pop3_poll_round_trips": ("<=", 6.0),
+    "idle_pop3_poll_storage_requests": ("<=", 3.0),
+    "idle_imap_poll_round_trips": ("<=", 4.0),
+    "idle_imap_poll_storage_requests": ("<=", 3.0),
     "startup_unwanted_modules": ("<=", 0.0),
 }
 

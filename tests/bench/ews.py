@@ -15,7 +15,8 @@ from exchangelib import Account, Message
 from exchangelib.services import SyncFolderItems
 
 from shared.connectors.connect import Connect
-from shared.domain.email import INBOX, IncomingMessage, ItemRef
+from shared.domain.email import IncomingMessage, ItemRef
+from shared.domain.folders import INBOX
 from shared.ports import IncomingEmail
 from shared.stores.memory import memory_stores
 from tests.bench.figures import Figures

@@ -12,7 +12,7 @@ from urllib.parse import urlsplit
 
 from local.mailserver.remote import MailServerControl
 from local.processes import Child
-from shared.domain.choices import IncomingFilteringMethod, Workload
+from shared.domain.choices import IncomingFilteringMethod, ServerType, Workload
 from shared.domain.configuration import Credentials, EmailServerProfile, Mailbox, WorkloadSchedule
 from shared.ports import Stores
 from tests.bench.mail import messages
@@ -64,11 +64,33 @@ def a_bench_profile(stores: Stores, ews_url: str) -> EmailServerProfile:
     return a_profile(incoming_location=ews_url, credentials=credentials, process_emails_received_after=LONG_AGO)
 
 
+def an_internet_profile(stores: Stores, server_type: ServerType, port: int, password: str) -> EmailServerProfile:
+    """POP3 or IMAP on this machine, in the clear; whoever has a mailbox signs in by its address."""
+    return a_profile(
+        server_type=server_type,
+        incoming_location="127.0.0.1",
+        incoming_port=port,
+        incoming_use_tls=False,
+        credentials=Credentials(secret=stores.secrets.set("profile-contoso", password)),
+        process_emails_received_after=LONG_AGO,
+    )
+
+
 def configure(
     stores: Stores, ews_url: str, names: Sequence[str], accepting: IncomingFilteringMethod = IncomingFilteringMethod.ALL
 ) -> Sequence[Mailbox]:
     """A profile, users whose filter is `accepting`, and their mailboxes, all due."""
-    stores.profiles.create(a_bench_profile(stores, ews_url))
+    return with_mailboxes(stores, a_bench_profile(stores, ews_url), names, accepting)
+
+
+def with_mailboxes(
+    stores: Stores,
+    profile: EmailServerProfile,
+    names: Sequence[str],
+    accepting: IncomingFilteringMethod = IncomingFilteringMethod.ALL,
+) -> Sequence[Mailbox]:
+    """As `configure`, of any profile."""
+    stores.profiles.create(profile)
     mailboxes = []
     for name in names:
         stores.owners.create(an_owner(name, filtering_method=accepting))

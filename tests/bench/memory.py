@@ -1,6 +1,7 @@
 """Peak memory of a run over a mailbox with fifty messages of 20 MB: the run is a process of its own, and says what it used.
+Over EWS from the local mail server, over POP3 and IMAP from Dovecot where that is installed.
 
-`python -m tests.bench.memory URL NAME CONNECTION PREFIX` is that process.
+`python -m tests.bench.memory PROTOCOL LOCATION NAME CONNECTION` is that process.
 """
 
 import base64
@@ -19,16 +20,18 @@ from uuid import uuid4
 
 from local.azurite import Azurite
 from shared.connectors.connect import Connect
-from shared.domain.choices import Workload
+from shared.domain.choices import ServerType, Workload
 from shared.messages import SyncMailbox
 from shared.stores.azure import StorageConnection, azure_stores, create_missing
 from shared.sync.budgets import RunBudget
 from shared.sync.incoming import IncomingSync
 from tests.bench.figures import Figures
-from tests.bench.machine import ROOT, SECRETS_KEY, a_mail_server, configure
+from tests.bench.machine import ROOT, SECRETS_KEY, a_mail_server, an_internet_profile, configure, with_mailboxes
+from tests.dovecot import PASSWORD, Dovecot, dovecot_program
 
 MESSAGES = int(os.environ.get("BENCH_LARGE", "50"))
 BYTES = 20 * 1024 * 1024
+_SERVER_TYPES = {"pop3": ServerType.POP3_SMTP, "imap": ServerType.IMAP_SMTP}
 
 
 def measure() -> Figures:
@@ -41,10 +44,13 @@ def measure() -> Figures:
         for number in range(MESSAGES):
             received = now - timedelta(minutes=MESSAGES - number)
             server.control.deliver(_large(number, received), ["large@contoso.example"], received)
-        small = _in_a_process(server.ews_url, "small", azurite.connection_string)
-        large = _in_a_process(server.ews_url, "large", azurite.connection_string)
+        small = _in_a_process("ews", server.ews_url, "small", azurite.connection_string)
+        large = _in_a_process("ews", server.ews_url, "large", azurite.connection_string)
+    with Azurite() as azurite:
+        others = _from_dovecot(azurite.connection_string) if dovecot_program() is not None else {}
     return Figures(
-        {
+        others
+        | {
             "large_run_peak_mib": large["peak_mib"],
             "small_run_peak_mib": small["peak_mib"],
             "large_run_extra_mib": round(large["peak_mib"] - small["peak_mib"], 1),
@@ -53,6 +59,21 @@ def measure() -> Figures:
         },
         (f"{MESSAGES} messages with an attachment of {BYTES / 2**20:.0f} MiB; the small run reads 20 messages of 20 KB",),
     )
+
+
+def _from_dovecot(connection_string: str) -> dict[str, float]:
+    peaks = {}
+    with Dovecot() as dovecot:
+        maildir = dovecot.add_mailbox("large@contoso.example")
+        now = datetime.now(UTC)
+        for number in range(MESSAGES):
+            received = now - timedelta(minutes=MESSAGES - number)
+            maildir.deliver(_large(number, received), received)
+        for protocol, port in (("pop3", dovecot.pop3_port), ("imap", dovecot.imap_port)):
+            large = _in_a_process(protocol, str(port), "large", connection_string)
+            peaks[f"large_{protocol}_run_peak_mib"] = large["peak_mib"]
+            peaks[f"large_{protocol}_run_seconds"] = large["seconds"]
+    return peaks
 
 
 def _large(number: int, received: datetime) -> bytes:
@@ -65,8 +86,8 @@ def _large(number: int, received: datetime) -> bytes:
     return head.encode() + content + b"--x--\r\n"
 
 
-def _in_a_process(ews_url: str, name: str, connection_string: str) -> dict[str, float]:
-    command = [sys.executable, "-m", "tests.bench.memory", ews_url, name, connection_string]
+def _in_a_process(protocol: str, location: str, name: str, connection_string: str) -> dict[str, float]:
+    command = [sys.executable, "-m", "tests.bench.memory", protocol, location, name, connection_string]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)  # noqa: S603
     if done.returncode != 0:
         raise RuntimeError(done.stderr[-3000:])
@@ -74,12 +95,16 @@ def _in_a_process(ews_url: str, name: str, connection_string: str) -> dict[str, 
     return answer
 
 
-def _run(ews_url: str, name: str, connection_string: str) -> None:
+def _run(protocol: str, location: str, name: str, connection_string: str) -> None:
     account = StorageConnection(connection_string)
-    prefix = f"Memory{name}"
+    prefix = f"Memory{protocol}{name}"
     create_missing(account, prefix=prefix)
     stores = azure_stores(account, secrets_key=SECRETS_KEY, prefix=prefix)
-    (mailbox,) = configure(stores, ews_url, [name])
+    if protocol == "ews":
+        (mailbox,) = configure(stores, location, [name])
+    else:
+        profile = an_internet_profile(stores, _SERVER_TYPES[protocol], int(location), PASSWORD)
+        (mailbox,) = with_mailboxes(stores, profile, [name])
     connect = Connect(stores.secrets, allow_local_servers=True)
     with ThreadPoolExecutor(16, thread_name_prefix="storing") as storing:
         budget = RunBudget(time=timedelta(minutes=20))

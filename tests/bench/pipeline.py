@@ -13,6 +13,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from uuid import uuid4
 
 from azure.data.tables import TableServiceClient
@@ -20,13 +21,23 @@ from azure.data.tables import TableServiceClient
 from local.azurite import Azurite
 from shared.connectors.connect import Connect
 from shared.domain.choices import Workload
+from shared.domain.configuration import EmailServerProfile
 from shared.domain.operations import RunOutcome
 from shared.messages import SyncMailbox, SyncReason
+from shared.ports import Stores
 from shared.stores.azure import StorageConnection, azure_stores, create_missing
 from shared.sync.budgets import RunBudget
 from shared.sync.incoming import IncomingSync
 from tests.bench.figures import Figures
-from tests.bench.machine import PASSWORD, SECRETS_KEY, USERNAME, RunningMailServer, a_mail_server, configure
+from tests.bench.machine import (
+    PASSWORD,
+    SECRETS_KEY,
+    USERNAME,
+    RunningMailServer,
+    a_bench_profile,
+    a_mail_server,
+    with_mailboxes,
+)
 from tests.bench.plain import PlainProgram
 
 MESSAGES = int(os.environ.get("BENCH_MESSAGES", "2000"))
@@ -36,20 +47,22 @@ WARM_UP = 200
 
 
 @dataclass(slots=True)
-class _Sidesync:
+class SidesyncRounds:
+    """Sidesync, each time into an organisation of its own."""
+
     connection_string: str
-    ews_url: str
+    profile: Callable[[Stores], EmailServerProfile]
     storing: ThreadPoolExecutor
     rounds: int = 0
 
     def run(self, name: str) -> tuple[float, int]:
-        """Seconds, and messages promoted, of reading one mailbox into an organisation of its own."""
+        """Seconds, and messages promoted, of reading one mailbox."""
         self.rounds += 1
         prefix = f"Round{self.rounds}"
         account = StorageConnection(self.connection_string)
         create_missing(account, prefix=prefix)
         stores = azure_stores(account, secrets_key=SECRETS_KEY, prefix=prefix)
-        (mailbox,) = configure(stores, self.ews_url, [name])
+        (mailbox,) = with_mailboxes(stores, self.profile(stores), [name])
         connect = Connect(stores.secrets, allow_local_servers=True)
         budget = RunBudget(time=timedelta(minutes=10), pages_before_backfill=1000, pages=1000)
         sync = IncomingSync(stores, connect, lambda: datetime.now(UTC), budget, executor=self.storing)
@@ -89,7 +102,7 @@ def measure() -> Figures:
         tables = running.enter_context(TableServiceClient.from_connection_string(azurite.connection_string))
         plain = PlainRounds(PlainProgram(server.ews_url, USERNAME, PASSWORD, azurite.connection_string), tables)
         storing = running.enter_context(ThreadPoolExecutor(16, thread_name_prefix="storing"))
-        sidesync = _Sidesync(azurite.connection_string, server.ews_url, storing)
+        sidesync = SidesyncRounds(azurite.connection_string, partial(a_bench_profile, ews_url=server.ews_url), storing)
         return _compare(plain.run, sidesync.run)
 
 
@@ -125,4 +138,5 @@ def _compare(plain: Callable[[str], tuple[float, int]], sidesync: Callable[[str]
 def one_run(server: RunningMailServer, azurite: Azurite, name: str) -> tuple[float, int]:
     """One run alone: for a profiler."""
     with ThreadPoolExecutor(16, thread_name_prefix="storing") as storing:
-        return _Sidesync(azurite.connection_string, server.ews_url, storing).run(name)
+        profile = partial(a_bench_profile, ews_url=server.ews_url)
+        return SidesyncRounds(azurite.connection_string, profile, storing).run(name)

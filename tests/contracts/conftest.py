@@ -8,13 +8,14 @@ from itertools import count
 import pytest
 
 from local.mailserver import MailServer
+from shared.connectors import destinations
 from shared.connectors.connect import Connect
-from shared.connectors.exchange import destination
 from shared.ports import Stores
 from shared.stores.account import StorageConnection, account_of
 from shared.stores.azure import azure_stores, fast_gateway
 from shared.stores.memory import memory_stores
 from shared.stores.tables.sdk import SdkGateway
+from tests.contracts.consenting import Deployment
 from tests.contracts.exchange_mailboxes import PASSWORD, SERVICE, KnownSecrets, ServedByExchange, a_new_mailbox
 from tests.contracts.gateways import WatchedGateway
 
@@ -88,6 +89,18 @@ def connect() -> Iterator[Connect]:
 def trusting(server: MailServer, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """This machine trusts the mail server's certificate."""
     monkeypatch.setenv("SSL_CERT_FILE", str(server.certificate_file))
-    destination._tls.cache_clear()
+    destinations.tls_context.cache_clear()
     yield
-    destination._tls.cache_clear()
+    destinations.tls_context.cache_clear()
+
+
+@pytest.fixture
+def fresh(server: MailServer) -> Iterator[MailServer]:
+    server.reset()
+    yield server
+    server.reset()
+
+
+@pytest.fixture
+def deployment(fresh: MailServer) -> Deployment:
+    return Deployment(fresh)

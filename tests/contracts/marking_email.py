@@ -11,10 +11,11 @@ from typing import Protocol
 
 import pytest
 
-from shared.domain.email import INBOX, SENT_ITEMS, Envelope, Folder, ItemRef, TreeFolder
+from shared.domain.email import Envelope, ItemRef
 from shared.domain.errors import FolderNotFound, ItemError, ItemGone
+from shared.domain.folders import INBOX, SENT_ITEMS, Folder, TreeFolder
 from shared.ports import FolderTree, IncomingEmail, Marking
-from tests.contracts.incoming_email import NOON, Served, a_message, everything, fetched
+from tests.contracts.incoming_email import NOON, MailServed, Served, a_message, everything, fetched
 from tests.unit.connectors.test_reports import BERT, a_report
 
 
@@ -45,7 +46,7 @@ def listed_in(incoming: IncomingEmail, folder: Folder) -> dict[str | None, ItemR
 class EnvelopeContract:
     """Needs a server that does as it is told."""
 
-    def test_an_envelope_says_of_a_message_what_the_message_says(self, incoming: IncomingEmail, served: Served) -> None:
+    def test_an_envelope_says_of_a_message_what_the_message_says(self, incoming: IncomingEmail, served: MailServed) -> None:
         served.deliver(
             bytes(
                 a_message(
@@ -70,7 +71,7 @@ class EnvelopeContract:
         assert "x-other" not in envelope.headers
 
     def test_envelopes_of_many_items_come_in_order_and_each_with_its_own_error(
-        self, incoming: IncomingEmail, served: Served
+        self, incoming: IncomingEmail, served: MailServed
     ) -> None:
         names = [f"{number}@fabrikam.example" for number in range(130)]
         for name in names:
@@ -82,13 +83,13 @@ class EnvelopeContract:
         assert [isinstance(outcome, ItemGone) for _, outcome in outcomes].index(True) == 64
         assert sum(isinstance(outcome, ItemError) for _, outcome in outcomes) == 1
 
-    def test_the_latest_items_are_those_received_last(self, incoming: IncomingEmail, served: Served) -> None:
+    def test_the_latest_items_are_those_received_last(self, incoming: IncomingEmail, served: MailServed) -> None:
         for number in (2, 0, 3, 1):
             served.deliver(bytes(a_message(f"{number}@fabrikam.example")), NOON + timedelta(minutes=number))
         latest = envelopes(incoming, incoming.latest(INBOX, 3))
         assert [envelope.message_id for envelope in latest] == [f"{number}@fabrikam.example" for number in (3, 2, 1)]
 
-    def test_a_delivery_report_says_which_email_it_speaks_of(self, incoming: IncomingEmail, served: Served) -> None:
+    def test_a_delivery_report_says_which_email_it_speaks_of(self, incoming: IncomingEmail, served: MailServed) -> None:
         raw = a_report(BERT).replace(
             b"Content-Type", b"From: postmaster@fabrikam.example\r\nMessage-ID: <dsn@x>\r\nContent-Type", 1
         )
@@ -101,7 +102,7 @@ class EnvelopeContract:
         assert report.original_message_id == "sent@contoso.example"
         assert [(each.address, each.status) for each in report.recipients] == [("bert@fabrikam.example", "5.1.1")]
 
-    def test_a_report_about_a_report_is_read_as_what_it_is(self, incoming: IncomingEmail, served: Served) -> None:
+    def test_a_report_about_a_report_is_read_as_what_it_is(self, incoming: IncomingEmail, served: MailServed) -> None:
         """Cut short on its way, it is still mail."""
         report = MIMEMultipart("report", **{"report-type": "delivery-status"})
         report["Message-ID"] = "<odd@x>"

@@ -13,12 +13,11 @@ from urllib3.util import connection
 from local.mailserver import MailServer
 from local.mailserver.autodiscover import AutodiscoverEndpoint
 from shared.connectors.connect import Connect
+from shared.connectors.destinations import LocationRefused
 from shared.connectors.exchange.autodiscover import NoDomain, NotDiscovered
-from shared.connectors.exchange.destination import LocationRefused
 from shared.connectors.probe import ProbeIncoming
 from shared.domain.choices import AuthenticationProtocol, CredentialSource, ServerType
 from shared.domain.configuration import Credentials, Discovered, EmailServerProfile, Mailbox, SecretRef
-from shared.domain.email import INBOX
 from shared.domain.errors import (
     AuthenticationFailed,
     MailboxNotFound,
@@ -29,6 +28,7 @@ from shared.domain.errors import (
     TransientError,
     Unreachable,
 )
+from shared.domain.folders import INBOX
 from tests.builders import MONDAY
 from tests.contracts.exchange_mailboxes import (
     SERVICE,

@@ -12,8 +12,8 @@ from shared.connectors.connect import Connect
 from shared.connectors.exchange import session
 from shared.domain.choices import CredentialSource
 from shared.domain.configuration import Credentials, SecretRef
-from shared.domain.email import INBOX
 from shared.domain.errors import Busy
+from shared.domain.folders import INBOX
 from tests.contracts.exchange_mailboxes import (
     PASSWORD,
     ServedByExchange,

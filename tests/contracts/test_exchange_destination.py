@@ -11,9 +11,9 @@ from urllib.parse import urlsplit
 import pytest
 from urllib3.util import connection
 
+from shared.connectors import destinations
 from shared.connectors.connect import Connect
-from shared.connectors.exchange import destination
-from shared.connectors.exchange.destination import LocationRefused
+from shared.connectors.destinations import LocationRefused
 from shared.domain.choices import AuthenticationProtocol, CredentialSource
 from shared.domain.configuration import Credentials
 from shared.domain.errors import (
@@ -80,14 +80,14 @@ class Metadata:
 def metadata(monkeypatch: pytest.MonkeyPatch) -> Iterator[Metadata]:
     """It has an address of its own on this machine, which is no loopback for as long as the test goes on."""
     address = "127.0.0.9"
-    services = destination._METADATA_SERVICES | {ipaddress.ip_address("203.0.113.9")}
-    meant = destination._meant
+    services = destinations._METADATA_SERVICES | {ipaddress.ip_address("203.0.113.9")}
+    meant = destinations._meant
 
     def as_metadata(ip: ipaddress.IPv4Address | ipaddress.IPv6Address) -> ipaddress.IPv4Address | ipaddress.IPv6Address:
         return ipaddress.ip_address("203.0.113.9") if str(ip) == address else meant(ip)
 
-    monkeypatch.setattr(destination, "_METADATA_SERVICES", services)
-    monkeypatch.setattr(destination, "_meant", as_metadata)
+    monkeypatch.setattr(destinations, "_METADATA_SERVICES", services)
+    monkeypatch.setattr(destinations, "_meant", as_metadata)
     real = connection.create_connection
 
     def resolved(to: tuple[str, int], *arguments: object, **others: object) -> object:

@@ -6,7 +6,7 @@ from datetime import timedelta
 import pytest
 
 from shared.connectors.connect import Connect
-from shared.domain.email import INBOX, Folder, IncomingMessage, ItemRef
+from shared.domain.email import IncomingMessage, ItemRef
 from shared.domain.errors import (
     AccessDenied,
     AuthenticationFailed,
@@ -24,6 +24,7 @@ from shared.domain.errors import (
     Unreachable,
     WatermarkExpired,
 )
+from shared.domain.folders import INBOX, Folder
 from shared.ports import IncomingEmail
 from tests.contracts.exchange_mailboxes import (
     ServedByExchange,
@@ -83,7 +84,7 @@ def test_a_failed_request_says_what_the_run_does_next(
         "changes": lambda: incoming.changes(INBOX, None),
         "fetch": lambda: list(incoming.fetch([ref])),
         "raw": lambda: list(incoming.raw(ref)),
-        "discard": lambda: incoming.discard(ref),
+        "discard": lambda: incoming.discard([ref]),
     }
     served.server.faults.add(kind, served.address, **how)
     with pytest.raises(expected) as raised:

@@ -8,7 +8,7 @@ import pytest
 
 from local.mailserver.web import Reply
 from shared.connectors.connect import Connect
-from shared.connectors.exchange.destination import LocationRefused
+from shared.connectors.destinations import LocationRefused
 from shared.connectors.exchange.errors import EwsBlocked
 from shared.connectors.probe import ProbeIncoming, probes
 from shared.domain.choices import AuthenticationProtocol, Workload

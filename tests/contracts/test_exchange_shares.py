@@ -11,8 +11,8 @@ from local.mailserver import MailServer
 from local.mailserver.ews.endpoint import EwsEndpoint
 from local.mailserver.web import Reply, Request
 from shared.connectors.connect import Connect
-from shared.domain.email import INBOX
 from shared.domain.errors import Busy
+from shared.domain.folders import INBOX
 from shared.stores.memory import memory_stores
 from tests.contracts.exchange_mailboxes import PASSWORD, SERVICE, KnownSecrets, a_mailbox, a_new_mailbox, a_profile
 

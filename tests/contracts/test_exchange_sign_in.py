@@ -2,6 +2,7 @@
 
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
+from datetime import UTC, datetime
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from threading import Thread
 
@@ -11,13 +12,13 @@ from local.mailserver import MailServer
 from shared.connectors.connect import Connect, ServerTypeUnsupported
 from shared.domain.choices import AuthenticationProtocol, CredentialSource, ServerType
 from shared.domain.configuration import Credentials, SecretRef
-from shared.domain.email import INBOX
 from shared.domain.errors import (
     AccessDenied,
     AuthenticationFailed,
     Disabled,
     MailboxNotFound,
 )
+from shared.domain.folders import INBOX
 from tests.contracts.exchange_mailboxes import (
     PASSWORD,
     SERVICE,
@@ -198,10 +199,10 @@ def test_a_mailbox_that_is_not_there_or_disabled_is_told(connect: Connect, serve
 
 
 @pytest.mark.parametrize("server_type", [ServerType.POP3_SMTP, ServerType.IMAP_SMTP])
-def test_a_server_type_without_a_connector_is_named(connect: Connect, server_type: ServerType) -> None:
+def test_a_server_type_that_has_no_autodiscover_is_named(connect: Connect, server_type: ServerType) -> None:
     profile = a_profile("https://mail.contoso.example", server_type=server_type)
     with pytest.raises(ServerTypeUnsupported, match=server_type.name):
-        connect(profile, a_mailbox("anna@contoso.example"))
+        connect.discover(profile, a_mailbox("anna@contoso.example"), datetime.now(UTC))
 
 
 def test_the_inbox_of_the_mailbox_is_what_is_watched(connect: Connect, served: ServedByExchange) -> None:

@@ -16,11 +16,11 @@ from shared.domain.email import (
     CorrelationEntry,
     EmailActivity,
     EmailContent,
-    KnownTree,
     OptOut,
     Sighting,
     TimelineEntry,
 )
+from shared.domain.folders import KnownTree
 from shared.domain.ids import MailboxId
 from shared.domain.judgement import Judgement
 from shared.domain.ledger import LedgerItem, Mark, RunState, Todo

@@ -5,8 +5,8 @@ from dataclasses import replace
 
 import pytest
 
-from shared.domain.email import KnownTree, TreeFolder
 from shared.domain.errors import InvalidRecord
+from shared.domain.folders import KnownTree, TreeFolder
 from shared.domain.ids import MailboxId
 from shared.ports import Stores
 from shared.stores.account import StorageConnection, account_of

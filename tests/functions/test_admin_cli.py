@@ -5,14 +5,12 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import timedelta
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 import pytest
-import typer
 from typer.testing import CliRunner
 
 from admin.commands import app
-from admin.failures import ExitCode
 from shared.domain.choices import AlertLevel, Workload
 from shared.domain.email import ItemRef
 from shared.domain.errors import AuthenticationFailed, MailboxNotFound
@@ -343,37 +341,3 @@ def test_the_key_is_not_shown_in_help() -> None:
     assert result.exit_code == 0
     assert "SIDESYNC_KEY" in result.stdout
     assert "correct horse" not in result.stdout
-
-
-# ---- the guide
-
-
-def test_every_command_and_option_is_documented() -> None:
-    guide = GUIDE.read_text()
-    missing = [told for told in _told() if f"`{told}" not in guide]
-
-    assert missing == []
-
-
-def test_every_exit_code_is_documented() -> None:
-    guide = GUIDE.read_text()
-
-    assert [code for code in ExitCode if f"| {code.value} |" not in guide] == []
-
-
-def _told() -> Iterator[str]:
-    """Commands by their whole name, and their options."""
-    root = cast(Any, typer.main.get_command(app))
-    waiting = [("", root)]
-    while waiting:
-        name, command = waiting.pop()
-        if name and not (getattr(command, "commands", None) and command.no_args_is_help):
-            yield name
-        yield from (
-            option
-            for parameter in command.params
-            for option in parameter.opts
-            if option.startswith("--") and option not in ("--help", "--json")
-        )
-        for each, inner in getattr(command, "commands", {}).items():
-            waiting.append((f"{name} {each}".strip(), inner))

@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 
 from shared.domain.choices import Reason, Verdict, Workload
-from shared.domain.email import Folder, ListOf, TimelineEntry, TreeFolder
+from shared.domain.email import ListOf, TimelineEntry
+from shared.domain.folders import Folder, TreeFolder
 from shared.domain.ids import MailboxId
 from shared.domain.ledger import TodoKind
 from shared.domain.operations import QuarantinedItem

@@ -145,6 +145,13 @@ def test_the_openapi_document_stands_under_api_and_so_do_the_paths_in_it(host: F
     assert f"{servers[0]}{listing}" == "/api/profiles"
 
 
+def test_the_page_that_owners_of_mailboxes_come_back_to_is_open(host: FunctionsHost) -> None:
+    for query in ("", "?state=guessed&code=guessed"):
+        answer = httpx.get(f"{host.base_url}/api/consent{query}", timeout=30)
+        assert (answer.status_code, answer.headers["Content-Type"]) == (400, "text/html; charset=utf-8")
+    assert httpx.get(f"{host.base_url}/api/consent/settings").status_code in (401, 404)
+
+
 def test_the_page_of_the_api_is_open_and_all_else_asks_for_the_key(host: FunctionsHost) -> None:
     for part in ("docs", "docs/page.css", "docs/page.js"):
         answer = httpx.get(f"{host.base_url}/api/{part}")

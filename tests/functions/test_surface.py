@@ -30,6 +30,7 @@ SURFACE = {
     "relink_folder": ("queueTrigger", "relink-folder", None),
     "relink_folder_poison": ("queueTrigger", "relink-folder-poison", None),
     "about_the_api": ("httpTrigger", "docs/{file?}", "ANONYMOUS"),
+    "accept_consent": ("httpTrigger", "consent", "ANONYMOUS"),
     "api": ("httpTrigger", "{*path}", "FUNCTION"),
 }
 

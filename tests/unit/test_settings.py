@@ -88,3 +88,16 @@ def test_a_key_vault_is_asked_over_tls_only() -> None:
 def test_the_header_of_the_platform_is_believed_only_where_that_is_said() -> None:
     assert not read_settings(COMPLETE).platform_authentication
     assert read_settings(COMPLETE | {"SIDESYNC_PLATFORM_AUTHENTICATION": "true"}).platform_authentication
+
+
+@pytest.mark.parametrize("url", ["http://sidesync.example", "sidesync.example", "https://sidesync.example/api", "https"])
+def test_owners_of_mailboxes_come_back_over_tls_only(url: str) -> None:
+    with pytest.raises(MissingSetting, match="SIDESYNC_PUBLIC_URL"):
+        read_settings(COMPLETE | {"SIDESYNC_PUBLIC_URL": url})
+
+
+def test_without_a_public_address_the_one_of_the_request_counts() -> None:
+    assert read_settings(COMPLETE).public_url is None
+    assert read_settings(COMPLETE | {"SIDESYNC_PUBLIC_URL": ""}).public_url is None
+    there = read_settings(COMPLETE | {"SIDESYNC_PUBLIC_URL": "https://sidesync.example/"}).public_url
+    assert there == "https://sidesync.example"

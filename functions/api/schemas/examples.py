@@ -36,6 +36,15 @@ PROFILE: list[JsonValue] = [
             "secret": "the client secret",
         },
     },
+    {
+        "name": "Gmail, with the consent of each owner",
+        "server_type": "imap_smtp",
+        "incoming_location": "imap.gmail.com",
+        "authentication": "oauth",
+        "oauth_provider": "google",
+        "credential_source": "mailbox",
+        "credentials": {"client_id": "123-abc.apps.googleusercontent.com", "secret": "the client secret"},
+    },
 ]
 PROFILE_PATCH: list[JsonValue] = [{"timeout": 60, "credentials": {"secret": "the new password"}}]
 

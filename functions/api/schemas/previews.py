@@ -8,7 +8,7 @@ from pydantic import ConfigDict, Field
 from functions.api.derived import Given, Shown, accepts, shows
 from functions.api.schemas import examples
 from functions.api.schemas.configuration import SettingsPatch
-from shared.domain.email import KnownTree, TreeFolder
+from shared.domain.folders import KnownTree, TreeFolder
 from shared.domain.ranges import RULES_OF_A_MAILBOX
 from shared.domain.records import FolderTrackingRule
 from shared.sync.preview import MOST_MESSAGES, ChangedConfiguration, PreviewResult

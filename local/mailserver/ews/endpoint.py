@@ -13,8 +13,9 @@ from local.mailserver.ews.envelope import NAMES, Envelope
 from local.mailserver.ews.errors import ResponseError, SoapFault
 from local.mailserver.faults import FaultKind, Faults
 from local.mailserver.journal import Asked, Journal
+from local.mailserver.listener import Disconnect
 from local.mailserver.model import Mailbox, MailStore, NoSuchMailbox
-from local.mailserver.web import Body, Disconnect, Reply, Request, Stream
+from local.mailserver.web import Body, Reply, Request, Stream
 
 _log = logging.getLogger(__name__)
 

@@ -8,8 +8,8 @@ import requests
 from exchangelib.transport import DEFAULT_HEADERS
 
 from shared.connectors.exchange.answers import Answers
-from shared.connectors.exchange.destination import guarded_session
 from shared.connectors.exchange.errors import mapped
+from shared.connectors.guarded_http import guarded_session
 from shared.domain.choices import AuthenticationProtocol
 from shared.domain.errors import AuthenticationFailed
 

@@ -10,8 +10,9 @@ from shared.connectors.exchange.operation import Operation, element, of_folder, 
 from shared.connectors.exchange.records import M
 from shared.connectors.exchange.values import T
 from shared.connectors.exchange.xml import MalformedReply, writable
-from shared.domain.email import INBOX, Folder, ItemRef, TreeFolder
+from shared.domain.email import ItemRef
 from shared.domain.errors import ItemError
+from shared.domain.folders import INBOX, Folder, TreeFolder
 
 PAGE_FOLDERS = 500
 """Folders asked for at once; Exchange gives no more than a thousand."""

@@ -5,8 +5,10 @@ https://learn.microsoft.com/power-apps/developer/data-platform/reference/entitie
 
 from urllib.parse import urlsplit, urlunsplit
 
-from shared.connectors.exchange.destination import LocationRefused, checked_url
-from shared.connectors.exchange.sign_in import issuer_of, sign_in_of
+from shared.connectors.destinations import LocationRefused
+from shared.connectors.exchange.sign_in import sign_in_of
+from shared.connectors.guarded_http import checked_url
+from shared.connectors.tokens import issuer_of
 from shared.domain.choices import ServerType
 from shared.domain.configuration import Discovered, EmailServerProfile, Mailbox
 

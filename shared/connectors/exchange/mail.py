@@ -3,11 +3,10 @@
 An idle poll is one request: the Inbox goes by its distinguished name, and nothing is discovered.
 """
 
-from collections.abc import Callable, Collection, Iterator, Sequence
-from contextlib import suppress
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
-from itertools import islice
+from itertools import batched, islice
 
 from shared.connectors.exchange.asking import Asking, of_item, server_answers
 from shared.connectors.exchange.attachments import Attachments, Guard
@@ -16,12 +15,17 @@ from shared.connectors.exchange.marking import MoveItem, UpdateItem
 from shared.connectors.exchange.records import Fetched
 from shared.connectors.exchange.services import DeleteItem, GetItem, SyncFolderItems
 from shared.connectors.exchange.session import Session
+from shared.connectors.mime.attached import with_readable
 from shared.connectors.reports import delivery_report, is_report
-from shared.domain.email import INBOX, Envelope, Folder, IncomingMessage, ItemRef, Page, TreeFolder
+from shared.domain.email import Envelope, IncomingMessage, ItemRef, Page
 from shared.domain.errors import Busy, FolderNotFound, ItemError, ItemGone, Throttled, TransientError
+from shared.domain.folders import INBOX, Folder, TreeFolder
 from shared.ports import PAGE_ITEMS
 
 _REMEMBERED_SIZES = 8 * PAGE_ITEMS
+
+_DISCARDED_AT_ONCE = 100
+"""A server answers what takes long with a timeout, and leaves open what happened."""
 
 
 class ExchangeMail:
@@ -67,9 +71,12 @@ class ExchangeMail:
 
     # ---- changing what is in the mailbox
 
-    def discard(self, ref: ItemRef) -> None:
-        with suppress(ItemGone):
-            DeleteItem(self._session).delete(ref)
+    def discard(self, refs: Sequence[ItemRef]) -> Mapping[ItemRef, ItemError]:
+        refused: dict[ItemRef, ItemError] = {}
+        for some in batched(refs, _DISCARDED_AT_ONCE, strict=False):
+            errors = zip(some, DeleteItem(self._session).delete(some), strict=True)
+            refused |= {ref: error for ref, error in errors if error is not None and not isinstance(error, ItemGone)}
+        return refused
 
     def categorize(self, ref: ItemRef, add: Collection[str], remove: Collection[str]) -> None:
         UpdateItem(self._session).categorize(ref, add, remove)
@@ -102,7 +109,8 @@ class ExchangeMail:
 
     def _completed(self, batch: Sequence[Fetched]) -> Sequence[IncomingMessage]:
         """With attachments, and delivery reports read."""
-        return [self._with_report(message) for message in self._attachments.complete(batch, self._guard)]
+        completed = self._attachments.complete(batch, self._guard)
+        return [self._with_report(with_readable(message)) for message in completed]
 
     def _with_report(self, message: IncomingMessage) -> IncomingMessage:
         """What the report says stands only in its MIME form. Without that it is still mail."""

@@ -25,8 +25,9 @@ from shared.connectors.exchange.records import M
 from shared.connectors.exchange.session import Session
 from shared.connectors.exchange.values import T
 from shared.connectors.exchange.xml import ContentAbsent, MalformedReply, NoEws, content, parsed, writable
-from shared.domain.email import INBOX, SENT_ITEMS, ItemRef
+from shared.domain.email import ItemRef
 from shared.domain.errors import Busy, FolderNotFound, ItemError, ItemGone, ItemUnreadable, SyncError
+from shared.domain.folders import INBOX, SENT_ITEMS
 
 _NAMESPACES = {"m": M.strip("{}"), "t": T.strip("{}")}
 _TOO_OLD = (ErrorInvalidServerVersion, ErrorIncorrectSchemaVersion, ErrorInvalidSchemaVersionForMailboxVersion)

@@ -14,10 +14,10 @@ from exchangelib.version import EXCHANGE_2016, Version
 
 from shared.connectors.exchange.answers import Answers
 from shared.connectors.exchange.batches import LARGEST, BatchSize
-from shared.connectors.exchange.destination import guarded_session
-from shared.connectors.exchange.gate import Gate
 from shared.connectors.exchange.sign_in import MakeAuth
 from shared.connectors.exchange.slots import Slots
+from shared.connectors.gate import Gate
+from shared.connectors.guarded_http import guarded_session
 
 
 class Pool(BaseProtocol):  # type: ignore[misc] # exchangelib has no types

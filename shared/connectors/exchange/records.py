@@ -15,12 +15,12 @@ from shared.connectors.exchange.values import (
     MailboxName,
     T,
     mailbox_name,
-    message_ids,
     number_of,
     origin_of,
     recipients,
     time_of,
 )
+from shared.connectors.message_ids import message_ids
 from shared.domain.choices import Priority, SenderOrigin
 from shared.domain.email import JUDGED_HEADERS, Address, ChangeKind, Envelope, IncomingMessage, ItemRef, ListedItem
 from shared.domain.errors import ItemUnreadable

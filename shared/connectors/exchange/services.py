@@ -24,8 +24,9 @@ from shared.connectors.exchange.records import (
 )
 from shared.connectors.exchange.values import T
 from shared.connectors.exchange.xml import MalformedReply, writable
-from shared.domain.email import JUDGED_HEADERS, Envelope, Folder, ItemRef, Page
+from shared.domain.email import JUDGED_HEADERS, Envelope, ItemRef, Page
 from shared.domain.errors import ItemError, ItemGone, ItemUnreadable, SyncError
+from shared.domain.folders import Folder
 
 
 def _properties(*paths: str) -> str:
@@ -231,12 +232,21 @@ class DeleteItem(Operation):
 
     SERVICE_NAME = "DeleteItem"
 
-    def delete(self, ref: ItemRef) -> None:
-        """Removes the item for good. Raises ItemGone where it is not there."""
+    def delete(self, refs: Sequence[ItemRef]) -> Sequence[ItemError | None]:
+        """Removes the items for good; for each the error that the server has for it."""
         how: dict[str, Any] = {
             "DeleteType": "HardDelete",
             "SendMeetingCancellations": "SendToNone",
             "AffectedTaskOccurrences": "AllOccurrences",
             "SuppressReadReceipts": "true",
         }
-        self.check(only(self.ask(self.payload(item_ids([ref]), **how))))
+        messages = self.ask(self.payload(item_ids(refs), **how))
+        if len(messages) != len(refs):
+            raise MalformedReply(f"the reply has {len(messages)} response messages instead of {len(refs)}")
+        return [self._item_error(message) for message in messages]
+
+    def _item_error(self, message: _Element) -> ItemError | None:
+        error = self.error(message)
+        if error is None or isinstance(error, ItemError):
+            return error
+        raise error

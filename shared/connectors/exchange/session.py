@@ -20,11 +20,11 @@ from exchangelib.credentials import DELEGATE, IMPERSONATION
 from exchangelib.version import Build, Version
 
 from shared.connectors.exchange.detection import Detection
-from shared.connectors.exchange.gate import Gate, RefusedBefore
 from shared.connectors.exchange.locations import endpoint_of
 from shared.connectors.exchange.pool import Pool
 from shared.connectors.exchange.sign_in import SignIn, make_auth, sign_in_of
 from shared.connectors.exchange.slots import Share, Slots
+from shared.connectors.gate import Gate, RefusedBefore
 from shared.domain.choices import AuthenticationProtocol
 from shared.domain.configuration import Discovered, EmailServerProfile, Mailbox
 from shared.domain.errors import AuthenticationFailed, ItemTooLarge, Unreachable

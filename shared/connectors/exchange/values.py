@@ -1,6 +1,5 @@
 """Single values of EWS replies: times, numbers, Message-IDs, addresses. What cannot be read is None, or nothing."""
 
-import re
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
@@ -8,12 +7,8 @@ from lxml.etree import _Element
 
 from shared.domain.choices import SenderOrigin
 from shared.domain.email import Address
-from shared.domain.ids import normalised_message_id
 
 T = "{http://schemas.microsoft.com/exchange/services/2006/types}"
-
-_MOST_REFERENCES = 1000
-_ANGLE_BRACKETED = re.compile(r"<([^<>]+)>")
 
 
 def time_of(text: str | None) -> datetime | None:
@@ -31,15 +26,6 @@ def number_of(text: str | None) -> int:
         return max(0, int(text or 0))
     except ValueError:
         return 0
-
-
-def message_ids(text: str | None) -> tuple[str, ...]:
-    """The Message-IDs of In-Reply-To or References, normalised, in order. A thousand at most, the last ones."""
-    if not text:
-        return ()
-    found = _ANGLE_BRACKETED.findall(text) or text.split()
-    normalised = (normalised_message_id(each) for each in found[-_MOST_REFERENCES:])
-    return tuple(each for each in normalised if each)
 
 
 def origin_of(text: str | None) -> SenderOrigin:

@@ -9,6 +9,7 @@ from shared.ports import Stores
 from shared.stores.codec import Plain
 from shared.stores.memory.address_book import MemoryAddressBook, MemoryAddresses, MemoryBulkLoads
 from shared.stores.memory.configuration import MemoryMailboxes, MemoryOwners, MemoryProfiles
+from shared.stores.memory.consents import MemoryConsents
 from shared.stores.memory.correlations import MemoryCorrelations
 from shared.stores.memory.ledger import MemoryLedger
 from shared.stores.memory.mail import MemoryActivities, MemoryTimeline
@@ -35,6 +36,7 @@ def memory_stores() -> Stores:
         bulk_loads=MemoryBulkLoads(),
         tracking_rules=MemoryTrackingRules(mailboxes),
         folder_trees=MemoryFolderTrees(),
+        consents=MemoryConsents(),
         shares=MemoryShares(),
         activities=MemoryActivities(),
         timeline=MemoryTimeline(),
@@ -61,6 +63,7 @@ def snapshot(stores: Stores) -> dict[str, Plain]:
         "bulk_loads": stores.bulk_loads,
         "tracking_rules": stores.tracking_rules,
         "folder_trees": stores.folder_trees,
+        "consents": stores.consents,
         "shares": stores.shares,
         "activities": stores.activities,
         "timeline": stores.timeline,

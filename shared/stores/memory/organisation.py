@@ -5,8 +5,8 @@ from contextlib import suppress
 from datetime import datetime
 from threading import RLock
 
-from shared.domain.email import KnownTree
 from shared.domain.errors import AlreadyExists, Changed
+from shared.domain.folders import KnownTree
 from shared.domain.ids import MailboxId
 from shared.domain.organisation import OrganisationSettings, StoredSettings
 from shared.domain.records import FolderTrackingRule, StoredRule

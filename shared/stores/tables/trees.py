@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from uuid import uuid4
 
-from shared.domain.email import KnownTree
+from shared.domain.folders import KnownTree
 from shared.domain.ids import MailboxId
 from shared.stores.codec import Column
 from shared.stores.entities import TREE, tree_blob

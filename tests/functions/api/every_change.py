@@ -73,6 +73,7 @@ def every_change_of(api: Api) -> Sequence[Change]:
         *_of_record("/users/{owner_id}", "/users/anna", "user:anna", _owner("anna"), later),
         *_of_record("/queues/{owner_id}", "/queues/sales", "queue:sales", _owner("sales"), later),
         *_of_record("/records/{type}/{record_id}", "/records/contact/kim", "record:contact:kim", late, later),
+        *_consent_of(api.has_mailbox_to_consent_to()),
         *_messages_of(mailbox_id, has_quarantined_item(api, mailbox_id).id),
         *_of_email(),
         Change("POST", "/profiles/{profile_id}/test", "/profiles/contoso/test", audited="profile:contoso"),
@@ -96,6 +97,11 @@ def _actions_on(mailbox_id: str) -> Sequence[Change]:
     queued = [Change("POST", f"{route}/{name}", f"{path}/{name}", audited=audited) for name in ("sync", "test")]
     switches = ("reject", "approve", "deactivate", "activate")
     return [*queued, reset, *(Change("POST", f"{route}/{name}", f"{path}/{name}", None, path, audited) for name in switches)]
+
+
+def _consent_of(mailbox_id: str) -> Sequence[Change]:
+    route, path, audited = "/mailboxes/{mailbox_id}/consent", f"/mailboxes/{mailbox_id}/consent", f"mailbox:{mailbox_id}"
+    return [Change(method, route, path, audited=audited) for method in ("POST", "DELETE")]
 
 
 def _messages_of(mailbox_id: str, item_id: str) -> Sequence[Change]:

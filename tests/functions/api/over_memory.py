@@ -12,6 +12,8 @@ import httpx
 from functions.api.application import Api as Application
 from functions.api.application import create_app
 from shared.administration import Administration
+from shared.domain.consents import Consent, terms_of
+from shared.domain.ids import MailboxId, ProfileId
 from shared.sync.folders import Folders
 from shared.sync.preview import Preview
 from tests.unit.administration.office import Office
@@ -29,6 +31,15 @@ PROFILE = {
     "credential_source": "profile",
     "credentials": {"username": "contoso\\sync", "secret": "correct horse"},
 }
+CONSENTED_PROFILE = {
+    "name": "Microsoft 365 over IMAP",
+    "server_type": "imap_smtp",
+    "incoming_location": "outlook.office365.com",
+    "authentication": "oauth",
+    "oauth_provider": "microsoft",
+    "credential_source": "mailbox",
+    "credentials": {"client_id": "00001111-aaaa"},
+}
 FORWARD_MAILBOX = {"name": "Collected", "address": "collected@contoso.example"}
 RULE = {"folder_name": "Fabrikam", "regarding": {"type": "account", "id": "fabrikam"}}
 
@@ -36,6 +47,7 @@ RULE = {"folder_name": "Fabrikam", "regarding": {"type": "account", "id": "fabri
 @dataclass(frozen=True)
 class AccessSettings:
     platform_authentication: bool = False
+    public_url: str | None = "https://sidesync.contoso.example"
 
 
 @dataclass
@@ -114,6 +126,18 @@ class Api:
         mailbox_id = self.has_user()
         assert self.patch(f"/mailboxes/{mailbox_id}", {"profile_id": "contoso"}).status_code == 200
         assert self.post(f"/mailboxes/{mailbox_id}/approve").status_code == 200
+        return mailbox_id
+
+    def has_mailbox_to_consent_to(self, name: str = "carla", *, consented: bool = True) -> str:
+        """On an IMAP profile whose mailboxes are read by the consent of their owners. Returns its id."""
+        assert self.put("/profiles/consented", CONSENTED_PROFILE).status_code in (200, 201)
+        mailbox_id = self.has_user(name)
+        assert self.patch(f"/mailboxes/{mailbox_id}", {"profile_id": "consented"}).status_code == 200
+        profile = self.office.stores.profiles.get(ProfileId("consented"))
+        terms = terms_of(profile.record) if profile else None
+        if consented and terms is not None:
+            now, token = self.office.clock(), self.office.stores.secrets.set("consent", "the refresh token")
+            self.office.stores.consents.put(Consent(MailboxId(mailbox_id), terms, token, now, "ada", now), None)
         return mailbox_id
 
     def has_rule(self) -> str:

@@ -82,7 +82,7 @@ NAMES = {"mailbox_id": mailbox_id_of(OwnerKind.USER, OwnerId("anna")), "type": "
 
 
 def _is_open(path: str) -> bool:
-    return any(path == each or path.startswith(f"{each}/") for each in ("/health", "/docs"))
+    return any(path == each or path.startswith(f"{each}/") for each in ("/health", "/docs", "/consent"))
 
 
 @pytest.fixture(scope="module")
@@ -94,8 +94,8 @@ def lasting_platform() -> Api:
     return platform
 
 
-def test_only_health_and_the_page_are_open() -> None:
-    assert OPEN == ("/api/health", "/api/docs")
+def test_only_health_the_page_and_the_way_back_of_who_consented_are_open() -> None:
+    assert OPEN == ("/api/health", "/api/docs", "/api/consent")
 
 
 @pytest.mark.parametrize(("method", "path"), sorted(each for each in routes(Api()) if not _is_open(each[1])))

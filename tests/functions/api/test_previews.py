@@ -7,8 +7,8 @@ import pytest
 
 from functions.api.access import PRINCIPAL
 from shared.domain.choices import Role
-from shared.domain.email import Folder, TreeFolder
 from shared.domain.errors import Throttled
+from shared.domain.folders import Folder, TreeFolder
 from shared.stores.memory import snapshot
 from tests.builders import a_message
 from tests.functions.api.found_mail import NOWHERE

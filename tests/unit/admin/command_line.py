@@ -16,6 +16,7 @@ from admin.commands import app
 from admin.session import Surroundings
 from functions.api.application import create_app
 from shared.administration import Administration, Rules
+from shared.connectors.internet.consenting import ConsentIssuers
 from shared.domain.choices import Workload
 from shared.messages import ChangeItems, LoadRecords, ProbeMailbox, Queue, VisitMailboxes, parse
 from shared.ports import Stores
@@ -54,13 +55,14 @@ class Deployment:
 
     def __post_init__(self) -> None:
         probes = {Workload.INCOMING: lambda *_: self.answer()}
-        self.administration = Administration(self.stores, self.clock, Rules(), probes)
+        issuers = ConsentIssuers(self.stores.secrets, allow_local_servers=lambda: True)
+        self.administration = Administration(self.stores, self.clock, Rules(), probes, consent_issuer=issuers)
         servers = Servers(anna=self.mail, support=self.mail)
         sidesync = SimpleNamespace(
             administration=self.administration,
             preview=Preview(self.stores, servers, self.clock),
             folders=Folders(self.stores, servers, self.clock),
-            settings=SimpleNamespace(platform_authentication=False),
+            settings=SimpleNamespace(platform_authentication=False, public_url=URL),
         )
         self._asgi = create_app(cast(Any, sidesync))
         self.client = self._client()

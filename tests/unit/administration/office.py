@@ -5,6 +5,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any, cast
 
 from shared.administration import Administration, Rules
+from shared.connectors.internet.consenting import ConsentIssuers
 from shared.domain.audit import AuditEntry, Caller
 from shared.domain.choices import Approval, OwnerKind, Workload
 from shared.domain.configuration import EmailServerProfile, Mailbox, Owner, StoredMailbox, WorkloadSchedule
@@ -33,7 +34,8 @@ class Office:
 
     @property
     def administration(self) -> Administration:
-        return Administration(self.stores, self.clock, self.rules)
+        issuers = ConsentIssuers(self.stores.secrets, allow_local_servers=lambda: True)
+        return Administration(self.stores, self.clock, self.rules, consent_issuer=issuers)
 
     def has_profile(self, secret: str | None = PASSWORD, **changes: Any) -> EmailServerProfile:
         secrets = {} if secret is None else {"credentials/secret": secret}

@@ -9,8 +9,8 @@ from shared.administration.standing import MailboxStanding
 from shared.administration.writing import Put
 from shared.domain.choices import ActDeliveryMethod, Approval, EmailDeliveryMethod, OwnerKind, Workload
 from shared.domain.configuration import Mailbox
-from shared.domain.email import KnownTree, TreeFolder
 from shared.domain.errors import Changed, InvalidRecord
+from shared.domain.folders import KnownTree, TreeFolder
 from shared.domain.ids import MailboxId, OwnerId, ProfileId, mailbox_id_of
 from shared.stores.memory import snapshot
 from tests.builders import MONDAY

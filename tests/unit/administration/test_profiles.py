@@ -201,7 +201,7 @@ def test_what_is_wrong_is_named_with_its_remedy_and_nothing_is_stored(
     assert snapshot(office.stores) == empty
 
 
-@pytest.mark.parametrize("secret", ["", "x" * 1025, "a\x00b", "\ud800"])
+@pytest.mark.parametrize("secret", ["", "x" * 8001, "a\x00b", "\ud800"])
 def test_a_secret_that_cannot_be_one_is_refused_without_repeating_it(office: Office, secret: str) -> None:
     with pytest.raises(InvalidRecord) as refused:
         office.administration.profiles.put(a_profile(), ADMIN, {"credentials/secret": secret})

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from shared.administration import Rules
-from shared.domain.choices import AlertLevel, AuthenticationProtocol, CredentialSource, ServerType
+from shared.domain.choices import AlertLevel, AuthenticationProtocol, CredentialSource, OAuthProvider, ServerType
 from shared.domain.configuration import Credentials, EmailServerProfile
 from shared.domain.errors import InvalidRecord
 from shared.stores.memory import snapshot
@@ -46,6 +46,24 @@ SUBMISSION: dict[str, Any] = SMTP | {
     "outgoing_authentication": AuthenticationProtocol.BASIC,
     "outgoing_credentials": Credentials(username="relay"),
 }
+MICROSOFT: dict[str, Any] = IMAP | {
+    "incoming_location": "outlook.office365.com",
+    "authentication": AuthenticationProtocol.OAUTH,
+    "credential_source": CredentialSource.APPLICATION,
+    "credentials": Credentials(tenant_id="contoso.onmicrosoft.com", client_id="0f0f"),
+    "oauth_provider": OAuthProvider.MICROSOFT,
+}
+GOOGLE: dict[str, Any] = MICROSOFT | {
+    "incoming_location": "imap.gmail.com",
+    "credentials": Credentials(),
+    "oauth_provider": OAuthProvider.GOOGLE,
+}
+CONSENTED: dict[str, Any] = {
+    "credential_source": CredentialSource.MAILBOX,
+    "credentials": Credentials(client_id="0f0f"),
+}
+POP3_ONLY: dict[str, Any] = {"server_type": ServerType.POP3_SMTP, "incoming_port": None}
+KEY = '{"client_email": "robot@project.example", "private_key": "..."}'
 
 
 def put(office: Office, secrets: dict[str, str | None] | None = None, **changes: Any) -> EmailServerProfile:
@@ -66,7 +84,14 @@ def put(office: Office, secrets: dict[str, str | None] | None = None, **changes:
         (IMAP | SMTP, {}),
         (IMAP | RELAY, {}),
         (POP3 | SUBMISSION, {OUTGOING_SECRET: PASSWORD}),
-        (APPLICATION | {"server_type": ServerType.IMAP_SMTP, "incoming_location": "outlook.office365.com"}, {SECRET: "x"}),
+        (MICROSOFT, {SECRET: "x"}),
+        (MICROSOFT | POP3_ONLY, {CERTIFICATE: a_certificate()}),
+        (MICROSOFT | {"credential_source": CredentialSource.MANAGED_IDENTITY, "credentials": Credentials()}, {}),
+        (MICROSOFT | CONSENTED, {}),
+        (MICROSOFT | CONSENTED | POP3_ONLY, {SECRET: "x"}),
+        (GOOGLE, {SECRET: KEY}),
+        (GOOGLE | CONSENTED, {SECRET: "x"}),
+        (IMAP | {"incoming_starttls": True}, {}),
         (
             {
                 "use_same_settings_for_outgoing": False,
@@ -107,7 +132,29 @@ def test_each_type_of_server_has_valid_forms(office: Office, changes: dict[str, 
         ("use_autodiscover", IMAP | {"use_autodiscover": True}),
         ("move_undeliverable", IMAP | {"move_undeliverable": True}),
         ("authentication", IMAP | {"authentication": AuthenticationProtocol.NTLM}),
-        ("authentication", IMAP | {"authentication": AuthenticationProtocol.OAUTH}),
+        ("incoming_starttls", {"incoming_starttls": True}),
+        ("incoming_starttls", IMAP | {"incoming_starttls": True, "incoming_use_tls": False}),
+        ("oauth_provider", MICROSOFT | {"oauth_provider": None}),
+        ("oauth_provider", IMAP | {"oauth_provider": OAuthProvider.GOOGLE}),
+        ("oauth_provider", APPLICATION | {"oauth_provider": OAuthProvider.MICROSOFT}),
+        ("authentication", MICROSOFT | {"credential_source": CredentialSource.PROFILE}),
+        ("credential_source", GOOGLE | {"credential_source": CredentialSource.MANAGED_IDENTITY}),
+        ("credentials/tenant_id", MICROSOFT | {"credentials": Credentials(client_id="0f0f")}),
+        ("credentials/client_id", MICROSOFT | {"credentials": Credentials(tenant_id="contoso.example")}),
+        ("credentials/client_id", MICROSOFT | CONSENTED | {"credentials": Credentials()}),
+        ("credentials/username", MICROSOFT | CONSENTED | {"credentials": Credentials(client_id="0f0f", username="x")}),
+        ("credentials/client_id", GOOGLE | {"credentials": Credentials(client_id="0f0f")}),
+        ("credentials/tenant_id", GOOGLE | {"credentials": Credentials(tenant_id="contoso.example")}),
+        (
+            "outgoing_authentication",
+            IMAP
+            | SMTP
+            | {
+                "outgoing_credential_source": CredentialSource.MAILBOX,
+                "outgoing_authentication": AuthenticationProtocol.OAUTH,
+                "oauth_provider": OAuthProvider.GOOGLE,
+            },
+        ),
         ("credential_source", IMAP | {"credential_source": CredentialSource.ANONYMOUS}),
         ("outgoing_location", {"outgoing_location": "https://out.contoso.example/"}),
         ("outgoing_port", IMAP | {"outgoing_port": 587}),
@@ -153,6 +200,12 @@ def test_what_does_not_go_with_a_type_of_server_is_named(office: Office, field: 
         (CERTIFICATE, {}, {SECRET: PASSWORD, CERTIFICATE: "x"}),
         (SECRET, APPLICATION, {}),
         (CERTIFICATE, APPLICATION, {SECRET: PASSWORD, CERTIFICATE: "x"}),
+        (SECRET, GOOGLE | CONSENTED, {}),
+        (CERTIFICATE, MICROSOFT | CONSENTED, {CERTIFICATE: "x"}),
+        (SECRET, GOOGLE, {}),
+        (SECRET, GOOGLE, {SECRET: "no key"}),
+        (SECRET, GOOGLE, {SECRET: '["client_email"]'}),
+        (CERTIFICATE, GOOGLE, {SECRET: KEY, CERTIFICATE: "x"}),
     ],
 )
 def test_secrets_go_with_the_source_of_the_credentials(
@@ -187,6 +240,15 @@ def test_a_stored_secret_is_not_sent_wherever_autodiscover_leads(office: Office)
 
     with pytest.raises(InvalidRecord, match="another host"):
         put(office, **DISCOVERED, credentials=searching)
+
+
+def test_the_secret_of_an_application_is_not_sent_to_another_provider(office: Office) -> None:
+    put(office, {SECRET: PASSWORD}, **MICROSOFT | CONSENTED)
+
+    with pytest.raises(InvalidRecord, match="another host") as refused:
+        put(office, **MICROSOFT | CONSENTED | {"oauth_provider": OAuthProvider.GOOGLE})
+
+    assert refused.value.field == SECRET
 
 
 # ---- certificates
@@ -242,13 +304,3 @@ def test_what_is_no_valid_certificate_is_refused_and_nothing_is_stored(office: O
 
     assert refused.value.field == CERTIFICATE
     assert snapshot(office.stores) == empty
-
-
-def test_a_mailbox_whose_server_has_no_connector_yet_says_so_when_it_is_explained(office: Office) -> None:
-    office.has_settings(default_profile_id=put(office, **IMAP).id, require_approval_for_users=False)
-    mailbox_id = office.has_user().record.id
-    office.has_schedule(last_run_on=MONDAY, last_error="server_type_unsupported")
-
-    causes = office.administration.explanations.of_message(mailbox_id, "offer@fabrikam.example").causes
-
-    assert any("no connector" in cause for cause in causes)

@@ -11,7 +11,6 @@ from shared.domain.choices import (
     AlertLevel,
     Approval,
     EmailDeliveryMethod,
-    ServerType,
     Workload,
     WorkloadStatus,
 )
@@ -119,15 +118,6 @@ def test_a_workload_without_a_connector_says_so_and_keeps_its_status() -> None:
     schedule = laboratory.mailbox().schedule
     for workload in (Workload.OUTGOING, Workload.ACT):
         assert schedule.get(workload, WorkloadSchedule()).status is WorkloadStatus.NOT_RUN
-
-
-@pytest.mark.parametrize("server_type", [ServerType.POP3_SMTP, ServerType.IMAP_SMTP])
-def test_a_type_of_server_without_a_connector_says_so_and_keeps_its_status(server_type: ServerType) -> None:
-    laboratory = Laboratory()
-    with_organisation(laboratory.stores, a_mailbox("anna"), profile=a_profile(server_type=server_type))
-    assert laboratory.test().status is WorkloadStatus.NOT_RUN
-    assert laboratory.probed == []
-    assert [(alert.code, alert.level) for alert in laboratory.alerts()] == [("no_connector", AlertLevel.INFORMATION)]
 
 
 def test_a_workload_that_is_not_ours_is_left_alone() -> None:

@@ -1,6 +1,7 @@
 import pytest
 
-from shared.connectors.exchange.destination import LocationRefused, checked_url, is_refused
+from shared.connectors.destinations import LocationRefused, is_refused
+from shared.connectors.guarded_http import checked_url
 
 
 @pytest.mark.parametrize(

@@ -7,7 +7,7 @@ import pytest
 from shared.connectors.connect import Connect
 from shared.connectors.exchange.folders import MOST_FOLDERS, PAGE_FOLDERS, FindFolder
 from shared.connectors.exchange.session import Session
-from shared.domain.email import TreeFolder
+from shared.domain.folders import TreeFolder
 from tests.contracts.exchange_mailboxes import KnownSecrets, a_mailbox, a_profile
 from tests.unit.connectors.replies import assert_valid, folders
 

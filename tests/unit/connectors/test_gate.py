@@ -5,7 +5,7 @@ from threading import Barrier, Event
 
 import pytest
 
-from shared.connectors.exchange.gate import Gate
+from shared.connectors.gate import Gate
 from shared.domain.errors import AuthenticationFailed, Busy, Unreachable
 
 

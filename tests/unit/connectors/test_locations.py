@@ -2,7 +2,7 @@
 
 import pytest
 
-from shared.connectors.exchange.destination import LocationRefused
+from shared.connectors.destinations import LocationRefused
 from shared.connectors.exchange.locations import domains_of, endpoint_of, online_host
 from shared.domain.choices import AuthenticationProtocol, CredentialSource, ServerType
 from shared.domain.configuration import Credentials, Discovered, SecretRef

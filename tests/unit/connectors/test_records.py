@@ -10,11 +10,13 @@ from shared.connectors.connect import Connect
 from shared.connectors.exchange.records import Fetched
 from shared.connectors.exchange.services import GetItem, SyncFolderItems
 from shared.connectors.exchange.session import Session
-from shared.connectors.exchange.values import message_ids, number_of, time_of
+from shared.connectors.exchange.values import number_of, time_of
 from shared.connectors.exchange.xml import MalformedReply
+from shared.connectors.message_ids import message_ids
 from shared.domain.choices import Priority, SenderOrigin
-from shared.domain.email import INBOX, Address, ChangeKind, ItemRef, ListedItem, Page
+from shared.domain.email import Address, ChangeKind, ItemRef, ListedItem, Page
 from shared.domain.errors import AccessDenied, ItemUnreadable, SyncError, Throttled
+from shared.domain.folders import INBOX
 from tests.contracts.exchange_mailboxes import KnownSecrets, a_mailbox, a_profile
 from tests.unit.connectors.replies import AUTH_AS, EX_MAILBOX, SMTP_ADDRESS, a_page, an_item_error, assert_valid, items
 

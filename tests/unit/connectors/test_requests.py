@@ -10,8 +10,9 @@ from shared.connectors.exchange.folders import CreateFolder, FindFolder, FindIte
 from shared.connectors.exchange.marking import GetCategories, MoveItem, UpdateItem
 from shared.connectors.exchange.services import DeleteItem, GetAttachment, GetItem, SyncFolderItems
 from shared.connectors.exchange.session import Session
-from shared.domain.email import INBOX, SENT_ITEMS, Folder, ItemRef
+from shared.domain.email import ItemRef
 from shared.domain.errors import Unreachable
+from shared.domain.folders import INBOX, SENT_ITEMS, Folder
 from tests.contracts.exchange_mailboxes import KnownSecrets, a_mailbox, a_profile
 from tests.unit.connectors.replies import assert_valid
 
@@ -40,7 +41,7 @@ OPERATIONS: dict[str, Callable[[Session], object]] = {
     "an attached item's properties": lambda session: GetAttachment(session).items(["A1"], with_mime=False),
     "a large file": lambda session: list(GetAttachment(session).content("A1", of_item=False)),
     "a large attached item": lambda session: list(GetAttachment(session).content("A1", of_item=True)),
-    "a deletion": lambda session: DeleteItem(session).delete(REF),
+    "a deletion": lambda session: DeleteItem(session).delete([REF]),
 }
 
 

@@ -6,10 +6,10 @@ from typing import Any
 import pytest
 from requests import PreparedRequest, Request, Response
 
-from shared.connectors.exchange import sign_in
-from shared.connectors.exchange.destination import LocationRefused
-from shared.connectors.exchange.sign_in import BearerAuth, SignIn, Tokens, _authority, issuer_of
-from shared.domain.choices import AuthenticationProtocol
+from shared.connectors import tokens as shared_tokens
+from shared.connectors.destinations import LocationRefused
+from shared.connectors.exchange.sign_in import BearerAuth
+from shared.connectors.tokens import Tokens, authority_of, issuer_of
 from shared.domain.configuration import Credentials
 from shared.domain.errors import Busy
 
@@ -99,7 +99,7 @@ def test_a_token_that_was_never_accepted_is_refused_once(auth: BearerAuth, serve
 def test_who_waits_for_another_threads_token_does_not_wait_for_ever(
     tokens: NumberedTokens, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(sign_in, "TOKEN_SECONDS", 0.05)
+    monkeypatch.setattr(shared_tokens, "TOKEN_SECONDS", 0.05)
     with tokens._lock, pytest.raises(Busy):
         tokens.token()
     assert tokens.token() == "T1"
@@ -123,8 +123,7 @@ def test_who_waits_for_another_threads_token_does_not_wait_for_ever(
 def test_the_authority_is_a_host_however_it_is_written(authority: str | None, issuer: str) -> None:
     credentials = Credentials(client_id="app", tenant_id="contoso.example", authority=authority)
     assert issuer_of(credentials) == issuer
-    signs_in = SignIn(AuthenticationProtocol.OAUTH, credentials, profile_wide=True)
-    assert _authority(signs_in) == f"https://{issuer}/contoso.example"
+    assert authority_of(credentials, profile_wide=True) == f"https://{issuer}/contoso.example"
 
 
 @pytest.mark.parametrize(

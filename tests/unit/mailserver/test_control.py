@@ -1,8 +1,11 @@
 """The server in a process of its own does for its client what the one in process does."""
 
+import imaplib
 import inspect
 import json
+import poplib
 import signal
+import ssl
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -12,7 +15,7 @@ from pathlib import Path
 import pytest
 import requests
 
-from local.mailserver import FaultKind, MailServer, MailServerControl
+from local.mailserver import FaultKind, Habit, MailServer, MailServerControl
 from local.mailserver.control import METHODS
 from local.mailserver.faults import Faults
 from local.mailserver.journal import Journal
@@ -75,6 +78,18 @@ def test_everything_can_be_done_from_outside(server: MailServer, control: MailSe
     control.add_application("app", "secret")
     control.add_managed_identity()
     control.revoke_tokens()
+    control.revoke_consents("ops", expired=True)
+    control.set_token_lifetime(60)
+    assert server.accounts.token_lifetime == 60
+    before = server.store.mailbox(ANNA).folder("archive").uid_validity
+    control.renumber_folder(ANNA, "archive")
+    assert server.store.mailbox(ANNA).folder("archive").uid_validity > before
+    control.set_habits([Habit.POP3_WITHOUT_UIDL, "imap_without_move"])
+    assert Habit.IMAP_WITHOUT_MOVE in server.habits
+    control.set_habits()
+    assert Habit.IMAP_WITHOUT_MOVE not in server.habits
+    with pytest.raises(ValueError, match="nonsense"):
+        control.set_habits(["nonsense"])
     assert server.accounts.sign_in("ops", "other") is not None
 
 
@@ -119,14 +134,29 @@ def test_reset_empties_everything(server: MailServer, control: MailServerControl
 
 @pytest.mark.parametrize("end", [signal.SIGTERM, signal.SIGINT])
 def test_the_process_prints_its_addresses_serves_and_stops_cleanly(end: signal.Signals) -> None:
-    command = [sys.executable, "-m", "local.mailserver", "--ews-port", "0", "--smtp-port", "0"]
+    ports = [part for name in ("ews", "smtp", "pop3", "imap") for part in (f"--{name}-port", "0")]
+    command = [sys.executable, "-m", "local.mailserver", *ports, "--tls"]
     with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:  # noqa: S603  # this very program
         assert process.stdout is not None
         assert process.stderr is not None
         addresses = json.loads(process.stdout.readline())
         with MailServerControl(addresses["control_url"]) as control:
-            control.add_mailbox(ANNA)
+            control.add_mailbox(ANNA, password="pw")
             assert len(control.deliver(a_message(), [ANNA])) == 1
+        context = ssl.create_default_context(cafile=addresses["certificate_file"])
+        pop3s = poplib.POP3_SSL("localhost", addresses["pop3s_port"], context=context, timeout=20)
+        for pop3 in (pop3s, poplib.POP3("localhost", addresses["pop3_port"], timeout=20)):
+            pop3.user(ANNA)
+            pop3.pass_("pw")
+            assert pop3.stat()[0] == 1
+            pop3.quit()
+        with (
+            imaplib.IMAP4_SSL("localhost", addresses["imaps_port"], ssl_context=context, timeout=20) as imaps,
+            imaplib.IMAP4("localhost", addresses["imap_port"], timeout=20) as imap,
+        ):
+            for client in (imaps, imap):
+                client.login(ANNA, "pw")
+                assert client.select() == ("OK", [b"1"])
         process.send_signal(end)
         assert process.wait(timeout=15) == 0
         assert process.stderr.read() == ""

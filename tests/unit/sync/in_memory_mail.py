@@ -4,26 +4,16 @@ Behaves as Exchange does: the first listing comes newest first in pages with a w
 every changed item once; an item that is gone says so when it is fetched.
 """
 
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, fields, replace
 from datetime import UTC, datetime
 from typing import Any
 
 from shared.domain.configuration import Discovered, EmailServerProfile, Mailbox
-from shared.domain.email import (
-    INBOX,
-    SENT_ITEMS,
-    ChangeKind,
-    Envelope,
-    Folder,
-    IncomingMessage,
-    ItemRef,
-    ListedItem,
-    Page,
-    TreeFolder,
-)
+from shared.domain.email import ChangeKind, Envelope, IncomingMessage, ItemRef, ListedItem, Page
 from shared.domain.errors import AccessDenied, FolderNotFound, ItemError, ItemGone, MailboxNotFound, WatermarkExpired
+from shared.domain.folders import INBOX, SENT_ITEMS, Folder, TreeFolder
 from shared.domain.ids import normalised_address
 from shared.ports import PAGE_ITEMS, IncomingEmail
 from tests.builders import envelope_of
@@ -167,10 +157,12 @@ class InMemoryMail:
             raise self.raw_fails[ref.id]
         yield f"raw form of {ref.id}".encode()
 
-    def discard(self, ref: ItemRef) -> None:
+    def discard(self, refs: Sequence[ItemRef]) -> Mapping[ItemRef, ItemError]:
         self._may_fail()
-        if ref.id in self._messages:
-            self.remove(ref)
+        for ref in refs:
+            if ref.id in self._messages:
+                self.remove(ref)
+        return {}
 
     def categorize(self, ref: ItemRef, add: Collection[str], remove: Collection[str]) -> None:
         """A change of an item that changes nothing is none."""

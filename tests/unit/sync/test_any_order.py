@@ -11,8 +11,9 @@ from random import Random
 import pytest
 
 from shared.domain.choices import Verdict
-from shared.domain.email import INBOX, Folder, ItemRef, ListOf, TreeFolder
+from shared.domain.email import ItemRef, ListOf
 from shared.domain.errors import ItemError, Unreachable
+from shared.domain.folders import INBOX, Folder, TreeFolder
 from shared.domain.organisation import OrganisationSettings
 from shared.sync.budgets import RunBudget
 from tests.builders import MONDAY, a_message, a_rule

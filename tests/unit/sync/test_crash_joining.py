@@ -8,7 +8,8 @@ from typing import Any
 import pytest
 
 from shared.domain.choices import CorrelationMethod, Direction
-from shared.domain.email import DeliveryReport, Folder, ListOf, OptOut, RecipientReport, TreeFolder
+from shared.domain.email import DeliveryReport, ListOf, OptOut, RecipientReport
+from shared.domain.folders import Folder, TreeFolder
 from shared.domain.ids import ActivityId, email_id
 from shared.domain.organisation import OrganisationSettings
 from shared.sync.budgets import RunBudget

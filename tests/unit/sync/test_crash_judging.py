@@ -25,8 +25,9 @@ from shared.domain.choices import (
     Verdict,
     Workload,
 )
-from shared.domain.email import SENT_ITEMS, DeliveryReport, Folder, IncomingMessage, ListOf, OptOut, RecipientReport, TreeFolder
+from shared.domain.email import DeliveryReport, IncomingMessage, ListOf, OptOut, RecipientReport
 from shared.domain.errors import ItemUnreadable
+from shared.domain.folders import SENT_ITEMS, Folder, TreeFolder
 from shared.domain.ids import OwnerId, email_id
 from shared.domain.ledger import LedgerCommit, Todo, TodoKind
 from shared.domain.organisation import InternalMail, OrganisationSettings

@@ -114,8 +114,8 @@ def test_a_slice_is_walked_to_its_end_though_a_slow_store_spends_the_time_before
 # ---- profiles
 
 
-@pytest.mark.parametrize("changes", [{"active": False}, {"server_type": ServerType.POP3_SMTP}, None])
-def test_mailboxes_on_an_inactive_unknown_or_unsupported_profile_are_not_enqueued(changes: dict[str, object] | None) -> None:
+@pytest.mark.parametrize("changes", [{"active": False}, None])
+def test_mailboxes_on_an_inactive_or_unknown_profile_are_not_enqueued(changes: dict[str, object] | None) -> None:
     if changes is None:
         scene = Scene(mailboxes=many(3, profile_id=ProfileId("gone")))
     else:
@@ -143,12 +143,6 @@ def test_at_the_probe_of_the_breaker_exactly_one_mailbox_is_enqueued() -> None:
     assert enumeration(scene).enumerate_all().enqueued == 0
     scene.clock.advance(timedelta(minutes=15))
     assert enumeration(scene).enumerate_all().enqueued == 1, "the probe got lost, so another one is sent"
-
-
-def test_nobody_is_sent_to_probe_a_server_without_a_connector() -> None:
-    scene = Scene(mailboxes=many(5), profile=a_profile(server_type=ServerType.IMAP_SMTP))
-    broken(scene, a_profile(server_type=ServerType.IMAP_SMTP), timedelta())
-    assert enumeration(scene).enumerate_all().enqueued == 0
 
 
 def test_a_probe_that_comes_twice_late_or_at_once_tries_the_password_once() -> None:
@@ -234,8 +228,8 @@ def test_when_the_probe_succeeded_everybody_is_enqueued_again() -> None:
         ({"profile_id": None}, {}, Ineligible.NO_PROFILE),
         ({}, None, Ineligible.UNKNOWN_PROFILE),
         ({}, {"active": False}, Ineligible.PROFILE_INACTIVE),
-        ({}, {"server_type": ServerType.POP3_SMTP}, Ineligible.NO_CONNECTOR),
-        ({}, {"server_type": ServerType.IMAP_SMTP}, Ineligible.NO_CONNECTOR),
+        ({}, {"server_type": ServerType.POP3_SMTP}, None),
+        ({}, {"server_type": ServerType.IMAP_SMTP}, None),
     ],
 )
 def test_eligibility_names_the_first_reason(

@@ -5,7 +5,8 @@ from dataclasses import replace
 import pytest
 
 from shared.domain.choices import CorrelationMethod, Direction, RegardingSource, SenderOrigin
-from shared.domain.email import INBOX, SENT_ITEMS, Address, OptOut
+from shared.domain.email import Address, OptOut
+from shared.domain.folders import INBOX, SENT_ITEMS
 from shared.domain.organisation import InternalMail, OrganisationSettings
 from shared.domain.records import RecordRef
 from tests.builders import MONDAY, a_message

@@ -6,7 +6,6 @@ from datetime import timedelta
 import pytest
 
 from shared.domain.choices import IncomingFilteringMethod, Reason, Verdict
-from shared.domain.email import SENT_ITEMS
 from shared.domain.errors import (
     AccessDenied,
     FolderNotFound,
@@ -16,6 +15,7 @@ from shared.domain.errors import (
     Throttled,
     Unreachable,
 )
+from shared.domain.folders import SENT_ITEMS
 from shared.domain.ledger import TodoKind
 from shared.domain.operations import RunOutcome
 from shared.domain.organisation import OrganisationSettings

@@ -9,8 +9,9 @@ import pytest
 
 from shared.domain.choices import Approval, IncomingFilteringMethod, OwnerKind, Reason, Verdict
 from shared.domain.configuration import Breaker, Mailbox
-from shared.domain.email import SENT_ITEMS, Folder, ItemRef, TreeFolder
+from shared.domain.email import ItemRef
 from shared.domain.errors import AuthenticationFailed, Disabled, InvalidRecord, MailboxError, MailboxNotFound, NotApproved
+from shared.domain.folders import SENT_ITEMS, Folder, TreeFolder
 from shared.domain.ids import MailboxId, OwnerId, ProfileId
 from shared.domain.organisation import OrganisationSettings
 from shared.stores.memory import snapshot

@@ -84,6 +84,19 @@ def test_the_same_message_has_the_same_id_in_every_mailbox() -> None:
     assert promoted(message).activity.id == elsewhere.activity.id == email_id("offer@fabrikam.example", Direction.INCOMING)
 
 
+@pytest.mark.parametrize(
+    ("bodies", "expected"),
+    [
+        ({"body_text": "\r\n-----BEGIN PGP MESSAGE-----\r\n\r\nhQEM"}, True),
+        ({"body_text": None, "body_html": "<pre>-----BEGIN PGP MESSAGE-----\nhQEM"}, True),
+        ({"body_text": "I got this:\r\n-----BEGIN PGP MESSAGE-----"}, False),
+        ({"body_text": "-----BEGIN PGP SIGNED MESSAGE-----\r\nHello"}, False),
+    ],
+)
+def test_a_body_that_is_pgp_and_nothing_else_counts_as_encrypted(bodies: dict[str, str | None], expected: bool) -> None:
+    assert promoted(replace(a_message(), **bodies)).content.is_encrypted == expected
+
+
 def test_without_a_message_id_the_fingerprint_identifies() -> None:
     message = a_message(message_id=None)
     assert promoted(message).activity.id == promoted(message).activity.id

@@ -8,7 +8,8 @@ from hypothesis import strategies as st
 
 from shared.domain.choices import Reason
 from shared.domain.eligibility import start_date
-from shared.domain.email import SENT_ITEMS, ChangeKind, ItemRef, ListedItem
+from shared.domain.email import ChangeKind, ItemRef, ListedItem
+from shared.domain.folders import SENT_ITEMS
 from shared.sync.listing import oldest_first
 from shared.sync.relevance import reason_to_skip
 from tests.builders import MONDAY, a_mailbox, a_profile

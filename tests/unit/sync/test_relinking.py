@@ -6,8 +6,9 @@ from datetime import timedelta
 import pytest
 
 from shared.domain.choices import RegardingSource
-from shared.domain.email import Folder, KnownTree, ListOf, StoredActivity, TreeFolder
+from shared.domain.email import ListOf, StoredActivity
 from shared.domain.errors import TransientError
+from shared.domain.folders import Folder, KnownTree, TreeFolder
 from shared.domain.listings import whose_record
 from shared.domain.records import FolderTrackingRule, RecordRef
 from shared.messages import Queue, RelinkFolder

@@ -8,7 +8,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from shared.domain.choices import IncomingFilteringMethod, OwnerKind, SenderOrigin, Workload
-from shared.domain.email import INBOX, Folder, IncomingMessage, ItemRef, TreeFolder
+from shared.domain.email import IncomingMessage, ItemRef
+from shared.domain.folders import INBOX, Folder, TreeFolder
 from shared.domain.ids import OwnerId
 from shared.domain.ledger import LedgerCommit, Mark, RunState
 from shared.domain.organisation import OrganisationSettings

@@ -6,7 +6,7 @@ from datetime import timedelta
 import pytest
 
 from shared.domain.choices import IncomingFilteringMethod, Reason, RegardingSource, Verdict
-from shared.domain.email import INBOX, SENT_ITEMS, Folder, TreeFolder
+from shared.domain.folders import INBOX, SENT_ITEMS, Folder, TreeFolder
 from shared.domain.operations import RunOutcome
 from shared.domain.organisation import OrganisationSettings
 from shared.domain.records import FolderTrackingRule, RecordRef

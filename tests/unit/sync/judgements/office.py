@@ -18,6 +18,7 @@ from shared.domain.choices import (
     ActivityState,
     CorrelationMethod,
     Direction,
+    EmailDeliveryMethod,
     EmailStatus,
     IncomingFilteringMethod,
     OwnerKind,
@@ -39,8 +40,11 @@ from shared.domain.ids import ActivityId, MailboxId, OwnerId, email_id, mailbox_
 from shared.domain.judgement import Correlation, Judgement
 from shared.domain.organisation import InternalMail, OrganisationSettings
 from shared.domain.records import FolderTrackingRule, RecordRef
+from shared.stores.memory import memory_stores
 from shared.sync.acceptance import Facts, addresses_judged, direction_stored, judge
 from shared.sync.correlation import Clue, FoundEmail, correlate, entries_of, open_clues
+from shared.sync.forwarding import Receiver, Receivers, addresses_asked
+from shared.sync.inline import InlineExecutor
 from shared.sync.resolution import Resolution, contact_to_create, resolve, with_contact
 from tests.builders import MONDAY, a_mailbox
 
@@ -58,6 +62,7 @@ class Person:
     filter: str = "responses"
     active: bool = True
     owner: str | None = None
+    collected: bool = False
 
     @property
     def is_own(self) -> bool:
@@ -168,13 +173,15 @@ def a_case(case: Mapping[str, Any]) -> Outcome:
     sent = case.get("sent_items", False)
     message = _message(office, **{"from": "carol", "to": "anna", **case.get("message", {})})
     mailbox = _mailbox(office, case.get("mailbox", "anna"))
-    matches = office.matches(addresses_judged(message, mailbox))
+    matches = office.matches(addresses_judged(message, mailbox) | addresses_asked(message))
+    receiver = _receiver(office, mailbox, message, matches)
     facts = Facts(
-        mailbox=mailbox,
+        mailbox=receiver.mailbox,
         direction=Direction.OUTGOING if sent else Direction.INCOMING,
         settings=office.settings,
         matches=matches,
-        own_voice=office.people[mailbox.owner.id].match if mailbox.owner is not None else None,
+        own_voice=receiver.voice,
+        refusal=receiver.refusal,
         correlation=office.correlate(message),
         rule=FolderTrackingRule(mailbox.id, "projects", "Projects", RecordRef("account", "fabrikam"))
         if case.get("folder_rule")
@@ -183,6 +190,18 @@ def a_case(case: Mapping[str, Any]) -> Outcome:
         by_hand=case.get("by_hand", False),
     )
     return _outcome(office, message, facts)
+
+
+def _receiver(office: Office, mailbox: Mailbox, message: IncomingMessage, matches: Matches) -> Receiver:
+    mailboxes = memory_stores().mailboxes
+    for person in office.people.values():
+        if person.is_own:
+            method = EmailDeliveryMethod.FORWARD_MAILBOX if person.collected else EmailDeliveryMethod.SERVER_SIDE
+            mailboxes.create(replace(_mailbox(office, person.name), incoming_method=method), {})
+    voice = office.people[mailbox.owner.id].match if mailbox.owner is not None else None
+    receivers = Receivers(mailboxes, mailbox, voice, InlineExecutor())
+    receivers.look_up([message], matches)
+    return receivers.of(message, matches)
 
 
 def _outcome(office: Office, message: IncomingMessage, facts: Facts) -> Outcome:
@@ -313,6 +332,7 @@ def _message(
     headers: Mapping[str, str] | None = None,
     reports_on: str | None = None,
     name: str = "",
+    forwarded_by: str | None = None,
     **sender: str | None,
 ) -> IncomingMessage:
     author = sender.pop("from")
@@ -334,4 +354,5 @@ def _message(
         item_class=item_class,
         headers=headers or {},
         report=DeliveryReport(message_id(reports_on)) if reports_on else None,
+        forwarded_by=None if forwarded_by is None else Address(office.address(forwarded_by) if forwarded_by else ""),
     )

@@ -1,14 +1,10 @@
-"""Where a connection may go: TLS only, never to this machine or its platform's metadata service, never along a redirect.
+"""Where HTTP may go, to Exchange and to issuers of tokens: TLS only, to destinations that are allowed, never along a redirect.
 
 The address is checked on the socket itself, after the name was resolved and before a byte is sent, so a name that
-resolves differently the second time changes nothing. Private networks are allowed: Exchange Server stands in them. Where
-local servers are allowed, that is this machine and plain HTTP; what the platform keeps on the link stays refused.
+resolves differently the second time changes nothing. Where local servers are allowed, that is this machine and plain HTTP;
+what the platform keeps on the link stays refused.
 """
 
-import ipaddress
-import socket
-import ssl
-from functools import cache
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -17,41 +13,7 @@ from requests.adapters import HTTPAdapter
 from urllib3.connection import HTTPConnection, HTTPSConnection
 from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
 
-from shared.domain.errors import MailboxError
-
-_METADATA_SERVICES = frozenset(
-    ipaddress.ip_address(address)
-    for address in (
-        "168.63.129.16",  # Azure's host
-        "100.100.100.200",
-        "192.0.0.192",
-        "fd00:ec2::23",
-        "fd00:ec2::254",
-        "fd20:ce::254",
-    )
-)
-"""Besides those on the link, which are refused as such: 169.254.169.254 of every cloud, and App Service's own."""
-_TRANSLATED = tuple(map(ipaddress.IPv6Network, ("64:ff9b::/96", "64:ff9b:1::/48", "::/96")))
-"""NAT64, and what came before it: the last 32 bits are an IPv4 address."""
-
-
-_KEPT_ALIVE = [
-    *HTTPConnection.default_socket_options,
-    (socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1),
-    *((socket.IPPROTO_TCP, getattr(socket, name), 60) for name in ("TCP_KEEPIDLE", "TCP_KEEPINTVL") if hasattr(socket, name)),
-]
-"""Seconds. Between two polls of an idle mailbox lie up to 15 minutes, and Azure's outbound address translation forgets a silent
-connection after four without telling: the next request would wait for its whole timeout."""
-
-
-class LocationRefused(MailboxError):
-    """The server location, or what its name resolves to, is not one that credentials may be sent to."""
-
-    code = "location_refused"
-    remedy = (
-        "Give the server location as an https:// URL with a name that resolves to the mail server;"
-        " local servers and plain http are only for a set-up that allows local servers."
-    )
+from shared.connectors.destinations import KEPT_ALIVE, LocationRefused, is_refused, tls_context
 
 
 def checked_url(url: str, *, allow_local_servers: bool) -> str:
@@ -66,29 +28,6 @@ def checked_url(url: str, *, allow_local_servers: bool) -> str:
     if not host or parts.username is not None or parts.fragment:
         raise LocationRefused("The server location names no host, or carries a user name or a fragment.")
     return url
-
-
-def is_refused(address: str, *, allow_local_servers: bool) -> bool:
-    """Whether `address` is its platform's metadata service, its link, nobody's, or (unless allowed) this machine."""
-    ip = _meant(ipaddress.ip_address(address.partition("%")[0]))
-    if ip.is_loopback:
-        return not allow_local_servers
-    return (
-        ip.is_link_local
-        or ip.is_unspecified
-        or ip.is_multicast
-        or (ip.is_reserved and isinstance(ip, ipaddress.IPv4Address))
-        or ip in _METADATA_SERVICES
-    )
-
-
-def _meant(ip: ipaddress.IPv4Address | ipaddress.IPv6Address) -> ipaddress.IPv4Address | ipaddress.IPv6Address:
-    """The IPv4 address that an IPv6 one stands for, where it does."""
-    if isinstance(ip, ipaddress.IPv4Address):
-        return ip
-    if not ip.is_loopback and not ip.is_unspecified and any(ip in network for network in _TRANSLATED):
-        return ipaddress.IPv4Address(int(ip) & 0xFFFFFFFF)
-    return ip.ipv4_mapped or ip.sixtofour or ip
 
 
 def _refuse(connection: HTTPConnection, connect: Any, *, allow_local_servers: bool) -> Any:  # noqa: ANN401 (a socket)
@@ -129,12 +68,6 @@ class _TlsPool(HTTPSConnectionPool):
     ConnectionCls = _TlsConnection
 
 
-@cache
-def _tls() -> ssl.SSLContext:
-    """The machine's own trusted authorities as well: requests alone knows only those of certifi, and a company has its own."""
-    return ssl.create_default_context()
-
-
 type _Pools = dict[str, type[HTTPConnectionPool]]
 """By scheme, as urllib3 has it."""
 
@@ -151,7 +84,7 @@ class OneConnection(HTTPAdapter):
         super().__init__(pool_connections=1, pool_maxsize=1, max_retries=0, pool_block=True)
 
     def init_poolmanager(self, *args: Any, **kwargs: Any) -> None:  # noqa: ANN401 (as in requests)
-        super().init_poolmanager(*args, **kwargs, ssl_context=_tls(), socket_options=_KEPT_ALIVE)
+        super().init_poolmanager(*args, **kwargs, ssl_context=tls_context(), socket_options=KEPT_ALIVE)
         self.poolmanager.pool_classes_by_scheme = self._pools
 
 

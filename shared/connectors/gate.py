@@ -1,7 +1,7 @@
 """A wrong password is tried once, not once per mailbox: the door that every request of one credential goes through.
 
 Until a credential has been accepted once in this process, one request at a time is let through. After it was refused
-nobody gets through for an hour; a changed secret has a gate of its own (`session.Pools`).
+nobody gets through for an hour; a changed secret has a gate of its own, which whoever keeps the gates sees to.
 """
 
 from collections.abc import Callable, Iterator

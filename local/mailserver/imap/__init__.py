@@ -1,0 +1,1 @@
+"""The IMAP head (RFC 3501)."""
