@@ -5,6 +5,7 @@ import socket
 import ssl
 import struct
 import threading
+from abc import ABC, abstractmethod
 from collections.abc import Callable
 
 
@@ -92,3 +93,24 @@ class Listener:
             with self._lock:
                 self._open.pop(threading.current_thread(), None)
             peer.socket.close()
+
+
+class Head(ABC):
+    """One protocol on a port, until it is stopped."""
+
+    def __init__(self, port: int, name: str) -> None:
+        self._listener = Listener(self._serve, port, name)
+
+    @property
+    def port(self) -> int:
+        return self._listener.port
+
+    def start(self) -> None:
+        self._listener.start()
+
+    def stop(self) -> None:
+        self._listener.stop()
+
+    @abstractmethod
+    def _serve(self, peer: Peer) -> None:
+        """One connection to its end. May raise OSError and ValueError, as of `Listener`."""

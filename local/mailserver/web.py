@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from http import HTTPStatus
 from typing import BinaryIO, Protocol, cast
 
-from local.mailserver.listener import Disconnect, Listener, Peer
+from local.mailserver.listener import Disconnect, Head, Peer
 
 MAX_BODY = 256 * 1024 * 1024
 """Bytes of a request."""
@@ -62,23 +62,13 @@ class Reply:
 type Handler = Callable[[Request], Reply]
 
 
-class WebServer:
+class WebServer(Head):
     """Serves one handler on a loopback port until it is stopped."""
 
     def __init__(self, handler: Handler, port: int = 0, tls: ssl.SSLContext | None = None) -> None:
         self._handler = handler
         self._tls = tls
-        self._listener = Listener(self._serve, port, "mailserver-http")
-
-    @property
-    def port(self) -> int:
-        return self._listener.port
-
-    def start(self) -> None:
-        self._listener.start()
-
-    def stop(self) -> None:
-        self._listener.stop()
+        super().__init__(port, "mailserver-http")
 
     def _serve(self, peer: Peer) -> None:
         if self._tls is not None:

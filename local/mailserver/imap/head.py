@@ -9,7 +9,7 @@ from local.mailserver.imap import session as sessions
 from local.mailserver.imap.replies import Bad, No, Reply, untagged
 from local.mailserver.imap.session import Command, Session
 from local.mailserver.journal import Asked
-from local.mailserver.listener import Disconnect, Listener, Peer
+from local.mailserver.listener import Disconnect, Head, Peer
 from local.mailserver.signing_in import Claim
 from local.mailserver.wire import Wire, refusal
 
@@ -19,23 +19,13 @@ _LONGEST_RESPONSE = 16 * 1024
 """Bytes of what a client answers to a challenge: tokens are long."""
 
 
-class ImapHead:
+class ImapHead(Head):
     """On one port, `implicit_tls` from the first byte or not."""
 
     def __init__(self, backend: Backend, port: int = 0, *, implicit_tls: bool = False) -> None:
         self._backend = backend
         self._implicit_tls = implicit_tls
-        self._listener = Listener(self._serve, port, "mailserver-imap")
-
-    @property
-    def port(self) -> int:
-        return self._listener.port
-
-    def start(self) -> None:
-        self._listener.start()
-
-    def stop(self) -> None:
-        self._listener.stop()
+        super().__init__(port, "mailserver-imap")
 
     def _serve(self, peer: Peer) -> None:
         wire = Wire(peer)

@@ -10,7 +10,7 @@ from local.mailserver.backend import Backend
 from local.mailserver.delivery import HOST
 from local.mailserver.habits import Habit
 from local.mailserver.journal import Asked
-from local.mailserver.listener import Disconnect, Listener, Peer
+from local.mailserver.listener import Disconnect, Head, Peer
 from local.mailserver.pop3 import replies
 from local.mailserver.pop3.maildrop import Locks
 from local.mailserver.pop3.replies import Reply, ok, refused
@@ -25,24 +25,14 @@ _LONGEST_COMMAND = 16 * 1024
 _numbers = itertools.count(1)
 
 
-class Pop3Head:
+class Pop3Head(Head):
     """On one port, `implicit_tls` from the first byte or not. Heads that share `locks` share maildrops."""
 
     def __init__(self, backend: Backend, locks: Locks, port: int = 0, *, implicit_tls: bool = False) -> None:
         self._backend = backend
         self._locks = locks
         self._implicit_tls = implicit_tls
-        self._listener = Listener(self._serve, port, "mailserver-pop3")
-
-    @property
-    def port(self) -> int:
-        return self._listener.port
-
-    def start(self) -> None:
-        self._listener.start()
-
-    def stop(self) -> None:
-        self._listener.stop()
+        super().__init__(port, "mailserver-pop3")
 
     def _serve(self, peer: Peer) -> None:
         wire = Wire(peer)
