@@ -11,12 +11,11 @@ from contextlib import suppress
 from dataclasses import replace
 from datetime import timedelta
 from functools import partial
-from threading import Lock
 from time import monotonic
 
 from shared.connectors.internet.consenting import client_fields, of_application
 from shared.connectors.internet.issuers import Answer, Refused, ask, issuer_for
-from shared.connectors.tokens import held
+from shared.connectors.internet.kept_token import KeptToken
 from shared.domain.configuration import Credentials
 from shared.domain.consents import Consent, StoredConsent
 from shared.domain.errors import AuthenticationFailed, Busy, Changed, SyncError, TransientError
@@ -31,8 +30,6 @@ _ATTEMPTS = 5
 _MEANWHILE = "Another worker has asked the issuer of tokens meanwhile."
 _WORTH_NOTING = timedelta(days=1)
 """Where the issuer gives no other refresh token, the consent says only so often that it was used."""
-_EARLY = timedelta(minutes=5)
-"""An access token is replaced so long before it expires, or when a tenth of its life is left."""
 _ENDED = frozenset({"invalid_grant", "interaction_required", "consent_required", "login_required"})
 """Refusals that only the owner can do something about."""
 _ASK_AGAIN = (
@@ -62,8 +59,8 @@ class ConsentEnded(AuthenticationFailed):
     remedy = _ASK_AGAIN
 
 
-class ConsentedTokens:
-    """`sign_in.Tokens`. Thread-safe; the token is kept until it is about to expire."""
+class ConsentedTokens(KeptToken):
+    """Asking for a token raises ConsentMissing and ConsentEnded too."""
 
     def __init__(
         self,
@@ -76,6 +73,7 @@ class ConsentedTokens:
         allow_local_servers: bool,
         seconds: Callable[[], float] = monotonic,
     ) -> None:
+        super().__init__(seconds)
         self._mailbox_id: MailboxId = consent.mailbox_id
         self._granted_on = consent.granted_on
         self._application = application
@@ -83,28 +81,8 @@ class ConsentedTokens:
         self._secrets = secrets
         self._clock = clock
         self._allow_local_servers = allow_local_servers
-        self._seconds = seconds
-        self._lock = Lock()
-        self._token: str | None = None
-        self._until = 0.0
 
-    def token(self) -> str:
-        """Raises ConsentMissing, ConsentEnded, AuthenticationFailed, TransientError."""
-        with held(self._lock):
-            if self._token is None or self._seconds() >= self._until:
-                self._token = None
-                asked = self._seconds()
-                answer = self._renewed()
-                self._token = answer.access_token
-                early = min(_EARLY, answer.life / 10)
-                self._until = asked + (answer.life - early).total_seconds()
-            return self._token
-
-    def forget(self) -> None:
-        with held(self._lock):
-            self._token = None
-
-    def _renewed(self) -> Answer:
+    def _asked_anew(self) -> Answer:
         stored = self._claimed()
         try:
             answer = self._asked(stored.record)

@@ -6,13 +6,11 @@ https://developers.google.com/identity/protocols/oauth2/service-account
 import json
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from datetime import timedelta
-from threading import Lock
 from time import monotonic
 from typing import TYPE_CHECKING
 
-from shared.connectors.internet.issuers import Refused, ask, google_tokens
-from shared.connectors.tokens import held
+from shared.connectors.internet.issuers import Answer, Refused, ask, google_tokens
+from shared.connectors.internet.kept_token import KeptToken
 from shared.domain.errors import AuthenticationFailed
 
 if TYPE_CHECKING:
@@ -22,7 +20,6 @@ SCOPE = "https://mail.google.com/"
 _GRANT = "urn:ietf:params:oauth:grant-type:jwt-bearer"
 _LIFE = 3600
 """Seconds that an assertion is good for; Google allows an hour."""
-_EARLY = timedelta(minutes=5)
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,8 +48,8 @@ def service_key(text: str) -> ServiceKey:
     return ServiceKey(email, key_id, private_key)
 
 
-class ServiceAccountTokens:
-    """`sign_in.Tokens` for one mailbox. Thread-safe; the token is kept until it is about to expire."""
+class ServiceAccountTokens(KeptToken):
+    """For one mailbox."""
 
     def __init__(
         self,
@@ -64,31 +61,18 @@ class ServiceAccountTokens:
         seconds: Callable[[], float] = monotonic,
     ) -> None:
         """Raises LocationRefused where the authority names no host."""
+        super().__init__(seconds)
         self._key = key
         self._address = address
         self._issuer = google_tokens(authority)
         self._allow_local_servers = allow_local_servers
-        self._seconds = seconds
-        self._lock = Lock()
-        self._token: str | None = None
-        self._until = 0.0
 
-    def token(self) -> str:
-        with held(self._lock):
-            if self._token is None or self._seconds() >= self._until:
-                self._token = None
-                asked, form = self._seconds(), {"grant_type": _GRANT, "assertion": self._assertion()}
-                try:
-                    answer = ask(self._issuer, form, allow_local_servers=self._allow_local_servers)
-                except Refused as refused:
-                    raise AuthenticationFailed(refused.told, profile_wide=_is_about_the_account(refused)) from refused
-                self._token = answer.access_token
-                self._until = asked + (answer.life - min(_EARLY, answer.life / 10)).total_seconds()
-            return self._token
-
-    def forget(self) -> None:
-        with held(self._lock):
-            self._token = None
+    def _asked_anew(self) -> Answer:
+        form = {"grant_type": _GRANT, "assertion": self._assertion()}
+        try:
+            return ask(self._issuer, form, allow_local_servers=self._allow_local_servers)
+        except Refused as refused:
+            raise AuthenticationFailed(refused.told, profile_wide=_is_about_the_account(refused)) from refused
 
     def _assertion(self) -> str:
         from msal.oauth2cli import JwtAssertionCreator
