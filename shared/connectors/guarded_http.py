@@ -47,12 +47,12 @@ class _PlainConnection(HTTPConnection):
 
 
 class _LocalTlsConnection(HTTPSConnection):
-    def _new_conn(self) -> Any:  # noqa: ANN401
+    def _new_conn(self) -> Any:  # noqa: ANN401 (as above)
         return _refuse(self, super()._new_conn, allow_local_servers=True)
 
 
 class _TlsConnection(HTTPSConnection):
-    def _new_conn(self) -> Any:  # noqa: ANN401
+    def _new_conn(self) -> Any:  # noqa: ANN401 (as above)
         return _refuse(self, super()._new_conn, allow_local_servers=False)
 
 
@@ -102,7 +102,7 @@ def platform_session() -> requests.Session:
 class _GoesNowhereElse(requests.Session):
     """requests reads a redirect to its end, however long it is, before it asks whether to follow it."""
 
-    def get_redirect_target(self, resp: requests.Response) -> str | None:  # noqa: ARG002
+    def get_redirect_target(self, resp: requests.Response) -> str | None:  # noqa: ARG002 (as in requests)
         return None
 
 

@@ -4,6 +4,7 @@
 """
 
 from datetime import timedelta
+from typing import Self
 
 
 class SyncError(Exception):
@@ -13,6 +14,11 @@ class SyncError(Exception):
     remedy = "Look at the run and its log for the cause."
     calls_for_discovery = False
     """The mailbox may be somewhere else by now: where it is has to be found out anew."""
+
+    def because_of(self, cause: Exception) -> Self:
+        """This error with its cause, where it is handed on and not raised."""
+        self.__cause__ = cause
+        return self
 
 
 class TransientError(SyncError):

@@ -65,9 +65,7 @@ def _blamed(suspects: Sequence[tuple[Candidate, Exception]]) -> Results:
 
 def _failure(error: Exception) -> ItemError:
     code = error.code if isinstance(error, TransientError) else type(error).__name__
-    failure = ItemUnreadable(f"Reading this item failed repeatedly while others could be read: {code}.")
-    failure.__cause__ = error
-    return failure
+    return ItemUnreadable(f"Reading this item failed repeatedly while others could be read: {code}.").because_of(error)
 
 
 def _nothing() -> None:

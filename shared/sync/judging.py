@@ -88,7 +88,7 @@ class Judging:
             raise
         except Exception as error:  # noqa: BLE001 # computed from messages that strangers wrote
             if len(envelopes) == 1:
-                return [_unreadable(error)]
+                return [ItemUnreadable(f"{type(error).__name__} while the message was judged.").because_of(error)]
         return [judged for envelope in envelopes for judged in self.judge_each([envelope], wishes)]
 
     def is_promoted_anyhow(self, folder: str, categories: Collection[str]) -> bool:
@@ -185,9 +185,3 @@ def wish_of(candidate: Candidate) -> Wish | None:
 def _age(envelope: Envelope) -> tuple[datetime, int]:
     """Servers tell seconds: of what came in one, answers stand behind what they answer, which has fewer references."""
     return envelope.received, len(envelope.references) or int(envelope.in_reply_to is not None)
-
-
-def _unreadable(error: Exception) -> ItemError:
-    failure = ItemUnreadable(f"{type(error).__name__} while the message was judged.")
-    failure.__cause__ = error
-    return failure

@@ -127,6 +127,4 @@ def of_item(error: SyncError) -> ItemError:
     """An error that turned out to be one item's."""
     if isinstance(error, ItemError):
         return error
-    unreadable = ItemUnreadable(f"The server cannot give this item: {error}")
-    unreadable.__cause__ = error
-    return unreadable
+    return ItemUnreadable(f"The server cannot give this item: {error}").because_of(error)

@@ -115,9 +115,7 @@ def envelope_of(row: Fetched, ref: ItemRef) -> Envelope | ItemError:
 
 def of_message(error: Exception) -> ItemError:
     """What is the matter with a message over which converting it failed."""
-    unreadable = ItemUnreadable(f"The message cannot be read: {type(error).__name__}.")
-    unreadable.__cause__ = error
-    return unreadable
+    return ItemUnreadable(f"The message cannot be read: {type(error).__name__}.").because_of(error)
 
 
 def by_halves(ask: Ask, uids: Sequence[int], losses: int = 0) -> dict[int, Outcome]:
@@ -166,6 +164,4 @@ def _known(outcome: Outcome | None, otherwise: Outcome) -> Fetched:
 def _unreadable(error: SyncError) -> ItemError:
     if isinstance(error, ItemError):
         return error
-    failure = ItemUnreadable(f"The server breaks the connection over this message: {error}")
-    failure.__cause__ = error
-    return failure
+    return ItemUnreadable(f"The server breaks the connection over this message: {error}").because_of(error)

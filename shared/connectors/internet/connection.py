@@ -152,8 +152,7 @@ def _connected(server: Server, timeout: timedelta, *, allow_local_servers: bool)
         try:
             return _connected_to(address, family, kind, protocol, left, timeout)
         except OSError as error:
-            failure = mapped(error, "connecting")
-            failure.__cause__ = error
+            failure = mapped(error, "connecting").because_of(error)
     raise failure
 
 

@@ -327,9 +327,7 @@ def _envelope(ref: ItemRef, header: Content | ItemError, size: int) -> Envelope 
 
 
 def _unreadable(error: Exception) -> ItemUnreadable:
-    unreadable = ItemUnreadable(f"The message cannot be read: {type(error).__name__}.")
-    unreadable.__cause__ = error
-    return unreadable
+    return ItemUnreadable(f"The message cannot be read: {type(error).__name__}.").because_of(error)
 
 
 def _listed_item(ref: ItemRef, size: int, envelope: Envelope | None, received: datetime | None) -> ListedItem:
