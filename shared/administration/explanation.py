@@ -11,7 +11,7 @@ from shared.administration.failures import RecordNotFound
 from shared.administration.standing import remedy, standing
 from shared.domain import words
 from shared.domain.choices import Direction, Reason, RegardingSource, Verdict, Workload
-from shared.domain.configuration import OwnerRef, StoredMailbox, StoredProfile
+from shared.domain.configuration import Mailbox, OwnerRef, StoredMailbox, StoredProfile
 from shared.domain.conversations import path_of
 from shared.domain.eligibility import start_date
 from shared.domain.email import EmailActivity, Sighting
@@ -145,12 +145,22 @@ class Explanations:
     ) -> Explanation:
         mailbox_id = mailbox.record.id
         head = self._stores.ledger.head(mailbox_id, WORKLOAD, _FOREVER)
-        found = sorted(self._stores.ledger.find(mailbox_id, WORKLOAD, identity), key=lambda item: item.decided_on)
-        meant = [item for item in found if variants or item.activity_id in (None, *ids)]
+        rows = self._stores.ledger.find(mailbox_id, WORKLOAD, identity) or self._forwards(mailbox.record, ids)
+        found = sorted(rows, key=lambda item: item.decided_on)
+        meant = [item for item in found if variants or item.activity_id is None or not set(ids).isdisjoint(item.activity_ids)]
         items = tuple(self._item(mailbox_id, item, head) for item in meant)
-        activities = self._activities([*ids, *(item.activity_id for item in items if item.activity_id)])
+        activities = self._activities([*ids, *(each for item in meant for each in item.activity_ids)])
         causes = () if items else tuple(self._causes(mailbox, head, activities))
         return Explanation(mailbox_id, message_id, _summary(items), items, activities, causes)
+
+    def _forwards(self, mailbox: Mailbox, ids: Sequence[ActivityId]) -> Sequence[LedgerItem]:
+        """The items of a forward mailbox that brought one of these emails: their rows go by the Message-IDs of the forwards, so
+        all are looked through, once it is certain that it was one of them."""
+        is_forward = mailbox.owner is None
+        if not is_forward or not any(self._item_id(mailbox.id, each) for each in ids):
+            return ()
+        items = self._stores.ledger.items(mailbox.id, WORKLOAD)
+        return [item for item in items if not set(ids).isdisjoint(item.activity_ids)]
 
     def _item(self, mailbox_id: MailboxId, item: LedgerItem, head: LedgerHead) -> ItemExplanation:
         judgement = item.judgement or Judgement(item.verdict, item.reason)
@@ -181,6 +191,8 @@ class Explanations:
 
     def _story(self, mailbox_id: MailboxId, item: LedgerItem, explained: ItemExplanation) -> Iterator[str]:
         yield explained.words
+        if item.others:
+            yield f"{len(item.activity_ids)} messages that it forwarded are activities; what follows is about the first."
         yield from explained.votes
         if item.judgement is not None and item.judgement.votes_left_out:
             yield f"{item.judgement.votes_left_out} more users and queues were asked; there is no room for their answers."

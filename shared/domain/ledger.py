@@ -53,9 +53,16 @@ class LedgerItem:
     """What the error said, without content of the message."""
     judgement: Judgement | None = None
     """How it was judged. A detail: retention removes it, the verdict stays."""
+    others: tuple[ActivityId, ...] = ()
+    """Of a forward that carried several messages: the emails that those behind the first became."""
     category: str | None = None
     """The tracking category that its item carries, by the name that it had then: where that is taken away, a person untracks
     it. To call the category something else is none of that."""
+
+    @property
+    def activity_ids(self) -> tuple[ActivityId, ...]:
+        """All emails that it became."""
+        return () if self.activity_id is None else (self.activity_id, *self.others)
 
     @property
     def may_lose_details(self) -> bool:

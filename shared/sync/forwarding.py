@@ -62,9 +62,7 @@ def _read(read: Callable[[], IncomingMessage]) -> IncomingMessage | ItemError:
     except (SyncError, OSError):
         raise
     except Exception as error:  # noqa: BLE001 # computed from this message alone, so whatever breaks is this message
-        failure = ItemUnreadable(f"{type(error).__name__} while a forwarded message was read.")
-        failure.__cause__ = error
-        return failure
+        return ItemUnreadable(f"{type(error).__name__} while a forwarded message was read.").because_of(error)
 
 
 def _from(forward: IncomingMessage, original: IncomingMessage) -> IncomingMessage:

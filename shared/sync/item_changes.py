@@ -191,11 +191,11 @@ class ItemChanges:
                 self._unsight(message.mailbox_id, change.item)
 
     def _unsight(self, mailbox_id: MailboxId, item: LedgerItem) -> None:
-        """The email leaves the list of the mailbox."""
-        stored = self._stores.activities.get(item.activity_id) if item.activity_id is not None else None
-        if stored is not None:
-            self._stores.timeline.remove([entry(stored.record, ListOf.MAILBOX, mailbox_id)])
-            self._stores.activities.unsight(stored.record.id, mailbox_id)
+        """The emails leave the list of the mailbox."""
+        for stored in map(self._stores.activities.get, item.activity_ids):
+            if stored is not None:
+                self._stores.timeline.remove([entry(stored.record, ListOf.MAILBOX, mailbox_id)])
+                self._stores.activities.unsight(stored.record.id, mailbox_id)
 
 
 def _is_for_a_run(state: RunState | None, now: datetime) -> bool:

@@ -61,7 +61,10 @@ class Written:
     is_whole: bool = True
     """No attachment was left out of what is stored."""
     fragment_since: datetime | None = None
-    """When the answer was stored that its conversation begins with, where the original of that was not found yet."""
+    """When the answer was stored that its conversation begins with, where the original of that was not found yet; the latest of
+    several."""
+    others: tuple[ActivityId, ...] = ()
+    """`LedgerItem.others`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -158,6 +161,7 @@ def _promoted(candidate: Candidate, written: Written, limits: ItemLimits, afterc
     row = replace(
         _row(candidate, Verdict.PROMOTED, written.reason, moment),
         activity_id=written.activity_id,
+        others=written.others,
         judgement=written.judgement,
         attempts=candidate.attempts,
         category=written.category,

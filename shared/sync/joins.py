@@ -8,6 +8,7 @@ import logging
 from collections.abc import Mapping, Sequence
 from concurrent.futures import Executor
 from dataclasses import replace
+from itertools import batched
 
 from shared.domain.errors import SyncError
 from shared.domain.ids import ActivityId
@@ -20,6 +21,9 @@ from shared.sync.joining import Joined, Joining, noted
 from shared.sync.lease import Change
 
 log = logging.getLogger(__name__)
+
+JOINED_AT_ONCE = 50
+"""Emails that are joined to their conversations together: their contents are held in memory."""
 
 
 class Joins:
@@ -52,9 +56,11 @@ class Joins:
 
     def done(self, standing: Sequence[tuple[Todo, LedgerItem]]) -> list[Change]:
         """Joins the emails of the rows, and returns what is committed for each. Raises TransientError."""
-        joined = self._join([row.activity_id for _, row in standing if row.activity_id is not None])
-        found = [(todo, row, joined.get(row.activity_id) if row.activity_id else None) for todo, row in standing]
-        return [self._change(todo, row, result) for todo, row, result in found]
+        wanted = [each for _, row in standing for each in row.activity_ids]
+        joined: dict[ActivityId, Joined] = {}
+        for some in batched(wanted, JOINED_AT_ONCE, strict=False):
+            joined |= self._join(some)
+        return [self._change(todo, row, joined) for todo, row in standing]
 
     def _join(self, activity_ids: Sequence[ActivityId]) -> Mapping[ActivityId, Joined]:
         """One whose headers break it stays as it is, and does not affect the others."""
@@ -68,12 +74,13 @@ class Joins:
                 return {}
         return {key: each for one in activity_ids for key, each in self._join([one]).items()}
 
-    def _change(self, todo: Todo, row: LedgerItem, joined: Joined | None) -> Change:
-        """Whoever deleted the email, or joined it to where nothing is missing, leaves nothing to do."""
-        judgement = row.judgement
-        if joined is not None and judgement is not None:
-            judgement = noted(judgement, joined.email, joined.conversation)
+    def _change(self, todo: Todo, row: LedgerItem, joined: Mapping[ActivityId, Joined]) -> Change:
+        """Whoever deleted the email, or joined it to where nothing is missing, leaves nothing to do. The judgement is that of
+        the first email."""
+        judgement, first = row.judgement, joined.get(row.activity_id) if row.activity_id else None
+        if first is not None and judgement is not None:
+            judgement = noted(judgement, first.email, first.conversation)
         present = replace(row, judgement=judgement)
-        is_open = joined is not None and joined.email.is_fragment
+        is_open = any(joined[each].email.is_fragment for each in row.activity_ids if each in joined)
         again = joining(present, todo.attempts + 1, self._limits, self._clock()) if is_open else None
         return Change(present, again, done=todo, leaves_row=present == row)

@@ -231,7 +231,14 @@ def _together(one: Result, another: Result) -> Result:
         if isinstance(another, Written):
             return replace(another, is_whole=False)
         return replace(one, awaits_original=one.awaits_original or another.awaits_original)
-    return replace(one, is_whole=one.is_whole and isinstance(another, Written) and another.is_whole)
+    if isinstance(another, Refused):
+        return replace(one, is_whole=False)
+    return replace(
+        one,
+        is_whole=one.is_whole and another.is_whole,
+        others=tuple(each for each in dict.fromkeys((*one.others, another.activity_id)) if each != one.activity_id),
+        fragment_since=max((each for each in (one.fragment_since, another.fragment_since) if each), default=None),
+    )
 
 
 def _abandon(batches: deque[_Batch]) -> None:
@@ -258,6 +265,4 @@ def _no_answer(ref: ItemRef) -> ItemError:
 def _unreadable(error: Exception) -> ItemError:
     if isinstance(error, ItemError):
         return error
-    failure = ItemUnreadable(f"{type(error).__name__} while the message was converted.")
-    failure.__cause__ = error
-    return failure
+    return ItemUnreadable(f"{type(error).__name__} while the message was converted.").because_of(error)

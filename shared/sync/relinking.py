@@ -95,7 +95,7 @@ class Relinking:
         deadline = self._clock() + self._budget.time
         seen = 0
         for items in batched(self._items(message, rule), _AT_ONCE, strict=False):
-            self._relink([item.activity_id for item in items if item.activity_id is not None], rule)
+            self._relink([each for item in items for each in item.activity_ids], rule)
             seen += len(items)
             if self._clock() >= deadline:
                 self._stores.queues.send(Queue.RELINK_FOLDER, replace(message, after=str(items[-1].key)).to_json())

@@ -123,7 +123,8 @@ class Screening:
             return
         row = self._booking.known.row(key)
         if row is not None and row.activity_id is not None:
-            self._emails.untrack(row.activity_id, self._judging.mailbox_id)
+            for activity_id in row.activity_ids:
+                self._emails.untrack(activity_id, self._judging.mailbox_id)
             self._booking.untrack(row)
 
     def _is_categorized_still(self, item: ListedItem, category: str) -> bool:

@@ -14,15 +14,12 @@ from shared.domain.choices import Reason, Verdict
 from shared.domain.ledger import LedgerItem, Todo, TodoKind
 from shared.sync.booking import Booking
 from shared.sync.items import Candidate, candidate_again
-from shared.sync.joins import Joins
+from shared.sync.joins import JOINED_AT_ONCE, Joins
 from shared.sync.judging import Judging
 from shared.sync.lease import Change
 from shared.sync.marking import Marker
 from shared.sync.relevance import CONFIGURED
 from shared.sync.screening import Screening
-
-JOINED_AT_ONCE = 50
-"""Emails that are joined to their conversations together: their contents are held in memory."""
 
 
 class Todos:
