@@ -4,7 +4,7 @@ Field names are readable ones; each docstring names the model's logical name whe
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 
 from shared.domain.choices import (
@@ -103,6 +103,15 @@ class EmailServerProfile:
     """As `credentials`, where outgoing mail has settings of its own."""
     outgoing_use_impersonation: bool = True
     """outgoinguseimpersonation; as `use_impersonation`."""
+    outgoing_starttls: bool = False
+    """SMTP with TLS: as `incoming_starttls`, for the server of outgoing mail."""
+    emails_per_minute: int | None = None
+    """Emails that each of its mailboxes sends in a minute at most; None leaves it to the server (Exchange Online takes 30)."""
+    delivery_attempts: int = 12
+    """maximumemaildeliveryattempts: attempts after which an email that the server puts off has failed. Waits double from one
+    minute to four hours, so that 12 attempts take about 16 hours."""
+    save_sent_items: bool = True
+    """ssssaveoutgoingemailtoexchangesentfolder: a copy of what is sent goes to Sent Items of the mailbox. Exchange only."""
     process_emails_received_after: datetime | None = None
     """processemailsreceivedafter; mail received before is not read. The later of this and the mailbox's own holds."""
     min_polling_interval: timedelta = timedelta(minutes=1)
@@ -138,6 +147,8 @@ class Owner:
     """incomingemailfilteringmethod. The organisation's ceiling limits what it may be."""
     queue_view: QueueView | None = None
     """queueviewtype; None of a user. Kept for whoever shows queues; nothing in Sidesync depends on it."""
+    send_as_allowed: bool = False
+    """issendasallowed: other users may write emails as this user. As a queue every user may."""
     active: bool = True
     """statecode; the mailbox of an inactive owner is deactivated, and its address no longer resolves as active."""
 
@@ -290,3 +301,32 @@ class AddressMatch:
 
 type Matches = Mapping[str, Sequence[AddressMatch]]
 """Which records have a (normalised) address now."""
+
+
+def for_outgoing(profile: EmailServerProfile) -> EmailServerProfile:
+    """The profile with the settings of outgoing mail in the fields of incoming mail, where connectors look for them."""
+    if not profile.use_same_settings_for_outgoing:
+        source = profile.outgoing_credential_source
+        return replace(
+            profile,
+            incoming_location=profile.outgoing_location,
+            incoming_port=profile.outgoing_port,
+            incoming_use_tls=profile.outgoing_use_tls,
+            incoming_starttls=profile.outgoing_starttls,
+            authentication=profile.authentication
+            if profile.outgoing_authentication is None
+            else profile.outgoing_authentication,
+            credential_source=profile.credential_source if source is None else source,
+            credentials=profile.credentials if source is None else profile.outgoing_credentials,
+            use_impersonation=profile.outgoing_use_impersonation,
+        )
+    return replace(profile, incoming_port=None)
+
+
+def sends_as_it_reads(profile: EmailServerProfile) -> bool:
+    """Outgoing mail goes to the server that incoming mail is read from, with the same sign-in: what one finds out about the
+    credentials holds for the other."""
+    return profile.use_same_settings_for_outgoing and profile.server_type in (
+        ServerType.EXCHANGE_SERVER,
+        ServerType.EXCHANGE_ONLINE,
+    )

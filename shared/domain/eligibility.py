@@ -29,10 +29,10 @@ class Ineligible(StrEnum):
 
 
 _CONNECTORS: Mapping[ServerType, frozenset[Workload]] = {
-    ServerType.EXCHANGE_SERVER: frozenset({Workload.INCOMING}),
-    ServerType.EXCHANGE_ONLINE: frozenset({Workload.INCOMING}),
-    ServerType.POP3_SMTP: frozenset({Workload.INCOMING}),
-    ServerType.IMAP_SMTP: frozenset({Workload.INCOMING}),
+    ServerType.EXCHANGE_SERVER: frozenset({Workload.INCOMING, Workload.OUTGOING}),
+    ServerType.EXCHANGE_ONLINE: frozenset({Workload.INCOMING, Workload.OUTGOING}),
+    ServerType.POP3_SMTP: frozenset({Workload.INCOMING, Workload.OUTGOING}),
+    ServerType.IMAP_SMTP: frozenset({Workload.INCOMING, Workload.OUTGOING}),
 }
 """What this version of Sidesync can do with each type of server. The rest may be configured ahead; nothing runs it."""
 

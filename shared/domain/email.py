@@ -18,6 +18,7 @@ from shared.domain.choices import (
     SenderOrigin,
 )
 from shared.domain.configuration import OwnerRef
+from shared.domain.delivery import Attempt, Delivery
 from shared.domain.ids import ActivityId, MailboxId, OwnerId
 from shared.domain.records import RecordRef
 
@@ -188,6 +189,8 @@ class Party:
     record_kind: str | None = None
     """`user`, `queue`, or the type of a record of the address book."""
     record_id: str | None = None
+    is_left_out: bool = False
+    """Of a recipient of an email that is written here: not written to, as its record asks for (donotemail)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -277,6 +280,8 @@ class EmailActivity:
     variant_of: ActivityId | None = None
     has_variants: bool = False
     """Other content came with the same Message-ID."""
+    delivery: Delivery | None = None
+    """Of an email that is written here: how it is on its way. None of mail that was read from a mailbox."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -348,6 +353,11 @@ class OptOut:
 class ListOf(StrEnum):
     """Whose list a timeline row belongs to."""
 
+    UNSENT = "unsent"
+    """Of a mailbox: emails written here that were not sent: drafts, failed and canceled ones, by when they were created."""
+    SENT = "sent"
+    """Of a mailbox: emails written here that were sent."""
+
     MAILBOX = "mailbox"
     REGARDING = "regarding"
     QUEUE = "queue"
@@ -374,3 +384,23 @@ class StoredActivity:
     etag: str
     created: bool = field(default=False)
     """This call created it; False: it was there already, and `record` is what is stored."""
+
+
+@dataclass(frozen=True, slots=True)
+class StoredEmail:
+    """An activity with its content."""
+
+    activity: StoredActivity
+    content: EmailContent
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """One step of an email that is written here, in one transaction guarded by the ETag of its activity row."""
+
+    activity: EmailActivity
+    etag: str
+    content: EmailContent | None = None
+    """None: it stays as it is."""
+    attempts: tuple[Attempt, ...] = ()
+    """Upserted by number."""

@@ -1,0 +1,71 @@
+"""An email on its way out, as a connector is given it, and what the server answers. Times are aware UTC, sizes are bytes."""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from datetime import datetime
+
+from shared.domain.choices import Priority
+from shared.domain.delivery import RefusedRecipient
+from shared.domain.email import Address
+
+
+@dataclass(frozen=True, slots=True)
+class OutgoingAttachment:
+    name: str
+    content_type: str
+    size: int
+    chunks: Callable[[], Iterator[bytes]]
+    """Streams the content; may be called again. Raises TransientError, KeyError."""
+    content_id: str | None = None
+    """Without angle brackets."""
+    is_inline: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class OutgoingMessage:
+    """Everything that is decided about an email before it is sent: the same input gives the same message."""
+
+    key: str
+    """Our own id of it: an Exchange draft carries it, so that it is found again."""
+    message_id: str
+    """Normalised, like `in_reply_to` and `references`."""
+    date: datetime
+    from_: Address
+    sender: Address | None = None
+    """Who writes for `from_` (Sender of RFC 5322), where that is somebody else."""
+    to: tuple[Address, ...] = ()
+    cc: tuple[Address, ...] = ()
+    bcc: tuple[Address, ...] = ()
+    subject: str = ""
+    body_html: str | None = None
+    body_text: str = ""
+    """With `body_html` the alternative for programs that show no HTML."""
+    attachments: tuple[OutgoingAttachment, ...] = ()
+    in_reply_to: str | None = None
+    references: tuple[str, ...] = ()
+    """Oldest first."""
+    conversation_index: str | None = None
+    """Base64, as PR_CONVERSATION_INDEX; of an answer it continues that of the original."""
+    priority: Priority = Priority.NORMAL
+    read_receipt: bool = False
+    delivery_receipt: bool = False
+    save_copy: bool = True
+    """A copy goes to Sent Items, where the server keeps such a folder itself."""
+
+    @property
+    def recipients(self) -> tuple[str, ...]:
+        """Each address once, in order."""
+        return tuple(dict.fromkeys(each.address for each in (*self.to, *self.cc, *self.bcc)))
+
+
+@dataclass(frozen=True, slots=True)
+class Receipt:
+    """The server has accepted the email, for at least one recipient."""
+
+    server_id: str = ""
+    """What the server calls it since: a queue id, an item; empty where it does not say."""
+    detail: str = ""
+    """The server's words."""
+    refused: tuple[RefusedRecipient, ...] = ()
+    message_id: str | None = None
+    """Normalised Message-ID by which others will know it, where it is another one than ours."""
