@@ -356,8 +356,8 @@ class Mailboxes(Protocol):
         ...
 
     def make_due(self, mailbox_id: MailboxId, workload: Workload, at: datetime) -> None:
-        """Due at `at`; all else of the schedule, and the record's ETag, stay as they are, whoever writes them meanwhile. What is
-        not there stays so."""
+        """Due at `at`; all else of the schedule, and the record's ETag, stay as they are, whoever writes them meanwhile. A
+        mailbox that is not there stays so."""
         ...
 
     def due(self, workload: Workload, now: datetime, first_shard: int, last_shard: int) -> Iterator[Sequence[DueMailbox]]:

@@ -26,7 +26,7 @@ class Delivery:
     send_after: datetime | None = None
     """delayedemailsendtime: it is not sent before."""
     submission: str = ""
-    """Fresh with every `send`: an outbox entry announces one submission and is worthless for another. Empty before the first."""
+    """Fresh with every `send`: an outbox entry announces one submission, and says nothing about another. Empty before."""
     submitted_on: datetime | None = None
     due: datetime | None = None
     """postponeemailprocessinguntil: it is not tried before; None unless it waits in the outbox."""
