@@ -197,6 +197,13 @@ class ItemUnreadable(ItemError):
     remedy = "Open the message in a mail client; replay it from quarantine after the server was repaired or Sidesync upgraded."
 
 
+class BeingSent(ItemError):
+    """A copy of an email that is being sent at this moment. Not a failure of anything: it is read again later."""
+
+    code = "being_sent"
+    remedy = "Nothing to do: the copy is read again when the email is sent."
+
+
 class ItemRejected(ItemError):
     """The store refuses the item."""
 

@@ -156,6 +156,7 @@ _ERRORS: Mapping[str, str] = {
     "item_error": "The message cannot be processed.",
     "item_gone": "The message is no longer there.",
     "item_too_large": "The message is too large.",
+    "being_sent": "The message is a copy of an email that is being sent at this moment.",
     "item_unreadable": "The message cannot be read.",
     "item_rejected": "The store does not accept the message.",
     "stopped_the_process": "Reading the message stopped the process that read it.",
