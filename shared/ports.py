@@ -167,6 +167,10 @@ class OpenMailbox(Protocol):
 class Sending(Protocol):
     """A mailbox whose server takes an email in one go and cannot be asked later whether it did (SMTP)."""
 
+    def check(self) -> None:
+        """Signs in as for sending, and sends nothing. Raises MailboxError, TransientError."""
+        ...
+
     def send(self, message: OutgoingMessage) -> Receipt:
         """Raises DeliveryError about this email, DeliveryUnknown among them; MailboxError and TransientError about the mailbox
         or the server, with the certainty that this email was not accepted."""
@@ -177,6 +181,11 @@ class Sending(Protocol):
 class Drafting(Protocol):
     """A mailbox whose server keeps drafts, so that it can be told whether one was sent (Exchange). A draft is complete before
     anybody knows its reference; only what is known is ever sent, so one that nobody knows was not."""
+
+    def check(self) -> None:
+        """Opens the folder of drafts as the identity that sends; makes and sends nothing there. Raises MailboxError,
+        TransientError."""
+        ...
 
     def prepare(self, messages: Sequence[OutgoingMessage]) -> Sequence[str | DeliveryError]:
         """For each, in order, the reference of a complete draft that carries its key, or the error that it has. Raises

@@ -299,34 +299,36 @@ class AddressMatch:
         return self.kind in (OwnerKind.USER, OwnerKind.QUEUE)
 
 
+_ONE_PROTOCOL = (ServerType.EXCHANGE_SERVER, ServerType.EXCHANGE_ONLINE)
+"""Servers that speak one protocol (EWS) for everything."""
+
 type Matches = Mapping[str, Sequence[AddressMatch]]
 """Which records have a (normalised) address now."""
 
 
 def for_outgoing(profile: EmailServerProfile) -> EmailServerProfile:
-    """The profile with the settings of outgoing mail in the fields of incoming mail, where connectors look for them."""
-    if not profile.use_same_settings_for_outgoing:
-        source = profile.outgoing_credential_source
-        return replace(
-            profile,
-            incoming_location=profile.outgoing_location,
-            incoming_port=profile.outgoing_port,
-            incoming_use_tls=profile.outgoing_use_tls,
-            incoming_starttls=profile.outgoing_starttls,
-            authentication=profile.authentication
-            if profile.outgoing_authentication is None
-            else profile.outgoing_authentication,
-            credential_source=profile.credential_source if source is None else source,
-            credentials=profile.credentials if source is None else profile.outgoing_credentials,
-            use_impersonation=profile.outgoing_use_impersonation,
-        )
-    return replace(profile, incoming_port=None)
+    """The profile with the settings of outgoing mail in the fields of incoming mail, where connectors look for them.
+
+    A POP3 or IMAP profile with the same settings for both sends by SMTP through the host that it reads from, by SMTP's own
+    port: `incoming_port` is that of another protocol."""
+    if profile.use_same_settings_for_outgoing:
+        return profile if profile.server_type in _ONE_PROTOCOL else replace(profile, incoming_port=None)
+    own, authentication = profile.outgoing_credential_source, profile.outgoing_authentication
+    return replace(
+        profile,
+        incoming_location=profile.outgoing_location,
+        incoming_port=profile.outgoing_port,
+        incoming_use_tls=profile.outgoing_use_tls,
+        incoming_starttls=profile.outgoing_starttls,
+        use_autodiscover=profile.use_autodiscover and profile.outgoing_location is None,
+        authentication=profile.authentication if authentication is None else authentication,
+        credential_source=profile.credential_source if own is None else own,
+        credentials=profile.credentials if own is None else profile.outgoing_credentials,
+        use_impersonation=profile.outgoing_use_impersonation,
+    )
 
 
 def sends_as_it_reads(profile: EmailServerProfile) -> bool:
     """Outgoing mail goes to the server that incoming mail is read from, with the same sign-in: what one finds out about the
     credentials holds for the other."""
-    return profile.use_same_settings_for_outgoing and profile.server_type in (
-        ServerType.EXCHANGE_SERVER,
-        ServerType.EXCHANGE_ONLINE,
-    )
+    return profile.use_same_settings_for_outgoing and profile.server_type in _ONE_PROTOCOL
