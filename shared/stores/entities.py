@@ -9,7 +9,8 @@ import hashlib
 import json
 from datetime import UTC, datetime, timedelta
 
-from shared.domain.choices import OwnerKind, Workload
+from shared.domain.choices import OwnerKind, Priority, Workload
+from shared.domain.delivery import OutboxEntry
 from shared.domain.email import CorrelationKind, ListOf
 from shared.domain.ids import ActivityId, MailboxId, OwnerId, ProfileId, RunId, email_folder, normalised_address, short_hash
 from shared.domain.ledger import ItemKey, Todo
@@ -193,6 +194,29 @@ def annotations_prefix(activity_id: ActivityId) -> str:
 
 def annotation_row(about: ActivityId, report: ActivityId) -> str:
     return f"{annotations_prefix(about)}{report}"
+
+
+def attempts_prefix(activity_id: ActivityId) -> str:
+    """Behind the content, so that an activity and its content lie side by side."""
+    return f"{activity_id}:try:"
+
+
+def attempt_row(activity_id: ActivityId, number: int) -> str:
+    return f"{attempts_prefix(activity_id)}{number:09d}"
+
+
+def outbox_prefix(priority: Priority) -> str:
+    """The higher priority sorts first. It stands before the time, so that what goes first is read without the rest."""
+    return f"{max(Priority) - priority}:"
+
+
+def outbox_row(entry: OutboxEntry) -> str:
+    return f"{outbox_prefix(entry.priority)}{sortable_time(entry.due)}:{entry.activity_id}"
+
+
+def outbox_due(priority: Priority, now: datetime) -> str:
+    """The key behind all emails of a priority that are due."""
+    return after(f"{outbox_prefix(priority)}{sortable_time(now)}:")
 
 
 def timeline_key(list_of: ListOf, whose: str) -> tuple[str, str]:

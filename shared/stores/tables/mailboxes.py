@@ -8,6 +8,7 @@ the rest.
 
 import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import replace
 from datetime import datetime
 from itertools import batched, groupby
@@ -101,6 +102,10 @@ class TableMailboxes:
     def reschedule(self, mailbox_id: MailboxId, workload: Workload, schedule: WorkloadSchedule) -> None:
         self._merge_schedule(mailbox_id, _workload_columns(workload, schedule))
 
+    def make_due(self, mailbox_id: MailboxId, workload: Workload, at: datetime) -> None:
+        with suppress(Changed):  # what is not there
+            self._merge_schedule(mailbox_id, {f"{workload}_due": at})
+
     def _merge_schedule(self, mailbox_id: MailboxId, columns: Mapping[str, Value]) -> None:
         row = schedule_row(checked_id(mailbox_id))
         try:
@@ -191,15 +196,10 @@ def _schedule(row: Entity) -> dict[Workload, WorkloadSchedule]:
 
 def _workloads(columns: Mapping[str, object]) -> Iterable[tuple[Workload, WorkloadSchedule]]:
     for workload in Workload:
-        if state := columns.get(f"{workload}_state"):
-            yield (
-                workload,
-                replace(
-                    codec_of(WorkloadSchedule).from_plain(json.loads(str(state))),
-                    due=_time(columns[f"{workload}_due"]),
-                    queued_until=_time(columns[f"{workload}_queued_until"]),
-                ),
-            )
+        if due := columns.get(f"{workload}_due"):
+            rest = codec_of(WorkloadSchedule).from_plain(json.loads(str(columns.get(f"{workload}_state", "{}"))))
+            queued_until = _time(columns.get(f"{workload}_queued_until", NEVER))
+            yield workload, replace(rest, due=_time(due), queued_until=queued_until)
 
 
 def _due(row: Entity, workload: Workload) -> DueMailbox:
