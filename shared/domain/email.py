@@ -204,6 +204,9 @@ class Attachment:
     blob: str
     content_id: str | None = None
     is_inline: bool = False
+    upload: str | None = None
+    """Of an email that is written here: names the upload while its content is still on the way; then `sha256` and `blob` are
+    empty, and the email cannot be sent."""
 
 
 @dataclass(frozen=True, slots=True)

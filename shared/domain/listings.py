@@ -1,6 +1,7 @@
 """Which rows of listings an email has: derived from what is stored, so that every writer writes and removes the same."""
 
 from collections.abc import Iterable, Iterator
+from dataclasses import replace
 
 from shared.domain.email import EmailActivity, EmailContent, ListOf, TimelineEntry
 from shared.domain.ids import MailboxId, OwnerId
@@ -46,3 +47,13 @@ def entry(email: EmailActivity, list_of: ListOf, whose: str) -> TimelineEntry:
         direction=email.direction,
         attachment_count=email.attachment_count,
     )
+
+
+def unsent_entry(email: EmailActivity) -> TimelineEntry:
+    """Its row among what its sender wrote and has not sent: by when it was created."""
+    return replace(entry(email, ListOf.UNSENT, email.receiving_mailbox), time=email.created_on)
+
+
+def sent_entry(email: EmailActivity) -> TimelineEntry:
+    """Its row among what its sender wrote and sent."""
+    return entry(email, ListOf.SENT, email.receiving_mailbox)

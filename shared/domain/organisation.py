@@ -118,6 +118,13 @@ class OrganisationSettings:
     """Mail servers without TLS and on private or loopback addresses. For one machine only; metadata addresses stay refused."""
 
 
+def is_blocked(name: str, settings: OrganisationSettings) -> bool:
+    """Whether an attachment of this name has a blocked extension. Dots and spaces at the end of a name do not hide it: Windows
+    drops them."""
+    _, dot, extension = name.rstrip(". ").rpartition(".")
+    return bool(dot) and extension.lower() in settings.blocked_attachments
+
+
 @dataclass(frozen=True, slots=True)
 class StoredSettings:
     record: OrganisationSettings
