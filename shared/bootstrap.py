@@ -13,7 +13,7 @@ from shared.connectors.connect import Connect
 from shared.connectors.internet.consenting import ConsentIssuers
 from shared.connectors.probe import probes
 from shared.organisation import LevelledAlerts, RecentSettings
-from shared.ports import Clock, ConsentIssuer, Discover, OpenMailbox, OrganisationStore, Stores
+from shared.ports import Clock, ConsentIssuer, Discover, OpenMailbox, OpenOutgoing, OrganisationStore, Stores
 from shared.settings import Settings, read_settings
 from shared.stores.account import StorageConnection
 from shared.stores.azure import azure_stores
@@ -54,6 +54,7 @@ def compose(
     settings: Settings,
     stores: Stores,
     open_mailbox: OpenMailbox,
+    open_outgoing: OpenOutgoing,
     clock: Clock,
     discover: Discover | None = None,
     consent_issuer: ConsentIssuer | None = None,
@@ -85,7 +86,7 @@ def compose(
             stores,
             clock,
             Rules(allow_local_servers=settings.allow_local_servers),
-            probes(open_mailbox),
+            probes(open_mailbox, open_outgoing),
             discover,
             findings,
             VERSION,
@@ -103,7 +104,7 @@ def build(settings: Settings) -> Sidesync:
     local_servers = LocalServers(stores.settings, utc_now, always=settings.allow_local_servers)
     connect = Connect(stores.secrets, allow_local_servers=local_servers, shares=stores.shares, consents=stores.consents)
     issuers = ConsentIssuers(stores.secrets, allow_local_servers=local_servers)
-    return compose(settings, stores, connect, utc_now, connect.discover, issuers)
+    return compose(settings, stores, connect, connect.outgoing, utc_now, connect.discover, issuers)
 
 
 _SETTINGS_LIFE = timedelta(minutes=1)
