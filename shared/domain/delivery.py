@@ -40,6 +40,9 @@ class Delivery:
     """The server's reference of the complete draft that is about to be sent, opaque; None before it is complete."""
     sent_on: datetime | None = None
     """senton: when the server accepted it."""
+    waiting: tuple[int, ...] = ()
+    """Of an email that is sent: the recipients whom the server did not take for now, by their places (from 0) in
+    `OutgoingMessage.everybody`. Its entry in the outbox stays until it went to them too, or the attempts are used up."""
     may_be_twice: bool = False
     """An attempt ended without an answer and the server cannot be asked, so it was sent again with the same Message-ID: some
     recipients may have it twice."""

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from shared.domain.choices import Priority
 from shared.domain.delivery import RefusedRecipient
@@ -51,10 +51,18 @@ class OutgoingMessage:
     delivery_receipt: bool = False
     save_copy: bool = True
     """A copy goes to Sent Items, where the server keeps such a folder itself."""
+    waiting: tuple[int, ...] = ()
+    """`Delivery.waiting`: it goes to these alone. The message names everybody all the same."""
 
     @property
     def recipients(self) -> tuple[str, ...]:
-        """Each address once, in order."""
+        """Whom it goes to now: each address once, in order."""
+        everybody = self.everybody
+        return tuple(everybody[place] for place in self.waiting if place < len(everybody)) if self.waiting else everybody
+
+    @property
+    def everybody(self) -> tuple[str, ...]:
+        """Whom it goes to all in all: each address once, in order."""
         return tuple(dict.fromkeys(each.address for each in (*self.to, *self.cc, *self.bcc)))
 
 
@@ -67,5 +75,12 @@ class Receipt:
     detail: str = ""
     """The server's words."""
     refused: tuple[RefusedRecipient, ...] = ()
+    """Those whom it does not take for now are among them."""
+    waiting: tuple[int, ...] = ()
+    """Places in `OutgoingMessage.everybody` of those whom it does not take for now (4xx): the email is sent, and goes to them
+    alone later, after `retry_after` where the server said so."""
+    retry_after: timedelta | None = None
+    may_be_twice: bool = False
+    """Some of those who wait may have it already."""
     message_id: str | None = None
     """Normalised Message-ID by which others will know it, where it is another one than ours."""
