@@ -21,7 +21,7 @@ from tests.bench.figures import Figures
 from tests.bench.machine import SECRETS_KEY, an_internet_profile, with_mailboxes
 from tests.bench.pop3 import fill
 from tests.bench.wire import Wire, through, wire_to
-from tests.dovecot import INSTALL, PASSWORD, Dovecot, dovecot_program
+from tests.dovecot import PASSWORD, Dovecot
 from tests.tap import Tap, tap_on
 
 MESSAGES = 50
@@ -36,8 +36,8 @@ class _Counted:
 
 
 def measure() -> Figures:
-    if dovecot_program() is None:
-        return Figures({}, (f"skipped: Dovecot is not installed ({INSTALL})",))
+    if Dovecot.installed() is None:
+        return Figures({}, (f"skipped: Dovecot is not installed ({Dovecot.installing()})",))
     numbers, notes = {}, []
     with ExitStack() as running:
         dovecot = running.enter_context(Dovecot())
