@@ -32,6 +32,8 @@ class Delivery:
     """postponeemailprocessinguntil: it is not tried before; None unless it waits in the outbox."""
     attempts: int = 0
     """deliveryattempts: tries of this submission that came to an answer about this email, or to an unknown end."""
+    last_attempt: int = 0
+    """Number of the last attempt over all submissions: the history goes on from there."""
     attempt: str | None = None
     """Id of the attempt under way: the intent. None when its receipt is written."""
     attempted_on: datetime | None = None
