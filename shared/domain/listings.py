@@ -2,7 +2,6 @@
 
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
-from dataclasses import replace
 
 from shared.domain.email import EmailActivity, EmailContent, ListOf, TimelineEntry
 from shared.domain.ids import MailboxId, OwnerId
@@ -58,13 +57,3 @@ def entry(email: EmailActivity, list_of: ListOf, whose: str) -> TimelineEntry:
         direction=email.direction,
         attachment_count=email.attachment_count,
     )
-
-
-def unsent_entry(email: EmailActivity) -> TimelineEntry:
-    """Its row among what its sender wrote and has not sent: by when it was created."""
-    return replace(entry(email, ListOf.UNSENT, email.receiving_mailbox), time=email.created_on)
-
-
-def sent_entry(email: EmailActivity) -> TimelineEntry:
-    """Its row among what its sender wrote and sent."""
-    return entry(email, ListOf.SENT, email.receiving_mailbox)

@@ -8,6 +8,7 @@ from datetime import timedelta
 from typing import NamedTuple
 
 from shared.domain.configuration import Credentials, EmailServerProfile, Mailbox, Owner
+from shared.domain.drafts import Draft, Recipient
 from shared.domain.organisation import OrganisationSettings
 from shared.domain.records import AddressBookRecord, FolderTrackingRule
 
@@ -62,6 +63,14 @@ RECORD_ADDRESSES = Entries(0, 3)
 FOLDER_ID = Characters(1, 1024)
 FOLDER_NAME = Characters(1, 256)
 """exchangefoldername."""
+RECIPIENT_ADDRESS = Characters(1, 320)
+"""activityparty.addressused."""
+RECIPIENT_NAME = Characters(0, 200)
+"""activityparty.unresolvedpartyname."""
+RECIPIENTS = Entries(0, 500)
+"""Of each kind, and of all together."""
+SUBJECT = Characters(0, 800)
+BODY = Characters(0, 2_000_000)
 RULES_OF_A_MAILBOX = 25
 """Folder-level tracking rules of one mailbox at most (maxfolderbasedtrackingmappings)."""
 
@@ -95,5 +104,14 @@ RANGES: Mapping[type, Mapping[str, Range]] = {
     Mailbox: {"name": NAME, "address": ADDRESS},
     FolderTrackingRule: {"folder_id": FOLDER_ID, "folder_name": FOLDER_NAME},
     AddressBookRecord: {"name": RECORD_NAME, "addresses": RECORD_ADDRESSES},
+    Recipient: {"address": RECIPIENT_ADDRESS, "name": RECIPIENT_NAME},
+    Draft: {
+        "to": RECIPIENTS,
+        "cc": RECIPIENTS,
+        "bcc": RECIPIENTS,
+        "subject": SUBJECT,
+        "body_html": BODY,
+        "body_text": BODY,
+    },
 }
 """By record and field."""
