@@ -24,6 +24,7 @@ from shared.domain.eligibility import (
     credential_version,
     own_ineligibility,
     profile_ineligibility,
+    shares_breaker,
 )
 from shared.domain.errors import AuthenticationFailed, MailboxError, TransientError
 
@@ -104,19 +105,31 @@ def after_test(schedule: WorkloadSchedule, now: datetime) -> WorkloadSchedule:
     return replace(_succeeded(schedule, now), due=now, idle_polls=0, last_run_on=schedule.last_run_on)
 
 
-def after_error(schedule: WorkloadSchedule, now: datetime, profile: EmailServerProfile, error: Exception) -> WorkloadSchedule:
+def after_error(
+    schedule: WorkloadSchedule,
+    now: datetime,
+    profile: EmailServerProfile,
+    error: Exception,
+    workload: Workload = Workload.INCOMING,
+) -> WorkloadSchedule:
     """What a failure with this profile does to the schedule, by what it says to its caller."""
+    if is_of_profile(error, profile, workload):
+        return after_profile_error(schedule, now, profile.min_polling_interval, code_of(error))
     after = _after_error(schedule, now, profile.min_polling_interval, error)
     if after.breaker is None:
         return after
     return replace(after, breaker=replace(after.breaker, credential=credential_version(profile)))
 
 
+def is_of_profile(error: Exception, profile: EmailServerProfile, workload: Workload) -> bool:
+    """The profile's breaker takes the error: the credential was refused that all its mailboxes sign in with. Of outgoing mail
+    with a sign-in of its own, the breaker of each mailbox does."""
+    return isinstance(error, AuthenticationFailed) and error.profile_wide and shares_breaker(profile, workload)
+
+
 def _after_error(schedule: WorkloadSchedule, now: datetime, minimum: timedelta, error: Exception) -> WorkloadSchedule:
     code = code_of(error)
     match error:
-        case AuthenticationFailed(profile_wide=True):
-            return after_profile_error(schedule, now, minimum, code)
         case MailboxError():
             return after_mailbox_error(schedule, now, code)
         case TransientError():
