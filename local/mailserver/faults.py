@@ -1,7 +1,7 @@
 """Switches that make the server misbehave on purpose, for a mailbox, an operation, a number of times. Knows no protocol."""
 
 import threading
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass, field
 from enum import StrEnum
 from itertools import count
@@ -34,11 +34,16 @@ class FaultKind(StrEnum):
     UNREADABLE_ATTACHMENT = "unreadable_attachment"
     """Attachments of the item `item` cannot be read: `code`."""
     UNWRITABLE_ITEM = "unwritable_item"
-    """The item `item` cannot be changed, moved or deleted: `code`."""
+    """The item `item` (its id or Message-ID), or each, cannot be created, changed, moved, sent or deleted: `code`."""
+    BREAKS_OFF = "breaks_off"
+    """The connection breaks before the item `item`, or any, is changed or sent; those before it in the request have been."""
     INVALID_SYNC_STATE = "invalid_sync_state"
     ERROR_WITHOUT_SYNC_STATE = "error_without_sync_state"
     """As `invalid_sync_state`, in the form without an element for the state."""
     FOLDER_GONE = "folder_gone"
+
+
+type Names = str | Collection[str] | None
 
 
 @dataclass(slots=True)
@@ -63,12 +68,12 @@ class Fault:
         """Whether it is the fault of that number, and of that mailbox; None is any."""
         return number in (None, self.id) and (mailbox is None or mailbox.lower() == (self.mailbox or "").lower())
 
-    def matches(self, kind: FaultKind, mailbox: str | None, operation: str | None, item: str | None) -> bool:
+    def matches(self, kind: FaultKind, mailboxes: Collection[str], operation: str | None, items: Collection[str]) -> bool:
         return (
             kind is self.kind
-            and (self.mailbox is None or (mailbox is not None and self.mailbox.lower() == mailbox.lower()))
+            and (self.mailbox is None or self.mailbox.lower() in (each.lower() for each in mailboxes))
             and (self.operation is None or self.operation == operation)
-            and (self.item is None or self.item == item)
+            and (self.item is None or self.item in items)
         )
 
 
@@ -107,13 +112,14 @@ class Faults:
         with self._lock:
             self._on = [fault for fault in self._on if not fault.is_meant(number, mailbox)]
 
-    def hit(self, kind: FaultKind, mailbox: str | None, operation: str | None, item: str | None = None) -> Fault | None:
-        """The fault of this kind that strikes now, if one does; it is used up by one."""
+    def hit(self, kind: FaultKind, mailbox: Names, operation: str | None, item: Names = None) -> Fault | None:
+        """The fault of this kind that strikes now, if one does; it is used up by one. Of several names each may be meant."""
         if not self._on:
             return None
+        mailboxes, items = _several(mailbox), _several(item)
         with self._lock:
             for fault in self._on:
-                if not fault.matches(kind, mailbox, operation, item):
+                if not fault.matches(kind, mailboxes, operation, items):
                     continue
                 if fault.after > 0:
                     fault.after -= 1
@@ -129,3 +135,9 @@ class Faults:
     def __iter__(self) -> Iterator[Fault]:
         with self._lock:
             return iter(list(self._on))
+
+
+def _several(names: Names) -> Collection[str]:
+    if names is None:
+        return ()
+    return (names,) if isinstance(names, str) else names

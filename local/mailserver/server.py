@@ -24,8 +24,10 @@ from local.mailserver.journal import Journal
 from local.mailserver.message import Message, spooled
 from local.mailserver.model import MailStore, NotFound
 from local.mailserver.oauth import IDENTITY_PATH, MANAGED_IDENTITY, TokenEndpoint
+from local.mailserver.rights import Right
 from local.mailserver.smtp import SmtpHead
 from local.mailserver.tls import server_context
+from local.mailserver.transport import Accepted, Transport
 from local.mailserver.web import Reply, Request, WebServer
 
 EWS_PATH = "/EWS/Exchange.asmx"
@@ -54,8 +56,10 @@ class MailServer:
         self.requests = Journal()
         self.habits = Habits()
         self.grants = Grants(self.habits)
-        backend = Backend(self.store, self.accounts, self.faults, self.requests, self.habits)
-        self._ews = EwsEndpoint(self.store, self.accounts, self.faults, self.requests, tuple(schemes), compress=compress)
+        self._transport = Transport(self.store)
+        backend = Backend(self.store, self.accounts, self.faults, self.requests, self.habits, self._transport)
+        self.rights, self.limits = backend.rights, backend.limits
+        self._ews = EwsEndpoint(backend, tuple(schemes), compress=compress)
         self._autodiscover = AutodiscoverEndpoint(self.store, self.accounts, self.faults, self.requests, tuple(schemes))
         self._tokens = TokenEndpoint(self.accounts, self.grants, self.faults, self.requests)
         self._authorize = AuthorizeEndpoint(self.accounts, self.grants)
@@ -279,7 +283,22 @@ class MailServer:
 
         `raw` needs no more than recipients, subject and text; Bcc is for his copy only. `answers` is an item of his mailbox.
         """
-        return sending.send(self.store, raw, mailbox, time, answers=answers).id
+        return sending.send(self.store, self._transport, raw, mailbox, time, answers=answers).id
+
+    def grant_sending(self, mailbox: str, to: str, right: Right | str = Right.SEND_AS) -> None:
+        """Somebody, by the address of his mailbox or the name of his account, may send in the name of a mailbox from now on."""
+        self.rights.grant(mailbox, to, right)
+
+    def revoke_sending(self, mailbox: str, to: str) -> None:
+        self.rights.revoke(mailbox, to)
+
+    def set_limits(self, largest_message: int | None = None, most_recipients: int | None = None) -> None:
+        """Bytes, and recipients of one message, by every protocol; None: as the server is by itself."""
+        self.limits.set(largest_message, most_recipients)
+
+    def accepted(self, message_id: str | None = None) -> list[Accepted]:
+        """Every message that was sent through this server, by whatever protocol, oldest first; or the copies of one."""
+        return self._transport.accepted(message_id)
 
     def move(self, mailbox: str, item_id: str, folder: str) -> str:
         """The new id."""
@@ -351,6 +370,9 @@ class MailServer:
         self.faults.clear()
         self.requests.clear()
         self.habits.set()
+        self.rights.clear()
+        self.limits.set()
+        self._transport.clear()
 
     def _arrived(self, raw: bytes, to: list[str], internal: bool) -> None:
         delivery.deliver(self.store, raw, to, internal=internal)
