@@ -277,9 +277,15 @@ def watermark_blob(mailbox_id: MailboxId, workload: Workload, folder: str, water
     return f"watermarks/{mailbox_id}/{workload}/{short_hash(folder)}/{_digest(watermark)}"
 
 
-def content_blob(content_id: ActivityId, column: str, text: str) -> str:
-    """Named after its hash: another rendering of the same message must not appear under a row that did not name it."""
-    return f"{email_folder(content_id)}{_digest(text)}{_SUFFIXES.get(column, '.json')}"
+def content_blob(content_id: ActivityId, column: str, text: str, writing: str = "") -> str:
+    """Named after its hash: another rendering of the same message must not appear under a row that did not name it. What is
+    replaced and removed has a `writing` of its own beside it."""
+    return f"{email_folder(content_id)}{_digest(text)}{writing and '-'}{writing}{_SUFFIXES.get(column, '.json')}"
+
+
+def is_blob_of(text: str, blob: str) -> bool:
+    """Whether the blob of this name holds this text."""
+    return _digest(text) in blob
 
 
 _SUFFIXES = {"body_html": ".html", "body_text": ".txt", "subject": ".txt", "authentication_results": ".txt"}

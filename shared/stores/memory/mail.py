@@ -100,7 +100,7 @@ class MemoryActivities:
             return {
                 each: StoredEmail(self._stored(each, created=False), self._contents[each])
                 for each in activity_ids
-                if each in self._contents
+                if each in self._contents and self._rows[each].record.deleted_on is None
             }
 
     def advance(self, steps: Sequence[Step]) -> Sequence[StoredActivity | Changed]:
