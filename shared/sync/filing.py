@@ -1,0 +1,79 @@
+"""What follows from how an email fared: lists, what answers are found by, and the outbox entry, which goes last.
+
+All of it is derived from the stored email and may be repeated: an entry that is still there after a crash leads here again.
+"""
+
+from collections.abc import Sequence
+
+from shared.domain.choices import EmailStatus
+from shared.domain.delivery import OutboxEntry
+from shared.domain.email import CorrelationEntry, CorrelationKind, TimelineEntry
+from shared.domain.ids import short_hash
+from shared.domain.listings import listed, sent_entry, unsent_entry
+from shared.domain.organisation import OrganisationSettings
+from shared.ports import Stores
+from shared.sync.correlation import entries_of
+from shared.sync.delivering import delivery_of
+from shared.sync.journal import InHand
+
+
+class Filing:
+    """Collects what is to be filed, and files it together."""
+
+    def __init__(self, stores: Stores, settings: OrganisationSettings, at_once: int) -> None:
+        self._stores = stores
+        self._settings = settings
+        self._at_once = at_once
+        self._sent: list[InHand] = []
+        self._done: list[OutboxEntry] = []
+
+    @property
+    def is_due(self) -> bool:
+        """So much has come together that it is worth filing."""
+        return len(self._done) >= self._at_once
+
+    def take(self, hand: InHand) -> None:
+        """An email with a receipt: its entry has done its duty."""
+        if hand.email.status is EmailStatus.SENT:
+            self._sent.append(hand)
+        self._done.append(hand.entry)
+
+    def discard(self, entry: OutboxEntry) -> None:
+        """The entry announces nothing."""
+        self._done.append(entry)
+
+    def file(self) -> None:
+        """Raises TransientError; what was collected is filed then by a later run."""
+        sent, self._sent = self._sent, []
+        done, self._done = self._done, []
+        if sent:
+            self._stores.timeline.put([row for hand in sent for row in _rows(hand)])
+            self._stores.timeline.remove([unsent_entry(hand.email) for hand in sent])
+        if found_by := [entry for hand in sent for entry in self._found_by(hand)]:
+            self._stores.correlations.put(found_by)
+        if done:
+            self._stores.outbox.remove(done)
+
+    def _found_by(self, hand: InHand) -> Sequence[CorrelationEntry]:
+        entries = entries_of(hand.email, hand.content, self._settings)
+        known_as = delivery_of(hand.email).server_message_id
+        if known_as is None or known_as == hand.content.message_id:
+            return entries
+        return [*entries, _alias(hand, known_as)]
+
+
+def _rows(hand: InHand) -> Sequence[TimelineEntry]:
+    return [sent_entry(hand.email), *listed(hand.email, hand.content, [hand.email.receiving_mailbox])]
+
+
+def _alias(hand: InHand, message_id: str) -> CorrelationEntry:
+    """Answers name the Message-ID that the server gave it."""
+    email = hand.email
+    return CorrelationEntry(
+        kind=CorrelationKind.MESSAGE,
+        key=short_hash(message_id),
+        activity_id=email.id,
+        conversation=email.conversation or email.id,
+        time=email.received,
+        is_fragment=email.is_fragment,
+    )
