@@ -64,11 +64,30 @@ class BatchStopped(Busy):
     """The server stopped in the middle of a batch; the rest of it can be asked for again."""
 
 
+class RequestRefused(TransientError):
+    """The server takes the request itself for wrong, and has done nothing of what it asked."""
+
+
+class RequestTooLarge(RequestRefused):
+    """The request is larger than the server reads."""
+
+
+class SendingBlocked(MailboxError):
+    """The mailbox may send nothing at all, whatever the email."""
+
+    code = "sending_blocked"
+    remedy = (
+        "Unblock the sender on the mail server (in Microsoft Defender under restricted entities), after finding out why it was"
+        " blocked."
+    )
+
+
 _CODES: Mapping[type[SyncError], str] = {
     Throttled: """
         ErrorServerBusy RateLimitError ErrorExceededConnectionCount ErrorExceededSubscriptionCount ErrorExceededFindCountLimit
         ErrorSubmissionQuotaExceeded ErrorExceededMessageLimit ErrorMessagePerFolderCountReceiveQuotaExceeded""",
     BatchStopped: "ErrorBatchProcessingStopped",
+    RequestRefused: "ErrorInvalidRequest ErrorSchemaValidation",
     PerhapsMoved: "ErrorMailboxStoreUnavailable ErrorMailboxMoveInProgress ErrorNotEnoughMemory",
     Busy: """
         ErrorInternalServerTransientError ErrorInternalServerError
@@ -94,6 +113,7 @@ _CODES: Mapping[type[SyncError], str] = {
     ImpersonationDenied: "ErrorImpersonateUserDenied ErrorImpersonationDenied ErrorImpersonationFailed",
     DelegateAccessMissing: "ErrorNotDelegate ErrorDelegateNoUser",
     EwsBlocked: "ErrorOrganizationAccessBlocked",
+    SendingBlocked: "ErrorMessageSubmissionBlocked",
     AccessDenied: """
         ErrorAccessDenied ErrorCreateItemAccessDenied ErrorMailboxLogonFailed ErrorSendAsDenied ErrorLogonAsNetworkServiceFailed
         ErrorCallerIsInvalidADAccount ErrorProxyRequestNotAllowed""",
@@ -129,6 +149,11 @@ _LONG_WAITS = {"ErrorSubmissionQuotaExceeded": LONGEST_WAIT}
 def kind_of(code: str) -> type[SyncError]:
     """What an EWS response code, or the name of an exception class, means to the caller. Unknown ones are transient."""
     return _BY_NAME.get(code, TransientError)
+
+
+def is_known(code: str) -> bool:
+    """Whether an EWS response code says something about the server, the mailbox or an item of it."""
+    return code in _BY_NAME
 
 
 def error_of(

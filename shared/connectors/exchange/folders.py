@@ -25,6 +25,10 @@ _FOLDER_SHAPE = element(
     '<t:FieldURI FieldURI="folder:DisplayName"/><t:FieldURI FieldURI="folder:FolderClass"/>'
     '<t:FieldURI FieldURI="folder:ParentFolderId"/></t:AdditionalProperties></m:FolderShape>'
 )
+_RIGHTS_SHAPE = element(
+    '<m:FolderShape><t:BaseShape>IdOnly</t:BaseShape><t:AdditionalProperties><t:FieldURI FieldURI="folder:EffectiveRights"/>'
+    "</t:AdditionalProperties></m:FolderShape>"
+)
 _ID_SHAPE = element("<m:ItemShape><t:BaseShape>IdOnly</t:BaseShape></m:ItemShape>")
 _LATEST_FIRST = element(
     '<m:SortOrder><t:FieldOrder Order="Descending"><t:FieldURI FieldURI="item:DateTimeReceived"/></t:FieldOrder></m:SortOrder>'
@@ -82,6 +86,21 @@ def _folder_of(child: _Element) -> TreeFolder | None:
     if not found or not f"{folder_class}.".startswith(f"{_MAIL}."):
         return None
     return TreeFolder(found, child.findtext(f"{T}DisplayName") or "", parent.get("Id") if parent is not None else None)
+
+
+class GetFolder(Operation):
+    """https://learn.microsoft.com/exchange/client-developer/web-service-reference/getfolder-operation"""
+
+    SERVICE_NAME = "GetFolder"
+
+    def takes_items(self, folder: Folder) -> bool:
+        """Whether who signs in may create items there. Raises FolderNotFound, which is also said where he may not look."""
+        message = only(self.ask(self.payload(deepcopy(_RIGHTS_SHAPE), self.folder_id("FolderIds", folder.id))))
+        try:
+            self.check(message)
+        except ItemError as error:
+            raise of_folder(error) from error
+        return message.findtext(f"{M}Folders/*/{T}EffectiveRights/{T}CreateContents") != "false"
 
 
 class CreateFolder(Operation):

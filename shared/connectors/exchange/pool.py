@@ -5,6 +5,7 @@ How many there may be is decided by `Slots`, whether the credentials may be trie
 
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from typing import Protocol
 
 import requests
 from exchangelib.configuration import Configuration
@@ -18,6 +19,18 @@ from shared.connectors.exchange.sign_in import MakeAuth
 from shared.connectors.exchange.slots import Slots
 from shared.connectors.gate import Gate
 from shared.connectors.guarded_http import guarded_session
+
+
+class Streamed(Protocol):
+    """The body of a request that is made while it is sent. Whoever signs in to a connection may send it twice, and so iterate
+    over it anew."""
+
+    def __len__(self) -> int: ...
+
+    def __iter__(self) -> Iterator[bytes]: ...
+
+
+type RequestBody = bytes | Streamed
 
 
 class Pool(BaseProtocol):  # type: ignore[misc] # exchangelib has no types
@@ -74,7 +87,7 @@ class Pool(BaseProtocol):  # type: ignore[misc] # exchangelib has no types
                 return
 
     @contextmanager
-    def posted(self, body: bytes, headers: Mapping[str, str | bytes], timeout: float) -> Iterator[requests.Response]:
+    def posted(self, body: RequestBody, headers: Mapping[str, str | bytes], timeout: float) -> Iterator[requests.Response]:
         """The reply to one request, its headers checked and its body unread; whoever reads a long one calls `keep` meanwhile.
 
         Raises SyncError, or what requests raises."""
@@ -93,7 +106,7 @@ class Pool(BaseProtocol):  # type: ignore[misc] # exchangelib has no types
         self._slots.keep(self.max_connections)
 
     def _answered(
-        self, body: bytes, headers: Mapping[str, str | bytes], timeout: float
+        self, body: RequestBody, headers: Mapping[str, str | bytes], timeout: float
     ) -> tuple[requests.Session, requests.Response]:
         with self._gate.attempt(timeout):
             session = self._idle_or_new()

@@ -11,7 +11,16 @@ from exchangelib import errors as exchange
 from msal.exceptions import MsalServiceError
 from urllib3.exceptions import MaxRetryError, NameResolutionError
 
-from shared.connectors.exchange.errors import _BY_NAME, LONGEST_WAIT, back_off, error_of, kind_of, mapped, retry_after
+from shared.connectors.exchange.errors import (
+    _BY_NAME,
+    LONGEST_WAIT,
+    RequestRefused,
+    back_off,
+    error_of,
+    kind_of,
+    mapped,
+    retry_after,
+)
 from shared.domain.errors import (
     AccessDenied,
     AuthenticationFailed,
@@ -73,7 +82,7 @@ def test_every_error_of_exchangelib_says_what_to_do_next(name: str) -> None:
         (TimeoutError("x"), NoAnswer),
         (ConnectionResetError("x"), Unreachable),
         (MsalServiceError(error="x", error_description="x"), Busy),
-        (exchange.ErrorInvalidRequest("x"), TransientError),
+        (exchange.ErrorInvalidRequest("x"), RequestRefused),
         (RuntimeError("x"), TransientError),
     ],
     ids=lambda value: getattr(value, "__name__", type(value).__name__),

@@ -6,17 +6,22 @@ import pytest
 from lxml import etree
 
 from shared.connectors.connect import Connect
-from shared.connectors.exchange.folders import CreateFolder, FindFolder, FindItem
+from shared.connectors.exchange.drafts import CreateItem, Draft, FindDraft, GetDraft, Parcel, SendItem
+from shared.connectors.exchange.folders import CreateFolder, FindFolder, FindItem, GetFolder
 from shared.connectors.exchange.marking import GetCategories, MoveItem, UpdateItem
+from shared.connectors.exchange.pool import RequestBody
 from shared.connectors.exchange.services import DeleteItem, GetAttachment, GetItem, SyncFolderItems
 from shared.connectors.exchange.session import Session
+from shared.connectors.exchange.uploading import CreateAttachment
 from shared.domain.email import ItemRef
 from shared.domain.errors import Unreachable
-from shared.domain.folders import INBOX, SENT_ITEMS, Folder
+from shared.domain.folders import DRAFTS, INBOX, SENT_ITEMS, Folder
 from tests.contracts.exchange_mailboxes import KnownSecrets, a_mailbox, a_profile
+from tests.unit.connectors.outgoing_messages import EVERYTHING, a_file, an_outgoing_message
 from tests.unit.connectors.replies import assert_valid
 
 REF = ItemRef("AAMk&<>", INBOX.id)
+DRAFT = Draft("AAMk&<>", "CQAA&")
 TYPES = "{http://schemas.microsoft.com/exchange/services/2006/types}"
 
 OPERATIONS: dict[str, Callable[[Session], object]] = {
@@ -42,6 +47,15 @@ OPERATIONS: dict[str, Callable[[Session], object]] = {
     "a large file": lambda session: list(GetAttachment(session).content("A1", of_item=False)),
     "a large attached item": lambda session: list(GetAttachment(session).content("A1", of_item=True)),
     "a deletion": lambda session: DeleteItem(session).delete([REF]),
+    "drafts": lambda session: CreateItem(session).drafts([Parcel(an_outgoing_message()), Parcel(EVERYTHING)]),
+    "a draft with attachments": lambda session: CreateItem(session).drafts([Parcel(EVERYTHING, ((a_file(), b"terms"),))]),
+    "an attachment of a draft": lambda session: CreateAttachment(session).attach(DRAFT, a_file(b"terms" * 50_000)),
+    "drafts sent": lambda session: SendItem(session).send([DRAFT, Draft("AAMk", "")], save_copy=True),
+    "drafts sent without a copy": lambda session: SendItem(session).send([DRAFT], save_copy=False),
+    "what became of drafts": lambda session: GetDraft(session).present([DRAFT, DRAFT]),
+    "a draft by its key": lambda session: FindDraft(session).of(["k&1"]),
+    "drafts by their keys": lambda session: FindDraft(session).of(["k&1", "k2"]),
+    "rights on the drafts": lambda session: GetFolder(session).takes_items(DRAFTS),
 }
 
 
@@ -58,9 +72,9 @@ def asked(
     """The requests that would go to the server, which is not there."""
     bodies: list[bytes] = []
 
-    def refuse(_: Session, body: bytes, headers: Mapping[str, bytes]) -> bytes:
+    def refuse(_: Session, body: RequestBody, headers: Mapping[str, bytes]) -> bytes:
         assert headers["X-AnchorMailbox"] == "zoë@contoso.example".encode()
-        bodies.append(body)
+        bodies.append(body if isinstance(body, bytes) else b"".join(body))
         raise Unreachable("nobody there")
 
     monkeypatch.setattr(Session, "reply", refuse)
