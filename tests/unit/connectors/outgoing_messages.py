@@ -1,56 +1,49 @@
-"""Emails on their way out, as connectors are given them."""
+"""Outgoing messages for tests: what every one has, and what a test is about."""
 
-from base64 import b64encode
 from collections.abc import Iterator
-from dataclasses import replace
 from datetime import UTC, datetime
+from typing import Any
 
-from shared.domain.choices import Priority
-from shared.domain.email import Address
+from shared.connectors.mime import read_message
+from shared.connectors.mime.composing import compose
+from shared.domain.email import Address, IncomingMessage
 from shared.domain.outgoing import OutgoingAttachment, OutgoingMessage
+from tests.unit.connectors.mime_messages import REF
 
-NOON = datetime(2026, 11, 23, 12, 0, tzinfo=UTC)
-ANNA = Address("anna@contoso.example", "Anna Ärmel")
-BERT = Address("bert@fabrikam.example", "Bert")
-INDEX = b64encode(b"\x01" + bytes(21) + b"fives").decode()
-ODD = "a & b < c > d \" ' \x00\x0b\ud800 ]]> Zoë 東京"
-"""What no XML carries as it is, or at all."""
+ANNA = Address("anna@contoso.example", "Anna Adams")
+BERT = Address("bert@fabrikam.example", "Bert Baker")
+DATE = datetime(2026, 11, 23, 8, 30, tzinfo=UTC)
 
 
-def an_outgoing_message(key: str = "k1", **others: object) -> OutgoingMessage:
-    defaults: dict[str, object] = {
-        "message_id": f"{key}@contoso.example",
-        "date": NOON,
+def a_message(**fields: Any) -> OutgoingMessage:
+    given = {
+        "key": "key",
+        "message_id": "0f2c@contoso.example",
+        "date": DATE,
         "from_": ANNA,
         "to": (BERT,),
-        "subject": "Terms",
-        "body_text": "Dear Bert",
+        "subject": "Offer",
+        "body_text": "Hello\n",
     }
-    return OutgoingMessage(key=key, **{**defaults, **others})
+    return OutgoingMessage(**given | fields)
 
 
-def a_file(content: bytes = b"terms", name: str = "terms.pdf", size: int | None = None, **others: object) -> OutgoingAttachment:
-    """In chunks that no encoding likes."""
-
+def an_attachment(
+    content: bytes, name: str = "offer.pdf", content_type: str = "application/pdf", **others: Any
+) -> OutgoingAttachment:
     def chunks() -> Iterator[bytes]:
-        yield from (content[start : start + 100_001] for start in range(0, len(content), 100_001))
+        for at in range(0, len(content), 1000):
+            yield content[at : at + 1000]
 
-    return OutgoingAttachment(name, "application/pdf", len(content) if size is None else size, chunks, **others)
+    return OutgoingAttachment(name, content_type, len(content), chunks, **others)
 
 
-EVERYTHING = replace(
-    an_outgoing_message("k2"),
-    subject=ODD,
-    body_html=f"<p>{ODD}</p>\r\n",
-    sender=BERT,
-    from_=Address("sales@contoso.example", ODD),
-    cc=(Address("carl@fabrikam.example"), Address("zoë@fabrikam.example", ODD)),
-    bcc=(Address("dora@fabrikam.example"),),
-    in_reply_to="one&two@fabrikam.example",
-    references=("one@fabrikam.example", "one&two@fabrikam.example"),
-    conversation_index=INDEX,
-    priority=Priority.HIGH,
-    read_receipt=True,
-    delivery_receipt=True,
-)
-"""An email that has all there is, but for attachments."""
+def octets(message: OutgoingMessage, **abilities: bool) -> bytes:
+    with compose(message, **abilities) as composed:
+        written = b"".join(composed.chunks())
+        assert composed.size == len(written)
+        return written
+
+
+def read_back(message: OutgoingMessage, **abilities: bool) -> IncomingMessage:
+    return read_message(octets(message, **abilities), REF)

@@ -17,7 +17,8 @@ from shared.domain.email import ItemRef
 from shared.domain.errors import Unreachable
 from shared.domain.folders import DRAFTS, INBOX, SENT_ITEMS, Folder
 from tests.contracts.exchange_mailboxes import KnownSecrets, a_mailbox, a_profile
-from tests.unit.connectors.outgoing_messages import EVERYTHING, a_file, an_outgoing_message
+from tests.unit.connectors.exchange_messages import EVERYTHING, keyed
+from tests.unit.connectors.outgoing_messages import an_attachment
 from tests.unit.connectors.replies import assert_valid
 
 REF = ItemRef("AAMk&<>", INBOX.id)
@@ -47,9 +48,11 @@ OPERATIONS: dict[str, Callable[[Session], object]] = {
     "a large file": lambda session: list(GetAttachment(session).content("A1", of_item=False)),
     "a large attached item": lambda session: list(GetAttachment(session).content("A1", of_item=True)),
     "a deletion": lambda session: DeleteItem(session).delete([REF]),
-    "drafts": lambda session: CreateItem(session).drafts([Parcel(an_outgoing_message()), Parcel(EVERYTHING)]),
-    "a draft with attachments": lambda session: CreateItem(session).drafts([Parcel(EVERYTHING, ((a_file(), b"terms"),))]),
-    "an attachment of a draft": lambda session: CreateAttachment(session).attach(DRAFT, a_file(b"terms" * 50_000)),
+    "drafts": lambda session: CreateItem(session).drafts([Parcel(keyed()), Parcel(EVERYTHING)]),
+    "a draft with attachments": lambda session: CreateItem(session).drafts(
+        [Parcel(EVERYTHING, ((an_attachment(b"terms"), b"terms"),))]
+    ),
+    "an attachment of a draft": lambda session: CreateAttachment(session).attach(DRAFT, an_attachment(b"terms" * 50_000)),
     "drafts sent": lambda session: SendItem(session).send([DRAFT, Draft("AAMk", "")], save_copy=True),
     "drafts sent without a copy": lambda session: SendItem(session).send([DRAFT], save_copy=False),
     "what became of drafts": lambda session: GetDraft(session).present([DRAFT, DRAFT]),
