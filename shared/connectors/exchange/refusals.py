@@ -9,7 +9,7 @@ from datetime import timedelta
 
 from lxml.etree import _Element
 
-from shared.connectors.exchange.errors import SendingBlocked, is_known
+from shared.connectors.exchange.errors import RequestRefused, SendingBlocked, is_known
 from shared.connectors.exchange.operation import Operation
 from shared.connectors.exchange.records import M
 from shared.domain.errors import (
@@ -72,7 +72,7 @@ class DeliveryOperation(Operation):
         if kind := self.GONE if code == "ErrorItemNotFound" else _BY_NAME.get(code):
             return kind(words)
         error = self.error(message)
-        return error if is_known(code) and not isinstance(error, ItemError) else DeliveryRefused(words)
+        return error if is_known(code) and not isinstance(error, ItemError | RequestRefused) else DeliveryRefused(words)
 
 
 def of_email(error: SyncError) -> DeliveryError:

@@ -23,6 +23,7 @@ from tests.unit.connectors.replies import assert_valid
 
 REF = ItemRef("AAMk&<>", INBOX.id)
 DRAFT = Draft("AAMk&<>", "CQAA&")
+WITH_ATTACHMENT = Parcel(EVERYTHING, ((an_attachment(b"terms", content_id="picture", is_inline=True), b"terms"),))
 TYPES = "{http://schemas.microsoft.com/exchange/services/2006/types}"
 
 OPERATIONS: dict[str, Callable[[Session], object]] = {
