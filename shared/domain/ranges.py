@@ -53,6 +53,10 @@ TRACKING_DIGITS = Numbers(4, 12)
 FORMER_PREFIXES = Entries(0, 20)
 CATEGORY = Characters(1, 100)
 """Name of a category in mailboxes; Outlook allows 255 characters."""
+LONGEST_SUBJECT = Numbers(255, 400)
+"""maximumsubjectlengthonmailserver; Exchange keeps 255 characters of a subject."""
+EMAILS_PER_MINUTE = Numbers(1, 6000)
+DELIVERY_ATTEMPTS = Numbers(1, 100)
 MESSAGE_SIZE = Numbers(1, 150 * 1024 * 1024)
 RETENTION = Durations(timedelta(days=1), timedelta(days=3650))
 EXCLUDED = Entries(0, 1000)
@@ -69,7 +73,7 @@ RECIPIENT_NAME = Characters(0, 200)
 """activityparty.unresolvedpartyname."""
 RECIPIENTS = Entries(0, 500)
 """Of each kind, and of all together."""
-SUBJECT = Characters(0, 800)
+EMAIL_SUBJECT = Characters(0, 800)
 BODY = Characters(0, 2_000_000)
 RULES_OF_A_MAILBOX = 25
 """Folder-level tracking rules of one mailbox at most (maxfolderbasedtrackingmappings)."""
@@ -80,6 +84,7 @@ RANGES: Mapping[type, Mapping[str, Range]] = {
         "tracking_prefix": TRACKING_PREFIX,
         "former_tracking_prefixes": FORMER_PREFIXES,
         "tracking_digits": TRACKING_DIGITS,
+        "longest_subject": LONGEST_SUBJECT,
         "tracked_category": CATEGORY,
         "undeliverable_category": CATEGORY,
         "largest_message": MESSAGE_SIZE,
@@ -94,6 +99,8 @@ RANGES: Mapping[type, Mapping[str, Range]] = {
         "name": NAME,
         "incoming_port": PORT,
         "outgoing_port": PORT,
+        "emails_per_minute": EMAILS_PER_MINUTE,
+        "delivery_attempts": DELIVERY_ATTEMPTS,
         "min_polling_interval": POLLING_INTERVAL,
         "max_connections": CONNECTIONS,
         "timeout": TIMEOUT,
@@ -109,7 +116,7 @@ RANGES: Mapping[type, Mapping[str, Range]] = {
         "to": RECIPIENTS,
         "cc": RECIPIENTS,
         "bcc": RECIPIENTS,
-        "subject": SUBJECT,
+        "subject": EMAIL_SUBJECT,
         "body_html": BODY,
         "body_text": BODY,
     },

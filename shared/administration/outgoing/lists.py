@@ -1,0 +1,87 @@
+"""What a mailbox has written, by status, and the attempts of an email. Rows are hints, confirmed against the email."""
+
+from collections.abc import Callable, Mapping, Sequence
+from datetime import timedelta
+
+from shared.administration.failures import RecordNotFound
+from shared.administration.outgoing.standing import EDITABLE, WAITING, delivery_of
+from shared.domain.choices import EmailStatus
+from shared.domain.delivery import Attempt
+from shared.domain.email import EmailActivity, ListOf, StoredActivity, TimelineEntry
+from shared.domain.ids import ActivityId, MailboxId
+from shared.ports import Clock, Slice, Stores
+
+STATUSES = (*EDITABLE, *WAITING, EmailStatus.SENT)
+
+_ORPHANED_AFTER = timedelta(hours=1)
+"""A row that no email confirms by then was left by a creation that did not come about."""
+
+
+class OutgoingLists:
+    def __init__(self, stores: Stores, clock: Clock) -> None:
+        self._stores = stores
+        self._clock = clock
+
+    def of_mailbox(
+        self, mailbox_id: MailboxId, status: EmailStatus | None = None, continuation: str | None = None, limit: int = 50
+    ) -> Slice[EmailActivity]:
+        """Newest first, those that wait in the order in which they are sent; None: all that were not sent. A part may have
+        fewer than `limit`. Raises RecordNotFound, and InvalidRecord where the continuation is none of this list."""
+        if self._stores.mailboxes.get(mailbox_id) is None:
+            raise RecordNotFound(f"there is no mailbox {mailbox_id}")
+        if status in WAITING:
+            return self._waiting(mailbox_id, status, continuation, limit)
+        if status is EmailStatus.SENT:
+            part = self._stores.timeline.list(ListOf.SENT, mailbox_id, continuation, limit)
+            return self._confirmed(part, lambda email: email.status is EmailStatus.SENT)
+        part = self._stores.timeline.list(ListOf.UNSENT, mailbox_id, continuation, limit)
+        self._remove_orphans(part.items)
+        return self._confirmed(part, lambda email: email.status in (STATUSES[:-1] if status is None else (status,)))
+
+    def attempts(self, activity_id: ActivityId) -> Sequence[Attempt]:
+        """Oldest first. Raises RecordNotFound; NotPossibleNow for an email that was not written here."""
+        stored = self._stores.activities.get(activity_id)
+        if stored is None or stored.record.deleted_on is not None:
+            raise RecordNotFound(f"there is no activity {activity_id}")
+        delivery_of(stored.record)
+        return self._stores.activities.attempts(activity_id)
+
+    def _waiting(
+        self, mailbox_id: MailboxId, status: EmailStatus, continuation: str | None, limit: int
+    ) -> Slice[EmailActivity]:
+        part = self._stores.outbox.list(mailbox_id, continuation, limit)
+        announced = {entry.activity_id: entry for entry in part.items}
+        found = self._stores.activities.find(announced)
+        emails = [
+            found[activity_id].record
+            for activity_id, entry in announced.items()
+            if activity_id in found and _is_announced(found[activity_id].record, entry.submission)
+        ]
+        return Slice([email for email in emails if email.status is status], part.continuation)
+
+    def _confirmed(self, part: Slice[TimelineEntry], belongs: Callable[[EmailActivity], bool]) -> Slice[EmailActivity]:
+        found = self._stores.activities.find([entry.activity_id for entry in part.items])
+        rows = [(entry, found[entry.activity_id].record) for entry in part.items if entry.activity_id in found]
+        emails = [email for entry, email in rows if _is_confirmed(entry, email) and belongs(email)]
+        return Slice(emails, part.continuation)
+
+    def _remove_orphans(self, entries: Sequence[TimelineEntry]) -> None:
+        before = self._clock() - _ORPHANED_AFTER
+        old = [entry for entry in entries if entry.time < before]
+        found: Mapping[ActivityId, StoredActivity] = (
+            self._stores.activities.find([entry.activity_id for entry in old]) if old else {}
+        )
+        orphans = [
+            entry for entry in old if entry.activity_id not in found or found[entry.activity_id].record.created_on != entry.time
+        ]
+        if orphans:
+            self._stores.timeline.remove(orphans)
+
+
+def _is_confirmed(entry: TimelineEntry, email: EmailActivity) -> bool:
+    time = email.created_on if entry.list_of is ListOf.UNSENT else email.received
+    return email.deleted_on is None and email.receiving_mailbox == entry.whose and time == entry.time
+
+
+def _is_announced(email: EmailActivity, submission: str) -> bool:
+    return email.deleted_on is None and email.delivery is not None and email.delivery.submission == submission
