@@ -87,18 +87,20 @@ class EmailServerProfile:
     """useautodiscover, Exchange only: location, version and authentication are found out per mailbox and kept
     for a day. A password goes to the domain of its user name (user@domain) only, a token to its tenant's, if so named."""
     use_same_settings_for_outgoing: bool = True
-    """usesamesettingsforoutgoingconnections; False takes the following `outgoing_` fields. All of them take effect with
-    outgoing email."""
+    """usesamesettingsforoutgoingconnections; False takes the following `outgoing_` fields. With POP3 and IMAP the
+    same settings mean SMTP at the same host, by SMTP's own port; where that is another host, as at Microsoft
+    (smtp.office365.com, with `outgoing_starttls`) and Google (smtp.gmail.com), it is given here."""
     outgoing_location: str | None = None
-    """outgoingserverlocation; as `incoming_location`."""
+    """outgoingserverlocation; as `incoming_location`, with POP3 and IMAP the host name of the SMTP server."""
     outgoing_port: int | None = None
-    """outgoingportnumber; None is the protocol's own."""
+    """outgoingportnumber; None is the protocol's own: of SMTP 465 with TLS from the start, else 587."""
     outgoing_use_tls: bool = True
     """outgoingusessl; as `incoming_use_tls`."""
     outgoing_authentication: AuthenticationProtocol | None = None
     """outgoingauthenticationprotocol; None is that of incoming mail."""
     outgoing_credential_source: CredentialSource | None = None
-    """outgoingcredentialretrieval; None is that of incoming mail."""
+    """outgoingcredentialretrieval; None is that of incoming mail. With POP3 and IMAP it may be anonymous: an SMTP server that
+    knows by the address who may send."""
     outgoing_credentials: Credentials = Credentials()
     """As `credentials`, where outgoing mail has settings of its own."""
     outgoing_use_impersonation: bool = True
@@ -124,9 +126,10 @@ class EmailServerProfile:
     """moveundeliveredemails: mail that cannot be processed is moved to the folder Undeliverable beside the Inbox. Exchange
     only."""
     send_email_alert: bool = False
-    """sendemailalert: the profile's owner is told when most of its mailboxes fail; takes effect with outgoing email."""
+    """sendemailalert: the profile's owner is told when most of its mailboxes fail. Kept for a later version; this one sends
+    no alerts by email."""
     owner_address: str | None = None
-    """owneremailaddress; where alerts by email go; takes effect with outgoing email."""
+    """owneremailaddress; where alerts by email go, once a version sends them."""
     active: bool = True
     """statecode; no mailbox of an inactive profile is run."""
 
@@ -177,7 +180,7 @@ class Mailbox:
     """incomingemaildeliverymethod; server_side is read by Sidesync, forward_mailbox comes through any forward mailbox to which
     the owner's server forwards it as attachment."""
     outgoing_method: EmailDeliveryMethod = EmailDeliveryMethod.NONE
-    """outgoingemaildeliverymethod; only server_side is sent by Sidesync; takes effect with outgoing email."""
+    """outgoingemaildeliverymethod; only server_side is sent by Sidesync."""
     act_method: ActDeliveryMethod = ActDeliveryMethod.NONE
     """actdeliverymethod; appointments, contacts and tasks. Takes effect with their connectors."""
     approval: Approval = Approval.PENDING

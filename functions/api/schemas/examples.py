@@ -44,6 +44,8 @@ PROFILE: list[JsonValue] = [
         "oauth_provider": "google",
         "credential_source": "mailbox",
         "credentials": {"client_id": "123-abc.apps.googleusercontent.com", "secret": "the client secret"},
+        "use_same_settings_for_outgoing": False,
+        "outgoing_location": "smtp.gmail.com",
     },
 ]
 PROFILE_PATCH: list[JsonValue] = [{"timeout": 60, "credentials": {"secret": "the new password"}}]

@@ -189,6 +189,29 @@ def test_on_a_profile_where_mailboxes_sign_in_themselves_a_mailbox_needs_credent
     assert office.stores.secrets.get(ref) == PASSWORD
 
 
+def test_where_only_outgoing_mail_is_signed_in_for_by_mailboxes_one_that_sends_needs_credentials(office: Office) -> None:
+    office.has_profile(
+        use_same_settings_for_outgoing=False,
+        outgoing_location="https://out.contoso.example/EWS/Exchange.asmx",
+        outgoing_credential_source=CredentialSource.MAILBOX,
+    )
+    mailbox = office.has_mailbox_being_read().record
+    sending = EmailDeliveryMethod.SERVER_SIDE
+
+    with pytest.raises(InvalidRecord) as refused:
+        office.changes(mailbox.id, outgoing_method=sending)
+    own = Credentials(username="anna")
+    allowed = office.administration.mailboxes.change(
+        mailbox.id,
+        lambda present: replace(present, outgoing_method=sending, credentials=own),
+        ADMIN,
+        {"credentials/secret": PASSWORD},
+    )
+
+    assert refused.value.field == "credentials/username"
+    assert allowed.stored.record.outgoing_method is sending
+
+
 @pytest.mark.parametrize("on_the_way", [ELSEWHERE, None], ids=["straight", "without a profile in between"])
 def test_the_stored_secret_of_a_mailbox_is_not_sent_to_another_host(office: Office, on_the_way: ProfileId | None) -> None:
     own = {"credential_source": CredentialSource.MAILBOX, "credentials": Credentials()}
@@ -308,13 +331,22 @@ def test_a_workload_without_a_connector_is_kept_as_configured_and_never_due(offi
     office.has_profile()
     mailbox = office.has_mailbox_being_read()
 
-    changed = office.changes(mailbox.record.id, outgoing_method=EmailDeliveryMethod.SERVER_SIDE)
+    changed = office.changes(mailbox.record.id, act_method=ActDeliveryMethod.SERVER_SIDE)
 
     assert {workload: schedule.due for workload, schedule in changed.schedule.items()} == {
         Workload.INCOMING: MONDAY,
         Workload.OUTGOING: None,
         Workload.ACT: None,
     }
+
+
+def test_a_mailbox_that_begins_to_send_is_due_for_that_at_once(office: Office) -> None:
+    office.has_profile()
+    mailbox = office.has_mailbox_being_read()
+
+    changed = office.changes(mailbox.record.id, outgoing_method=EmailDeliveryMethod.SERVER_SIDE)
+
+    assert changed.schedule[Workload.OUTGOING].due == MONDAY
 
 
 def test_a_queue_has_no_appointments(office: Office) -> None:
