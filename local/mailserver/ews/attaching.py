@@ -2,6 +2,7 @@
 
 from lxml import etree
 
+from local.mailserver.bodies import Attachment
 from local.mailserver.composing import with_entities
 from local.mailserver.contents import Item
 from local.mailserver.ews import submission
@@ -36,13 +37,12 @@ def create_attachment(call: Call) -> list[bytes | Stream]:
 
 def _identity(item: Item) -> bytes:
     """Of the attachment that came last."""
-    attachment = item.message.attachments[-1]
+    return b"<m:Attachments>%b</m:Attachments>" % attached(item, item.message.attachments[-1])
+
+
+def attached(item: Item, attachment: Attachment) -> bytes:
+    """What a request that attaches answers of an attachment: its id, with the change key that the item has now."""
     tag = attachment_tag(attachment)
     identity = attachment_prefix(item.id) + attachment_suffix(attachment.number)
     root = f'RootItemId="{item.id}" RootItemChangeKey="{change_key(item.version)}"'
-    return b'<m:Attachments><t:%b><t:AttachmentId Id="%b" %b/></t:%b></m:Attachments>' % (
-        tag,
-        identity.encode(),
-        root.encode(),
-        tag,
-    )
+    return b'<t:%b><t:AttachmentId Id="%b" %b/></t:%b>' % (tag, identity.encode(), root.encode(), tag)

@@ -4,6 +4,7 @@ from lxml import etree
 
 from local.mailserver.contents import Folder
 from local.mailserver.ews import submission
+from local.mailserver.ews.attaching import attached
 from local.mailserver.ews.call import Call
 from local.mailserver.ews.drafts import Draft, draft_of
 from local.mailserver.ews.errors import ResponseError, SoapFault
@@ -63,4 +64,5 @@ def _saved(folder: Folder, message: Message, draft: Draft) -> bytes:
         categories=draft.categories,
         properties=draft.properties,
     )
-    return items_with_id(item)
+    attachments = b"".join(attached(item, each) for each in message.attachments)
+    return items_with_id(item, b"<t:Attachments>%b</t:Attachments>" % attachments if attachments else b"")
