@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 
 from local.mailserver.accounts import Accounts
 from local.mailserver.faults import Faults
+from local.mailserver.greylist import Greylist
 from local.mailserver.habits import Habit, Habits
 from local.mailserver.journal import Journal
 from local.mailserver.limits import Limits
@@ -21,6 +22,7 @@ class Backend:
     requests: Journal
     habits: Habits
     transport: Transport
+    greylist: Greylist = field(default_factory=Greylist)
     rights: Rights = field(default_factory=Rights)
     limits: Limits = field(default_factory=Limits)
     tls: ssl.SSLContext | None = None

@@ -9,13 +9,15 @@ from itertools import count
 
 class FaultKind(StrEnum):
     SERVER_BUSY = "server_busy"
-    """Refused for now; `seconds` says how long (0: the server does not say). POP3 [SYS/TEMP], IMAP [UNAVAILABLE]."""
+    """Refused for now; `seconds` says how long (0: the server does not say). POP3 [SYS/TEMP], IMAP [UNAVAILABLE], SMTP 451."""
     UNAVAILABLE = "unavailable"
-    """503 with Retry-After (0: without). POP3 and IMAP: as busy, and the server hangs up."""
+    """503 with Retry-After (0: without). POP3 and IMAP: as busy, and the server hangs up, as SMTP does with 421."""
     TOO_MANY_REQUESTS = "too_many_requests"
-    """429 with Retry-After. POP3 [SYS/TEMP], IMAP [LIMIT]."""
+    """429 with Retry-After. POP3 [SYS/TEMP], IMAP [LIMIT], SMTP 421 4.4.2."""
     UNAUTHORIZED = "unauthorized"
+    """401. SMTP 535."""
     FORBIDDEN = "forbidden"
+    """403. SMTP 550 5.7.60: not as this sender."""
     CONNECTION_RESET = "connection_reset"
     """The request is not carried out, the connection breaks."""
     REPLY_LOST = "reply_lost"
@@ -23,10 +25,15 @@ class FaultKind(StrEnum):
     TRUNCATED_REPLY = "truncated_reply"
     SLOW_REPLY = "slow_reply"
     """The answer comes after `seconds`."""
+    HANG_UP = "hang_up"
+    """The connection ends `seconds` after the answer, without a word."""
     NONSENSE_REPLY = "nonsense_reply"
     """200, or a line, with something that is no answer of this protocol (`text`)."""
     ERROR = "error"
-    """Every response message of the request is the error `code`. POP3 and IMAP: the command is refused with that code."""
+    """Every response message of the request is the error `code`. POP3 and IMAP: the command is refused with that code.
+
+    SMTP: with that code and enhanced code, such as "452 4.2.2", and `text`; 421 hangs up. `after` makes a quota of it.
+    """
     SOAP_FAULT = "soap_fault"
     """The request as a whole is refused with the error `code`."""
     UNREADABLE_ITEM = "unreadable_item"
@@ -41,6 +48,8 @@ class FaultKind(StrEnum):
     ERROR_WITHOUT_SYNC_STATE = "error_without_sync_state"
     """As `invalid_sync_state`, in the form without an element for the state."""
     FOLDER_GONE = "folder_gone"
+    BOUNCES = "bounces"
+    """What a recipient (`mailbox`) was to get is accepted, and comes back as undeliverable: `code` ("552 5.2.2") and `text`."""
 
 
 type Names = str | Collection[str] | None
@@ -100,7 +109,9 @@ class Faults:
     ) -> int:
         """Turns a fault on; the number returned turns it off again.
 
-        `operation` is a name such as GetItem, RETR, FETCH (with UID or without) or Token; Connect is the greeting.
+        `operation` is a name such as GetItem, RETR, FETCH (with UID or without) or Token; Connect is the greeting. Of SMTP
+        also Transfer, while a message comes, and Message, when it has come. `mailbox` is a recipient for RCPT, the sender for
+        MAIL; afterwards the message is about all of them.
         """
         with self._lock:
             number = next(self._numbers)

@@ -33,8 +33,13 @@ class Outcome:
 
 
 def unknown(address: str, original: str = "") -> Outcome:
-    words = "550 5.1.10 RESOLVER.ADR.RecipientNotFound; Recipient not found by SMTP address lookup"
-    return Outcome(address, "failed", "5.1.10", words, original)
+    words = "RESOLVER.ADR.RecipientNotFound; Recipient not found by SMTP address lookup"
+    return refused(address, "550 5.1.10", words, original)
+
+
+def refused(address: str, code: str, words: str, original: str = "") -> Outcome:
+    """`code` is a reply code and an enhanced status code."""
+    return Outcome(address, "failed", code.partition(" ")[2] or "5.0.0", f"{code} {words}", original)
 
 
 def delivered(address: str, original: str = "") -> Outcome:

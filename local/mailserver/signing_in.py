@@ -1,4 +1,4 @@
-"""Signing in to POP3 and IMAP: passwords, SASL PLAIN (RFC 4616) and XOAUTH2, and whose mailbox is opened then."""
+"""Signing in to POP3, IMAP and SMTP: passwords, SASL PLAIN (RFC 4616) and XOAUTH2, and whose mailbox is opened then."""
 
 import base64
 import binascii

@@ -6,11 +6,13 @@ count copies. Knows no protocol; reports are those of RFC 3464, and are sent as 
 
 import threading
 from collections.abc import Callable, Collection, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from datetime import UTC, datetime
+from typing import Any
 
 from local.mailserver import reports
 from local.mailserver.delivery import deliver
+from local.mailserver.faults import FaultKind, Faults
 from local.mailserver.message import Message, spooled
 from local.mailserver.mime import Buffer
 from local.mailserver.model import MailStore, NoSuchMailbox
@@ -47,6 +49,10 @@ class Accepted:
     envelope_id: str = ""
     """ENVID, decoded by nobody."""
 
+    def fields(self) -> dict[str, Any]:
+        """By name; `octets` stay what they are."""
+        return {each.name: getattr(self, each.name) for each in fields(self)}
+
 
 @dataclass(frozen=True, slots=True)
 class Submission:
@@ -65,8 +71,9 @@ class Submission:
 
 
 class Transport:
-    def __init__(self, store: MailStore) -> None:
+    def __init__(self, store: MailStore, faults: Faults) -> None:
         self._store = store
+        self._faults = faults
         self._lock = threading.Lock()
         self._accepted: list[Accepted] = []
 
@@ -115,6 +122,11 @@ class Transport:
             self._report(submission, message, group, time)
 
     def _outcome(self, address: str, notice: Notice) -> Outcome:
+        bounces = self._faults.hit(FaultKind.BOUNCES, address, None)
+        if bounces is not None:
+            return reports.refused(
+                address, bounces.code or "550 5.1.1", bounces.text or "The recipient was refused", notice.original
+            )
         try:
             self._store.mailbox(address)
         except NoSuchMailbox:
