@@ -57,7 +57,7 @@ def measure() -> Figures:
 
 def _poll(azurite: Azurite, tap: Tap, name: str, server_type: ServerType) -> _Counted:
     """One poll of a worker that has polled before."""
-    with _storage_through_wires(azurite) as (connection_string, wires):
+    with storage_through_wires(azurite) as (connection_string, wires):
         account = StorageConnection(connection_string)
         create_missing(account, prefix=name.title())
         stores = azure_stores(account, secrets_key=SECRETS_KEY, prefix=name.title())
@@ -76,7 +76,7 @@ def _poll(azurite: Azurite, tap: Tap, name: str, server_type: ServerType) -> _Co
 
 
 @contextmanager
-def _storage_through_wires(azurite: Azurite) -> Iterator[tuple[str, list[Wire]]]:
+def storage_through_wires(azurite: Azurite) -> Iterator[tuple[str, list[Wire]]]:
     with ExitStack() as running:
         connection_string, wires = azurite.connection_string, []
         for url in azurite.endpoints.values():
