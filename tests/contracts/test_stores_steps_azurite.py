@@ -15,9 +15,10 @@ from shared.domain.ids import ActivityId, email_folder
 from shared.ports import Blobs, Stores
 from shared.stores.account import StorageConnection, account_of
 from shared.stores.azure import fast_gateway
-from shared.stores.entities import activity_partition
+from shared.stores.entities import activity_partition, content_row
 from shared.stores.parallel import Parallel
 from shared.stores.tables.activities import TableActivities
+from shared.stores.tables.gateway import Query, pages
 from shared.stores.tables.table import Table
 from shared.stores.text_blobs import TextBlobs
 from tests.contracts.gateways import Asked, WatchedGateway, quietly
@@ -51,9 +52,11 @@ class Container:
     def __init__(self, connection: StorageConnection, prefix: str) -> None:
         self._client = ContainerClient.from_connection_string(connection.connection_string or "", f"{prefix}sidesync")
 
+    def names(self) -> list[str]:
+        return list(self._client.list_blob_names(name_starts_with=email_folder(LETTER)))
+
     def texts(self) -> list[str]:
-        names = self._client.list_blob_names(name_starts_with=email_folder(LETTER))
-        return [self._client.download_blob(name).readall().decode() for name in names]
+        return [self._client.download_blob(name).readall().decode() for name in self.names()]
 
 
 @pytest.fixture
@@ -137,8 +140,10 @@ def test_a_text_that_is_replaced_leaves_no_blob(on_azurite: Stores, container: C
 
 def test_a_text_that_stays_is_not_written_again(on_azurite: Stores, container: Container) -> None:
     (etag,) = created(on_azurite, a_letter(body_html=LARGE, body_text=OTHER))
+    before = container.names()
     taken(on_azurite, Step(SENDING, etag, a_content(subject="Sent", body_html=LARGE, body_text="small")))
     assert container.texts() == [LARGE]
+    assert set(container.names()) < set(before)
     assert letter(on_azurite).content == a_content(subject="Sent", body_html=LARGE, body_text="small")
 
 
@@ -226,6 +231,21 @@ def test_an_email_is_read_in_one_request_and_advanced_in_one(on_watched: Stores,
     (stored,) = taken(on_watched, Step(SENDING, etag, attempts=(an_attempt(),)))
     taken(on_watched, Step(replace(found.activity.record), stored.etag, attempts=(ended,)))
     assert watched.requests - before == 3
+
+
+def test_what_an_email_has_beside_its_content_is_not_read_with_it(
+    on_watched: Stores, watched: WatchedGateway, prefix: str
+) -> None:
+    (etag,) = created(on_watched)
+    taken(on_watched, Step(SENDING, etag, attempts=tuple(map(an_attempt, range(1, 20)))))
+    asked: list[Asked] = []
+    watched.before = asked.append
+    letter(on_watched)
+    watched.before = quietly
+    (query,) = asked
+    assert isinstance(query, Query)
+    rows = [row for page in pages(watched, f"{prefix}Activities", query) for row in page]
+    assert [each.row for each in rows] == [LETTER, content_row(LETTER)]
 
 
 def test_emails_of_one_partition_advance_together(on_watched: Stores, watched: WatchedGateway) -> None:
