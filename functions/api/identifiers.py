@@ -39,6 +39,8 @@ MailboxPath = Annotated[
 ]
 FolderPath = Annotated[str, Path(description="The server's id of the folder, percent-encoded.", min_length=1, max_length=1024)]
 ActivityPath = Annotated[str, Path(description="Id of the activity.", pattern=UUID_PATTERN)]
+UploadPath = Annotated[str, Path(description="Id of the upload.", pattern=HASH_PATTERN)]
+PartPath = Annotated[int, Path(description="Number of the part, counted from 0.", ge=0, le=10_000)]
 AlertPath = Annotated[str, Path(description="Id of the alert.", pattern=HASH_PATTERN)]
 AttachmentPath = Annotated[int, Path(description="Number of the attachment, counted from 0.", ge=0, le=100_000)]
 ItemPath = Annotated[str, Path(description="Id of the quarantined item, as the list shows it.", pattern=ITEM_PATTERN)]
