@@ -1,7 +1,6 @@
 """Asks about several emails in one request, and gives each its own answer: one bad email never holds up the others."""
 
 from collections.abc import Callable, Sequence
-from itertools import takewhile
 
 from shared.connectors.exchange.errors import BatchStopped, RequestRefused, RequestTooLarge
 from shared.connectors.exchange.refusals import is_of_everybody, of_email
@@ -33,16 +32,18 @@ def _answers[E, A](emails: Sequence[E], ask: Ask[E, A]) -> list[A | SyncError]:
 
 
 def _with_the_rest[E, A](emails: Sequence[E], answers: Sequence[A | SyncError], ask: Ask[E, A]) -> list[A | SyncError]:
-    """A server may stop at an email; those behind it are asked about again, unless they would fare no better."""
-    answered = list(takewhile(lambda answer: not isinstance(answer, BatchStopped), answers))
-    if len(answered) == len(emails):
-        return answered
-    if not answered:
+    """A server may stop at an email; those that it left out are asked about again, unless they would fare no better."""
+    left_out = [place for place, answer in enumerate(answers) if isinstance(answer, BatchStopped)]
+    if not left_out:
+        return list(answers)
+    if len(left_out) == len(answers):
         raise Busy("The server stopped before the first email of the request.")
-    last, rest = answered[-1], emails[len(answered) :]
-    if isinstance(last, SyncError) and is_of_everybody(last):
-        return answered + [last] * len(rest)
-    return answered + _answers(rest, ask)
+    outcomes = list(answers)
+    stops = next((each for each in answers if isinstance(each, SyncError) and is_of_everybody(each)), None)
+    rest = [stops] * len(left_out) if stops else _answers([emails[place] for place in left_out], ask)
+    for place, answer in zip(left_out, rest, strict=True):
+        outcomes[place] = answer
+    return outcomes
 
 
 def refused_alone(error: RequestRefused | ItemTooLarge) -> DeliveryError:
