@@ -141,8 +141,9 @@ def test_every_mailbox_has_an_outbox_of_its_own(stores: Stores) -> None:
 @pytest.mark.parametrize("field", ["mailbox_id", "activity_id"])
 def test_an_id_that_cannot_be_a_key_is_refused(stores: Stores, field: str) -> None:
     with pytest.raises(InvalidRecord) as caught:
-        stores.outbox.put([replace(waiting(), **{field: ActivityId("a/b")})])  # type: ignore[arg-type]  # either is a text
+        stores.outbox.put([waiting(), replace(waiting(), **{field: ActivityId("a/b")})])  # type: ignore[arg-type]  # a text
     assert caught.value.field == field
+    assert listed(stores) == []
     stores.outbox.remove([replace(waiting(), mailbox_id=MailboxId("a/b"))])
     assert stores.outbox.next_due(MailboxId("a/b")) is None
     assert list(stores.outbox.due(MailboxId("a/b"), NOW)) == []

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import timedelta
+from threading import Barrier
 
 import pytest
 from azure.storage.blob import ContainerClient
@@ -220,6 +221,19 @@ def test_an_email_whose_text_is_lost_is_not_shown_without_it(on_azurite: Stores)
 
 
 # ---- what it costs
+
+
+def test_emails_are_read_several_at_once_and_advance_several_at_once(on_watched: Stores, watched: WatchedGateway) -> None:
+    names = list(range(12))
+    etags = created(on_watched, *map(a_letter, names))
+    assert len({activity_partition(ActivityId(an_id(name))) for name in names}) >= 6
+    together = Barrier(3)
+    watched.before = lambda _: together.wait(timeout=20) and None
+    assert len(on_watched.activities.whole([ActivityId(an_id(name)) for name in names])) == 12
+    together = Barrier(2)
+    steps = [Step(an_outgoing(name, EmailStatus.SENDING), etag) for name, etag in zip(names, etags, strict=True)]
+    by_partition = {activity_partition(step.activity.id): step for step in steps}
+    assert len(taken(on_watched, *list(by_partition.values())[:6])) == 6
 
 
 def test_an_email_is_read_in_one_request_and_advanced_in_one(on_watched: Stores, watched: WatchedGateway) -> None:

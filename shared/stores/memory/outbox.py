@@ -20,8 +20,9 @@ class MemoryOutbox:
         self._rows: dict[MailboxId, dict[str, OutboxEntry]] = {}
 
     def put(self, entries: Sequence[OutboxEntry]) -> None:
+        checked = [checked_outbox(each) for each in entries]
         with self._lock:
-            for entry in map(checked_outbox, entries):
+            for entry in checked:
                 self._rows.setdefault(entry.mailbox_id, {})[outbox_row(entry)] = entry
 
     def remove(self, entries: Sequence[OutboxEntry]) -> None:
