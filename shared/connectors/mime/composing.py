@@ -31,7 +31,7 @@ from shared.connectors.mime.written_parts import (
 )
 from shared.domain.choices import Priority
 from shared.domain.email import Address
-from shared.domain.errors import DeliveryRefused
+from shared.domain.errors import Busy, DeliveryRefused
 from shared.domain.outgoing import OutgoingMessage
 
 IN_MEMORY = 1 << 20
@@ -72,7 +72,7 @@ def compose(message: OutgoingMessage, *, utf8: bool = False, eight_bit: bool = F
     """`utf8`: the server takes addresses beyond ASCII (SMTPUTF8); `eight_bit`: it takes 8 bits (8BITMIME).
 
     Raises DeliveryRefused where no header can carry the sender, AttachmentLost, TransientError where an attachment cannot be
-    read."""
+    read, or nothing be written here."""
     parts = _Parts(message, eight_bit=eight_bit)
     head = _head(message, utf8=utf8).encode("utf-8")
     octets = SpooledTemporaryFile[bytes](max_size=IN_MEMORY)
@@ -81,8 +81,10 @@ def compose(message: OutgoingMessage, *, utf8: bool = False, eight_bit: bool = F
         for piece in parts.pieces():
             octets.write(piece)
         size = octets.tell()
-    except BaseException:
+    except BaseException as error:
         octets.close()
+        if isinstance(error, OSError):
+            raise Busy(f"composing: {type(error).__name__}") from error
         raise
     is_eight_bit = not head.isascii() or any(part.is_eight_bit for part in parts.leaves)
     return Composed(octets, size, written_message_id(message.message_id), is_eight_bit)

@@ -1,0 +1,120 @@
+"""A connection that is signed in: opened when it is needed first, kept for the run, opened anew after it was lost.
+
+Foreign exceptions of connecting and signing in end here.
+"""
+
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from datetime import timedelta
+
+from shared.connectors.gate import Gate
+from shared.connectors.internet.connection import Security, Server
+from shared.connectors.internet.sign_in import Password, SignIn, Token
+from shared.connectors.smtp.connection import Connection
+from shared.connectors.smtp.errors import Closing, NoSmtp, TokensRefused, mapped
+from shared.connectors.smtp.signing_in import by_password, by_token
+from shared.domain.errors import AuthenticationFailed, NoTls, SyncError
+
+
+class Session:
+    """Not thread-safe: a run sends from one thread."""
+
+    def __init__(
+        self, server: Server, who: SignIn | None, gate: Gate | None, timeout: timedelta, name: str, *, allow_local_servers: bool
+    ) -> None:
+        """`who`: None signs in nobody. `gate`: of a password, the one that a refused one is stopped at. `name`: what we are
+        called in EHLO; it says nothing about this machine."""
+        self._server = server
+        self._who = who
+        self._gate = gate
+        self._timeout = timeout
+        self._name = name
+        self._allow_local_servers = allow_local_servers
+        self._connection: Connection | None = None
+
+    @property
+    def is_open(self) -> bool:
+        return self._connection is not None and not self._connection.is_over
+
+    def connection(self) -> Connection:
+        """Opened where there is none. Raises MailboxError, TransientError."""
+        if self._connection is None or self._connection.is_over:
+            try:
+                self._connection = self._signed_in()
+            except SyncError:
+                raise
+            except Exception as error:
+                raise mapped(error, "connecting") from error
+        return self._connection
+
+    def drop(self) -> None:
+        """After a failure nobody knows what comes next on it."""
+        connection, self._connection = self._connection, None
+        if connection is not None:
+            connection.drop()
+
+    def close(self) -> None:
+        if self._connection is not None and self.is_open:
+            with suppress(Exception):  # what was sent was answered
+                self._connection.command("QUIT")
+            self.drop()
+
+    def _signed_in(self) -> Connection:
+        if self._who is None:
+            with self._connected() as connection:
+                return connection
+        if isinstance(self._who, Token):
+            return self._with_token(self._who)
+        if self._gate is None:
+            return self._with_password(self._who)
+        with self._gate.attempt(self._timeout.total_seconds()):
+            connection = self._with_password(self._who)
+            self._gate.passed()
+            return connection
+
+    def _with_password(self, who: Password) -> Connection:
+        with self._connected() as connection:
+            by_password(connection, who)
+            return connection
+
+    def _with_token(self, who: Token) -> Connection:
+        """One that is refused is replaced once: it may have been withdrawn before its time."""
+        token = who.tokens.token()
+        try:
+            return self._with_this(token, who)
+        except TokensRefused:
+            raise
+        except AuthenticationFailed:
+            who.tokens.forget()
+            fresh = who.tokens.token()
+            if fresh == token:
+                raise
+            return self._with_this(fresh, who)
+
+    def _with_this(self, token: str, who: Token) -> Connection:
+        with self._connected() as connection:
+            by_token(connection, who.username, token, profile_wide=who.profile_wide)
+            return connection
+
+    @contextmanager
+    def _connected(self) -> Iterator[Connection]:
+        """Over TLS where it has to be; dropped where nobody signs in."""
+        connection = Connection(self._server, self._name, self._timeout, allow_local_servers=self._allow_local_servers)
+        try:
+            connection.introduce()
+            if self._server.security is Security.UPGRADE:
+                _turn_to_tls(connection)
+            yield connection
+        except BaseException:
+            connection.drop()
+            raise
+
+
+def _turn_to_tls(connection: Connection) -> None:
+    if not connection.offers("starttls"):
+        raise NoTls("The server does not turn to TLS (STARTTLS).")
+    try:
+        connection.turn_to_tls()
+    except (Closing, NoSmtp) as error:
+        raise NoTls("The server does not turn to TLS (STARTTLS).") from error
+    connection.introduce()

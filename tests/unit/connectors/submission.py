@@ -1,0 +1,51 @@
+"""What tests of the SMTP connector do with a scripted server."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import timedelta
+
+import pytest
+
+from shared.connectors.internet.connection import Security, Server
+from shared.connectors.internet.gates import Gates
+from shared.connectors.internet.sign_in import Password, SignIn
+from shared.connectors.smtp.mail import SmtpMail
+from shared.connectors.smtp.session import Session
+from shared.domain.errors import SyncError
+from shared.domain.outgoing import OutgoingMessage
+from tests.unit.connectors.outgoing_messages import a_message
+from tests.unit.connectors.scripted_smtp import Said, ScriptedSmtp
+
+SOON = timedelta(seconds=5)
+WHO = Password("anna", "secret", profile_wide=False)
+
+
+@contextmanager
+def opened(
+    server: ScriptedSmtp,
+    who: SignIn | None = WHO,
+    gates: Gates | None = None,
+    *,
+    timeout: timedelta = SOON,
+    security: Security = Security.NONE,
+) -> Iterator[SmtpMail]:
+    at = Server("127.0.0.1", server.port, security)
+    gate = gates.at(at, who) if gates is not None and isinstance(who, Password) else None
+    session = Session(at, who, gate, timeout, "contoso.example", allow_local_servers=True)
+    try:
+        yield SmtpMail(session)
+    finally:
+        session.close()
+
+
+@contextmanager
+def serving(**script: Said) -> Iterator[ScriptedSmtp]:
+    """Replies by command."""
+    with ScriptedSmtp(script).running() as server:
+        yield server
+
+
+def failure(server: ScriptedSmtp, message: OutgoingMessage | None = None, **others: object) -> SyncError:
+    with opened(server, **others) as mail, pytest.raises(SyncError) as raised:  # type: ignore[arg-type]
+        mail.send(message or a_message())
+    return raised.value
