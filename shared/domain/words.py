@@ -143,6 +143,7 @@ _ERRORS: Mapping[str, str] = {
     "no_lasting_consent": "The owner of the mailbox consented, but not to its being read when away.",
     "access_denied": "The profile's identity may not open this mailbox.",
     "ews_blocked": "Exchange does not allow EWS for this mailbox, this application or the whole organisation.",
+    "sending_blocked": "Exchange lets the mailbox send nothing at all.",
     "impersonation_denied": "The profile's identity may not act as this mailbox.",
     "delegate_access_missing": "The mailbox is not opened to the profile's identity.",
     "mailbox_not_found": "The mail server has no mailbox with this address.",
