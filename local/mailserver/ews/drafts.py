@@ -23,7 +23,7 @@ from local.mailserver.composing import (
 )
 from local.mailserver.ews import extended
 from local.mailserver.ews.envelope import NAMES
-from local.mailserver.ews.errors import ResponseError
+from local.mailserver.ews.errors import ResponseError, SoapFault
 from local.mailserver.message import Address, with_headers
 
 _TRUE = ("true", "1")
@@ -38,6 +38,13 @@ _RECIPIENTS = {
 }
 _IDENTIFIERS = {"InReplyTo": "In-Reply-To", "InternetMessageId": "Message-ID", "References": "References"}
 _SENSITIVITIES = {"Personal": "Personal", "Private": "Private", "Confidential": "Company-Confidential"}
+_ORDER = (
+    *("MimeContent", "ItemClass", "Subject", "Sensitivity", "Body", "Attachments", "Categories", "Importance", "InReplyTo"),
+    *("ReminderDueBy", "ReminderIsSet", "ReminderMinutesBeforeStart", "ExtendedProperty", "Culture", "Flag", "Sender"),
+    *("ToRecipients", "CcRecipients", "BccRecipients", "IsReadReceiptRequested", "IsDeliveryReceiptRequested", "From"),
+    *("InternetMessageId", "IsRead", "IsResponseRequested", "References", "ReplyTo"),
+)
+"""What may be set, in the order of ItemType and MessageType: the schema allows no other."""
 _ELSEWHERE = frozenset({"MimeContent", "Body", "Attachments", "Categories", "ExtendedProperty", "IsRead", "ItemClass"})
 _WITHOUT_EFFECT = frozenset(
     {"Culture", "Flag", "IsResponseRequested", "ReminderDueBy", "ReminderIsSet", "ReminderMinutesBeforeStart"}
@@ -58,9 +65,10 @@ class Draft:
 
 
 def draft_of(element: etree._Element, owner: Address) -> Draft:
-    """What a Message element describes. Raises ResponseError."""
+    """What a Message element describes. Raises ResponseError, SoapFault."""
     if etree.QName(element).localname != "Message":
         raise ResponseError("ErrorInvalidOperation", "Only messages can be created here.")
+    _check_order(element)
     properties, of_message = extended.written(element)
     fields = [*_fields(element, owner), *of_message]
     stated = properties.pop(extended.MESSAGE_FLAGS, None)
@@ -72,6 +80,13 @@ def draft_of(element: etree._Element, owner: Address) -> Draft:
         is_unsent=stated is None or bool(int(stated[0]) & _UNSENT),
         item_class=element.findtext("t:ItemClass", "", NAMES),
     )
+
+
+def _check_order(element: etree._Element) -> None:
+    names = [etree.QName(each).localname for each in element]
+    known = [_ORDER.index(name) for name in names if name in _ORDER]
+    if known != sorted(known):
+        raise SoapFault("ErrorSchemaValidation", "The properties of the item are not in the order of the schema.")
 
 
 def entity_of(element: etree._Element, owner: Address) -> bytes:

@@ -10,55 +10,33 @@ from local.mailserver.message import Message
 from tests.unit.mailserver.conftest import ANNA, BEN
 from tests.unit.mailserver.messages import a_message
 from tests.unit.mailserver.soap import Answer, SoapClient, field_uri, header_property, tag_property, well_known
+from tests.unit.mailserver.soap_sending import (
+    LIST,
+    OWN,
+    SAME,
+    a_draft,
+    a_file,
+    attach,
+    create_items,
+    send_items,
+    to,
+    with_property,
+)
 
 CUSTOMER = "carla@supplier.example"
-OWN = '<t:ExtendedFieldURI PropertySetId="00020329-0000-0000-C000-000000000046" PropertyName="Key" PropertyType="String"/>'
-SAME = '<t:ExtendedFieldURI DistinguishedPropertySetId="PublicStrings" PropertyName="Key" PropertyType="String"/>'
-LIST = '<t:ExtendedFieldURI DistinguishedPropertySetId="Common" PropertyId="34144" PropertyType="StringArray"/>'
-
-
-def to(*addresses: str, field: str = "ToRecipients") -> str:
-    boxes = "".join(f"<t:Mailbox><t:EmailAddress>{each}</t:EmailAddress></t:Mailbox>" for each in addresses)
-    return f"<t:{field}>{boxes}</t:{field}>"
-
-
-def a_draft(subject: str = "Offer", more: str = "", *, recipients: str | None = None, before: str = "") -> str:
-    content = f'{before}<t:Subject>{subject}</t:Subject><t:Body BodyType="Text">Good morning</t:Body>'
-    return f"<t:Message>{content}{to(BEN) if recipients is None else recipients}{more}</t:Message>"
-
-
-def with_property(path: str, *values: str) -> str:
-    content = "".join(f"<t:Value>{value}</t:Value>" for value in values)
-    content = f"<t:Values>{content}</t:Values>" if "Array" in path else content
-    return f"<t:ExtendedProperty>{path}{content}</t:ExtendedProperty>"
 
 
 def create(client: SoapClient, *items: str, how: str = "SaveOnly", folder: str = "") -> Answer:
-    where = f"<m:SavedItemFolderId>{folder}</m:SavedItemFolderId>" if folder else ""
-    return client.ask(f'<m:CreateItem MessageDisposition="{how}">{where}<m:Items>{"".join(items)}</m:Items></m:CreateItem>')
+    return client.ask(create_items(*items, how=how, folder=folder))
+
+
+def send(client: SoapClient, *items: tuple[str, str | None], saves: str = "true", folder: str = "") -> Answer:
+    return client.ask(send_items(*items, saves=saves, folder=folder))
 
 
 def keys(answer: Answer) -> list[tuple[str, str]]:
     found = answer.xml.iterfind(".//{*}ItemId")
     return [(each.get("Id", ""), each.get("ChangeKey", "")) for each in found]
-
-
-def send(client: SoapClient, *items: tuple[str, str | None], saves: str = "true", folder: str = "") -> Answer:
-    ids = "".join(f'<t:ItemId Id="{item}"' + (f' ChangeKey="{key}"/>' if key else "/>") for item, key in items)
-    where = f"<m:SavedItemFolderId>{folder}</m:SavedItemFolderId>" if folder else ""
-    return client.ask(f'<m:SendItem SaveItemToFolder="{saves}"><m:ItemIds>{ids}</m:ItemIds>{where}</m:SendItem>')
-
-
-def attach(client: SoapClient, item: str, *contents: str) -> Answer:
-    return client.ask(
-        f'<m:CreateAttachment><m:ParentItemId Id="{item}"/>'
-        f"<m:Attachments>{''.join(contents)}</m:Attachments></m:CreateAttachment>"
-    )
-
-
-def a_file(name: str, content: bytes = b"content") -> str:
-    encoded = base64.b64encode(content).decode()
-    return f"<t:FileAttachment><t:Name>{name}</t:Name><t:Content>{encoded}</t:Content></t:FileAttachment>"
 
 
 def test_a_draft_is_in_drafts_and_not_sent(server: MailServer, anna: SoapClient) -> None:
@@ -80,7 +58,7 @@ def test_a_draft_is_in_drafts_and_not_sent(server: MailServer, anna: SoapClient)
 
 def test_what_a_client_says_of_a_draft_is_what_it_is(anna: SoapClient) -> None:
     said = (
-        "<t:Importance>Low</t:Importance><t:Categories><t:String>Blue</t:String></t:Categories>"
+        "<t:Categories><t:String>Blue</t:String></t:Categories><t:Importance>Low</t:Importance>"
         + with_property(header_property("X-Own"), "Köln")
         + with_property(tag_property("0x0071", "Binary"), base64.b64encode(bytes(22)).decode())
         + with_property(LIST, "a", "b")
@@ -133,7 +111,7 @@ def test_own_properties_find_items_by_whatever_name_of_their_set(server: MailSer
 
 def test_sending_needs_the_change_key_that_the_item_has_now(server: MailServer, anna: SoapClient) -> None:
     ((item, key),) = keys(create(anna, a_draft()))
-    answer = attach(anna, item, a_file("a.txt"))
+    answer = anna.ask(attach(item, a_file("a.txt")))
     (identity,) = answer.xml.iterfind(".//{*}AttachmentId")
     assert identity.get("RootItemId") == item
     assert identity.get("RootItemChangeKey") not in (None, key)
@@ -193,7 +171,7 @@ def test_items_are_sent_as_they_are_created(server: MailServer, anna: SoapClient
 def test_a_mime_message_is_a_draft_too(server: MailServer, anna: SoapClient) -> None:
     raw = base64.b64encode(a_message("Of old", sender=ANNA, to=BEN, message_id="<9@contoso.example>")).decode()
     ((item, _),) = keys(create(anna, f"<t:Message><t:MimeContent>{raw}</t:MimeContent><t:Subject>Anew</t:Subject></t:Message>"))
-    attach(anna, item, a_file("a.txt"), a_file("b.txt", bytes(300)))
+    anna.ask(attach(item, a_file("a.txt"), a_file("b.txt", bytes(300))))
     shown = anna.get(item, properties=field_uri("item:Attachments"))
     assert shown.texts("t:FileAttachment/t:Name") == ["a.txt", "b.txt"]
     content = anna.attachments(*shown.ids("t:AttachmentId")).texts("t:Content")
@@ -206,7 +184,7 @@ def test_a_mime_message_is_a_draft_too(server: MailServer, anna: SoapClient) -> 
 def test_a_message_is_attached(server: MailServer, anna: SoapClient) -> None:
     ((item, _),) = keys(create(anna, a_draft()))
     inner = f"<t:ItemAttachment><t:Name>Inner</t:Name>{a_draft('Inner', recipients=to(CUSTOMER))}</t:ItemAttachment>"
-    assert attach(anna, item, inner).codes == ["NoError"]
+    assert anna.ask(attach(item, inner)).codes == ["NoError"]
     (attachment,) = server.store.mailbox(ANNA).item(item).message.attachments
     assert attachment.is_message
     assert attachment.name == "Inner"
@@ -239,7 +217,7 @@ def test_a_draft_that_cannot_be_sent_stays(server: MailServer, anna: SoapClient)
     assert send(anna, bad, good).codes == ["ErrorMissingRecipients", "NoError"]
     assert server.items(ANNA, "drafts") == [bad[0]]
     server.set_limits(largest_message=4000)
-    assert attach(anna, bad[0], a_file("large", bytes(5000))).codes == ["ErrorMessageSizeExceeded"]
+    assert anna.ask(attach(bad[0], a_file("large", bytes(5000)))).codes == ["ErrorMessageSizeExceeded"]
     assert server.store.mailbox(ANNA).item(bad[0]).message.attachments == ()
 
 
@@ -248,6 +226,9 @@ def test_requests_out_of_form_are_faults(anna: SoapClient) -> None:
         anna.ask(f"<m:CreateItem><m:Items>{a_draft()}</m:Items></m:CreateItem>").fault_code == "ErrorMessageDispositionRequired"
     )
     assert create(anna, a_draft(), how="Maybe").fault_code == "ErrorSchemaValidation"
+    assert (
+        create(anna, f"<t:Message>{to(BEN)}<t:Subject>too late</t:Subject></t:Message>").fault_code == "ErrorSchemaValidation"
+    )
     nameless = '<t:ExtendedFieldURI PropertySetId="00020329-0000-0000-C000-000000000046" PropertyType="String"/>'
     assert create(anna, a_draft(before=with_property(nameless, "x"))).fault_code == "ErrorInvalidExtendedProperty"
 
