@@ -33,6 +33,11 @@ FAILURES_TO_OPEN = 10
 PROBE_EVERY = timedelta(hours=1)
 """Between probes of what only a change of configuration repairs."""
 
+IDLE_OUTBOX = timedelta(hours=24)
+"""An outbox in which nothing waits is looked at so often, whatever happened to those who should have said so."""
+SOON = timedelta(seconds=70)
+"""No email waits longer for the pace of its mailbox, or behind what is left over in its outbox."""
+
 _STEP = timedelta(minutes=1)
 _POLLS_PER_STEP = 5
 _FIRST_PROBE = timedelta(minutes=15)
@@ -73,6 +78,18 @@ def after_idle(schedule: WorkloadSchedule, now: datetime, minimum: timedelta) ->
     """A poll that found nothing: the interval grows from the profile's minimum to 15 minutes."""
     idle_polls = schedule.idle_polls + 1
     return replace(_succeeded(schedule, now), due=now + idle_interval(idle_polls, minimum), idle_polls=idle_polls)
+
+
+def after_sending(
+    schedule: WorkloadSchedule, now: datetime, waits_for: datetime | None, not_before: datetime | None = None
+) -> WorkloadSchedule:
+    """A run that looked through the outbox: next when the first email that is left waits for, None where none is left. What
+    could not be sent though its time had come is looked at again soon. `send` makes the mailbox due by itself."""
+    latest = now + IDLE_OUTBOX
+    if waits_for is not None:
+        possible = max(waits_for if waits_for > now else now + _STEP, not_before or waits_for)
+        latest = min(latest, possible)
+    return replace(_succeeded(schedule, now), due=latest, idle_polls=0)
 
 
 def idle_interval(idle_polls: int, minimum: timedelta) -> timedelta:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from shared.domain.configuration import Discovered, EmailServerProfile, Mailbox
 from shared.domain.ids import RunId
 from shared.domain.organisation import OrganisationSettings
-from shared.ports import Clock, Discover, OpenMailbox, Stores
+from shared.ports import Clock, Discover, Stores
 from shared.sync.budgets import ItemLimits, RunBudget
 
 
@@ -32,7 +32,6 @@ class Surroundings:
     """What every run of a process shares."""
 
     stores: Stores
-    open_mailbox: OpenMailbox
     clock: Clock
     budget: RunBudget
     limits: ItemLimits

@@ -48,6 +48,15 @@ class Outcome:
     waits: OutboxEntry | None = None
     """Announces it for later: written before the email changes, so that it is never forgotten."""
 
+    @property
+    def ends_entry(self) -> bool:
+        """The entry that announced the email has done its duty."""
+        delivery = delivery_of(self.email)
+        if self.waits is not None:
+            return True
+        is_over = self.email.status in (EmailStatus.SENT, EmailStatus.FAILED) and not delivery.waiting
+        return is_over and delivery.attempt is None
+
 
 def standing(entry: OutboxEntry, email: StoredEmail | None, now: datetime, hint_life: timedelta) -> Standing:
     """What `entry` is worth: the email decides."""
@@ -71,8 +80,8 @@ def delivery_of(email: EmailActivity) -> Delivery:
     return email.delivery
 
 
-def was_interrupted(email: EmailActivity) -> bool:
-    """An earlier run wrote its intent, and no receipt."""
+def is_under_way(email: EmailActivity) -> bool:
+    """It has an intent and no receipt: this run's, or that of an earlier run which was interrupted."""
     return delivery_of(email).attempt is not None
 
 
@@ -106,20 +115,24 @@ def drafted(email: EmailActivity, draft: str) -> Outcome:
     return Outcome(replace(email, delivery=replace(delivery_of(email), draft=draft)))
 
 
-def undrafted(email: EmailActivity, *, uncounted: bool = False) -> Outcome:
-    """Its draft is about to be removed, and must not be taken for sent when it is gone. `uncounted`: the attempt says nothing
-    about the email."""
-    delivery = delivery_of(email)
-    attempts = max(delivery.attempts - 1, 0) if uncounted else delivery.attempts
-    return Outcome(replace(email, delivery=replace(delivery, draft=None, attempts=attempts)))
+def resumed(email: EmailActivity, draft: str, now: datetime) -> Outcome:
+    """The intent to send the draft of an attempt that was interrupted: under the same id, which the draft carries."""
+    intent = begun(email, delivery_of(email).attempt or "", now, can_tell=True)
+    return replace(intent, email=replace(intent.email, delivery=replace(delivery_of(intent.email), draft=draft)))
 
 
-def too_early(email: EmailActivity, now: datetime) -> bool:
-    """Interrupted for the second time and more: it may be what stops the process, so it waits longer each time."""
+def undrafted(email: EmailActivity) -> Outcome:
+    """Its draft is about to be removed, and must not be taken for sent when it is gone."""
+    return Outcome(replace(email, delivery=replace(delivery_of(email), draft=None)))
+
+
+def is_to_rest(email: EmailActivity, now: datetime, allowed: int) -> bool:
+    """Interrupted, and not to be tried again now: for the second time and more, it may be what stops the process, so it waits
+    longer each time, until the attempts are used up."""
     delivery = delivery_of(email)
-    if delivery.attempt is None or delivery.attempted_on is None or delivery.attempts < 2:
+    if delivery.attempt is None or delivery.attempted_on is None:
         return False
-    return now < delivery.attempted_on + _wait(delivery.attempts)
+    return delivery.attempts >= allowed or (delivery.attempts > 1 and now < delivery.attempted_on + _wait(delivery.attempts))
 
 
 def interrupted(email: EmailActivity, entry: OutboxEntry, allowed: int) -> Outcome:

@@ -3,11 +3,14 @@
 All of it is derived from the stored email and may be repeated: an entry that is still there after a crash leads here again.
 """
 
+import logging
 from collections.abc import Sequence
+from threading import Lock
 
 from shared.domain.choices import EmailStatus
 from shared.domain.delivery import OutboxEntry
 from shared.domain.email import CorrelationEntry, CorrelationKind, TimelineEntry
+from shared.domain.errors import TransientError
 from shared.domain.ids import short_hash
 from shared.domain.listings import listed, sent_entry, unsent_entry
 from shared.domain.organisation import OrganisationSettings
@@ -15,6 +18,8 @@ from shared.ports import Stores
 from shared.sync.correlation import entries_of
 from shared.sync.delivering import delivery_of
 from shared.sync.journal import InHand
+
+log = logging.getLogger(__name__)
 
 
 class Filing:
@@ -24,28 +29,38 @@ class Filing:
         self._stores = stores
         self._settings = settings
         self._at_once = at_once
+        self._adding = Lock()
         self._sent: list[InHand] = []
         self._done: list[OutboxEntry] = []
 
-    @property
-    def is_due(self) -> bool:
-        """So much has come together that it is worth filing."""
-        return len(self._done) >= self._at_once
-
     def take(self, hand: InHand) -> None:
         """An email with a receipt: its entry has done its duty."""
-        if hand.email.status is EmailStatus.SENT:
-            self._sent.append(hand)
-        self._done.append(hand.entry)
+        with self._adding:
+            if hand.email.status is EmailStatus.SENT:
+                self._sent.append(hand)
+            self._done.append(hand.entry)
 
     def discard(self, entry: OutboxEntry) -> None:
         """The entry announces nothing."""
-        self._done.append(entry)
+        with self._adding:
+            self._done.append(entry)
+
+    def file_if_much(self) -> None:
+        """Files where so much has come together that it is worth it."""
+        if len(self._done) >= self._at_once:
+            self.file()
 
     def file(self) -> None:
-        """Raises TransientError; what was collected is filed then by a later run."""
-        sent, self._sent = self._sent, []
-        done, self._done = self._done, []
+        """What the store does not take now is filed by a later run: its entries are still there."""
+        with self._adding:
+            sent, self._sent = self._sent, []
+            done, self._done = self._done, []
+        try:
+            self._file(sent, done)
+        except TransientError as error:
+            log.warning("sent_emails_not_filed", extra={"emails": len(done), "code": error.code})
+
+    def _file(self, sent: Sequence[InHand], done: Sequence[OutboxEntry]) -> None:
         if sent:
             self._stores.timeline.put([row for hand in sent for row in _rows(hand)])
             self._stores.timeline.remove([unsent_entry(hand.email) for hand in sent])

@@ -5,12 +5,13 @@ about an email beside its delivery (what it is about, who owns it) does not stan
 """
 
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, replace
 
 from shared.domain.delivery import OutboxEntry
 from shared.domain.email import EmailActivity, EmailContent, Step, StoredActivity
 from shared.domain.errors import TransientError
+from shared.domain.ids import ActivityId
 from shared.ports import Stores
 from shared.sync.delivering import Outcome, delivery_of
 
@@ -42,7 +43,7 @@ class Journal:
         self._activities = stores.activities
         self._outbox = stores.outbox
 
-    def write(self, moves: Sequence[Move]) -> Sequence[InHand]:
+    def write(self, moves: Sequence[Move]) -> Sequence[Move]:
         """Those whose step was taken; the others belong to somebody else by now. Entries for later are written first.
 
         Raises TransientError, which leaves open what was written: the same may be written again.
@@ -50,6 +51,10 @@ class Journal:
         if waits := [outcome.waits for _, outcome in moves if outcome.waits is not None]:
             self._persist(lambda: self._outbox.put(waits))
         return self._persist(lambda: self._advance(moves)) if moves else ()
+
+    def attempts_under_way(self, activity_ids: Collection[ActivityId]) -> Collection[str | None]:
+        """Ids of the attempts that these emails have now."""
+        return {delivery_of(stored.record).attempt for stored in self._activities.find(activity_ids).values()}
 
     def _persist[T](self, call: Callable[[], T]) -> T:
         for _ in range(_TRIES - 1):
@@ -59,23 +64,23 @@ class Journal:
                 log.info("step_repeated", extra={"code": error.code})
         return call()
 
-    def _advance(self, moves: Sequence[Move]) -> Sequence[InHand]:
+    def _advance(self, moves: Sequence[Move]) -> Sequence[Move]:
         """Each step is taken upon the email as it stands in hand, so that it may be repeated."""
         answers = self._activities.advance([_step(hand, outcome) for hand, outcome in moves])
-        taken: list[InHand] = []
+        taken: list[Move] = []
         refused: list[Move] = []
         for move, answer in zip(moves, answers, strict=True):
             if isinstance(answer, StoredActivity):
                 move[0].stored = answer
-                taken.append(move[0])
+                taken.append(move)
             else:
                 refused.append(move)
         return [*taken, *self._settled(refused)] if refused else taken
 
-    def _settled(self, moves: Sequence[Move]) -> Sequence[InHand]:
+    def _settled(self, moves: Sequence[Move]) -> Sequence[Move]:
         """What refusals mean: a reply that was lost before, a change of something else, or another worker."""
         present = self._activities.find([hand.email.id for hand, _ in moves])
-        taken: list[InHand] = []
+        taken: list[Move] = []
         again: list[Move] = []
         for hand, outcome in moves:
             found = present.get(hand.email.id)
@@ -83,7 +88,7 @@ class Journal:
                 continue
             if _stage(found.record) == _stage(outcome.email):
                 hand.stored = found
-                taken.append(hand)
+                taken.append((hand, outcome))
             elif _stage(found.record) == _stage(hand.email):
                 hand.stored = found
                 again.append((hand, outcome))

@@ -134,7 +134,7 @@ class Lease:
         after = replace(finished, holder=None, expires=None) if release else finished
         self._commit_all(changes, (mark,), after, during=replace(self.state, page_open=True))
 
-    def release(self, changes: Sequence[Change] = (), *, page_open: bool | None = None) -> None:
+    def release(self, changes: Sequence[Change] = (), *, page_open: bool | None = None, marks: tuple[Mark, ...] = ()) -> None:
         """Gives the lease back, with what was decided meanwhile. Does nothing where it is not held.
 
         Raises TransientError or LeaseLost; the lease then expires by itself.
@@ -144,7 +144,7 @@ class Lease:
             return
         is_open = self.state.page_open if page_open is None else page_open
         after = replace(self.state, holder=None, expires=None, takeovers=0, trying=None, page_open=is_open)
-        self._commit_all(changes, (), after, during=replace(self.state, page_open=is_open))
+        self._commit_all(changes, marks, after, during=replace(self.state, page_open=is_open))
 
     def _commit_all(self, changes: Sequence[Change], marks: tuple[Mark, ...], after: RunState, during: RunState) -> None:
         """Several transactions where one is too small: all but the last leave the state as it is `during` the page."""
