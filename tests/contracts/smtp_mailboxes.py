@@ -9,10 +9,13 @@ from itertools import count
 from pathlib import Path
 from typing import Protocol
 
+from local.mailserver import MailServer
+from local.mailserver.faults import FaultKind
 from shared.connectors.mime import read_message
 from shared.domain.email import Address, IncomingMessage, ItemRef
 from shared.domain.outgoing import OutgoingAttachment, OutgoingMessage
 from tests import exim
+from tests.contracts.exchange_mailboxes import PASSWORD, a_new_mailbox
 from tests.contracts.internet_mailboxes import Ports
 from tests.exim import Exim
 from tests.maildir import Maildir
@@ -110,6 +113,62 @@ class EximPlace:
 
 
 @dataclass(frozen=True, slots=True)
+class ServedLocally:
+    server: MailServer
+    address: str
+
+    def messages(self) -> list[bytes]:
+        items = self.server.store.mailbox(self.address).folder("inbox").items.values()
+        return [bytes(item.message.raw[item.message.start : item.message.end]) for item in items]
+
+    def arrived(self, count: int) -> list[bytes]:
+        """The server delivers before it answers."""
+        found = self.messages()
+        assert len(found) >= count, f"{len(found)} of {count} messages arrived"
+        return found
+
+
+@dataclass(frozen=True, slots=True)
+class LocalSmtpPlace:
+    server: MailServer
+    password: str = PASSWORD
+    largest: int = 30 << 20
+
+    @property
+    def smtp(self) -> Ports:
+        return Ports(self.server.smtp_port, self.server.smtps_port)
+
+    @property
+    def certificate_file(self) -> Path:
+        assert self.server.certificate_file is not None
+        return self.server.certificate_file
+
+    def new_mailbox(self, address: str = "") -> ServedLocally:
+        if not address:
+            address = a_new_mailbox(self.server).address
+            self.server.add_account(address, PASSWORD, mailbox=address)
+        else:
+            self.server.add_mailbox(address, password=PASSWORD)
+        return ServedLocally(self.server, address)
+
+    def token(self, address: str) -> str:
+        account = self.server.accounts.find(address)
+        assert account is not None
+        return self.server.accounts.issue_token(account)[0]
+
+    def postponing(self, status_code: str) -> str:
+        recipient = self.new_mailbox().address
+        code = {"4.7.1": "451 4.7.1", "4.2.2": "452 4.2.2"}[status_code]
+        self.server.faults.add(FaultKind.ERROR, recipient, operation="RCPT", code=code, text="Not now")
+        return recipient
+
+    def unwanted(self, status_code: str) -> str:
+        code = {"5.7.1": "550 5.7.1", "4.3.0": "451 4.3.0"}[status_code]
+        self.server.faults.add(FaultKind.ERROR, operation="Message", count=1, code=code, text="Not wanted")
+        return "Any"
+
+
+@dataclass(frozen=True, slots=True)
 class Content:
     """Of an attachment: so many bytes, read anew each time they are asked for."""
 
@@ -143,7 +202,7 @@ def an_attachment(
     return OutgoingAttachment(name, content_type, held.size, chunks, content_id, is_inline=content_id is not None)
 
 
-def an_outgoing(sender: Arriving, *to: Arriving | str, **others: object) -> OutgoingMessage:
+def an_outgoing(sender: Arriving, /, *to: Arriving | str, **others: object) -> OutgoingMessage:
     """To these, with an HTML body and its text; `others` are fields of the message."""
     number = next(_numbers)
     fields: Mapping[str, object] = {
@@ -161,7 +220,7 @@ def an_outgoing(sender: Arriving, *to: Arriving | str, **others: object) -> Outg
 
 def read(raw: bytes) -> IncomingMessage:
     """As a connector reads what arrived."""
-    return read_message(raw, ItemRef("inbox", "1"))
+    return read_message(raw, ItemRef("1", "inbox"))
 
 
 def digest(message: IncomingMessage, name: str) -> str:
