@@ -23,6 +23,7 @@ from shared.sync.enumeration import Enumeration
 from shared.sync.folders import Folders
 from shared.sync.incoming import IncomingSync
 from shared.sync.item_changes import ItemChanges
+from shared.sync.outgoing import OutgoingSync
 from shared.sync.poison import Poison
 from shared.sync.preview import Preview
 from shared.sync.relinking import Relinking
@@ -31,7 +32,7 @@ VERSION = "0.1.0"
 """Of Sidesync: quarantined items name the version that gave up on them."""
 
 _STORING_THREADS = 16
-"""Calls of the stores that run beside the fetching, over all runs of a worker."""
+"""Calls of the stores that run beside the fetching and sending, over all runs of a worker."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +43,7 @@ class Sidesync:
     stores: Stores
     enumeration: Enumeration
     incoming: IncomingSync
+    outgoing: OutgoingSync
     items: ItemChanges
     relinking: Relinking
     preview: Preview
@@ -77,6 +79,7 @@ def compose(
             version=VERSION,
             discover=discover,
         ),
+        outgoing=OutgoingSync(stores, open_outgoing, clock, budget=budget, executor=executor, discover=discover),
         items=ItemChanges(stores, clock, budget),
         relinking=Relinking(stores, clock, budget),
         preview=Preview(stores, open_mailbox, clock, executor, discover),
