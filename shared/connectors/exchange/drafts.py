@@ -179,11 +179,10 @@ class GetDraft(DeliveryOperation):
         ids.extend(Draft(draft.id, "").element(f"{T}ItemId") for draft in drafts)
         messages = self.ask(self.payload(deepcopy(_PRESENT_SHAPE), ids))
         with self.errors():
-            return [self.refusal(each) or _waiting(each) for each in as_many(messages, drafts)]
+            return [self.refusal(each) or _waiting(each.find(f"{M}Items/*")) for each in as_many(messages, drafts)]
 
 
-def _waiting(message: _Element) -> Draft | None:
-    item = message.find(f"{M}Items/*")
+def _waiting(item: _Element | None) -> Draft | None:
     if item is not None and (item.findtext(f"{T}IsSubmitted") == "true" or item.findtext(f"{T}IsDraft") == "false"):
         return None
     return Draft.in_reply(item)
@@ -193,14 +192,16 @@ class FindDraft(FindItem):
     """Drafts by our id of the email."""
 
     def of(self, keys: Collection[str]) -> Sequence[ItemRef]:
-        """Those that carry one of the keys, `MOST_FOUND` of them."""
+        """Those that carry one of the keys and are not on their way, of the first `MOST_FOUND` with such a key."""
         found = etree.Element(f"{M}Restriction")
         tests = [_has_key(key) for key in keys]
         if len(tests) > 1:
             etree.SubElement(found, f"{T}Or").extend(tests)
         else:
             found.extend(tests)
-        return self._found(DRAFTS.id, MOST_FOUND, found)
+        items = self.items(DRAFTS.id, MOST_FOUND, found, _PRESENT_SHAPE)
+        with self.errors():
+            return [ItemRef(draft.id, DRAFTS.id) for each in items if (draft := _waiting(each))]
 
 
 def as_many[E](messages: Sequence[_Element], asked: Sequence[E]) -> Sequence[_Element]:

@@ -136,12 +136,16 @@ class FindItem(Operation):
         return self._found(folder, 2, wanted)
 
     def _found(self, folder: str, count: int, chosen: _Element) -> Sequence[ItemRef]:
+        ids = (each.find(f"{T}ItemId") for each in self.items(folder, count, chosen, _ID_SHAPE))
+        return [ItemRef(each.get("Id", ""), folder) for each in ids if each is not None and each.get("Id")][:count]
+
+    def items(self, folder: str, count: int, chosen: _Element, shape: _Element) -> Iterator[_Element]:
+        """Those of a folder that a restriction leaves, or in the order asked for. Raises FolderNotFound."""
         view = etree.Element(f"{M}IndexedPageItemView", MaxEntriesReturned=str(count), Offset="0", BasePoint="Beginning")
-        parts = (deepcopy(_ID_SHAPE), view, chosen, self.folder_id("ParentFolderIds", folder))
+        parts = (deepcopy(shape), view, chosen, self.folder_id("ParentFolderIds", folder))
         try:
             message = only(self.ask(self.payload(*parts, Traversal="Shallow")))
             self.check(message)
         except ItemError as error:
             raise of_folder(error) from error
-        ids = (each.get("Id") for each in message.iterfind(f"{M}RootFolder/{T}Items/*/{T}ItemId"))
-        return [ItemRef(each, folder) for each in ids if each][:count]
+        return message.iterfind(f"{M}RootFolder/{T}Items/*")

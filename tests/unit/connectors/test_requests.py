@@ -13,7 +13,7 @@ from shared.connectors.exchange.pool import RequestBody
 from shared.connectors.exchange.services import DeleteItem, GetAttachment, GetItem, SyncFolderItems
 from shared.connectors.exchange.session import Session
 from shared.connectors.exchange.uploading import CreateAttachment
-from shared.domain.email import ItemRef
+from shared.domain.email import Address, ItemRef
 from shared.domain.errors import Unreachable
 from shared.domain.folders import DRAFTS, INBOX, SENT_ITEMS, Folder
 from tests.contracts.exchange_mailboxes import KnownSecrets, a_mailbox, a_profile
@@ -112,3 +112,32 @@ def test_a_delegate_names_the_mailbox_with_the_folder(connect: Connect, monkeypa
     root = etree.fromstring(body)
     assert root.findtext(f".//{TYPES}DistinguishedFolderId/{TYPES}Mailbox/{TYPES}EmailAddress") == "zoë@contoso.example"
     assert root.find(f".//{TYPES}ExchangeImpersonation") is None
+
+
+@pytest.mark.parametrize(
+    ("use_impersonation", "named"),
+    [(True, [None, "sales@contoso.example"]), (False, ["Zoë@contoso.example", "sales@contoso.example"])],
+)
+def test_who_sends_is_named_where_the_server_would_not_know(
+    connect: Connect, monkeypatch: pytest.MonkeyPatch, use_impersonation: bool, named: list[str | None]
+) -> None:
+    own = keyed(from_=Address("Zoë@contoso.example"))
+    (body,) = asked(
+        connect,
+        lambda session: CreateItem(session).drafts([Parcel(own), Parcel(EVERYTHING)]),
+        monkeypatch,
+        use_impersonation=use_impersonation,
+    )
+    items = etree.fromstring(body).iterfind(f".//{TYPES}Message")
+    assert [item.findtext(f"{TYPES}From/{TYPES}Mailbox/{TYPES}EmailAddress") for item in items] == named
+    assert etree.fromstring(body).find(f".//{TYPES}Sender") is None
+
+
+@pytest.mark.parametrize("use_impersonation", [True, False])
+def test_copies_go_to_the_mailbox_that_sends_and_not_to_that_of_who_signs_in(
+    connect: Connect, monkeypatch: pytest.MonkeyPatch, use_impersonation: bool
+) -> None:
+    (body,) = asked(connect, OPERATIONS["drafts sent"], monkeypatch, use_impersonation=use_impersonation)
+    (folder,) = etree.fromstring(body).iterfind(f".//{TYPES}DistinguishedFolderId")
+    owner = folder.findtext(f"{TYPES}Mailbox/{TYPES}EmailAddress")
+    assert (folder.get("Id"), owner) == ("sentitems", None if use_impersonation else "zoë@contoso.example")
