@@ -19,6 +19,7 @@ _LONGEST_LINE = 8192
 """Bytes of one line of a reply (RFC 5321: 512)."""
 _MOST_LINES = 200
 """Of one reply."""
+_LINE_END = b"\r\n"
 _CHUNK = 1 << 14
 _AT_ONCE = 50
 """Commands under way at once: their replies have to fit into the buffers between here and there (RFC 2920 section 3.1)."""
@@ -100,15 +101,13 @@ class Connection(smtplib.SMTP):
     def give(self, pieces: Iterable[bytes], until: float) -> None:
         """Content with CRLF, up to and with the dot that ends it. Where this raises, the end of it was not given. `until`: when
         all is to be given, as `monotonic` tells time."""
-        held, is_line_begin = b"", True
+        held, given = _LINE_END, len(_LINE_END)  # as if a line had ended before
         for piece in pieces:
-            if held:
-                self._send(held, until)
-            held = piece.replace(b"\r\n.", b"\r\n..")
-            if is_line_begin and held.startswith(b"."):
-                held = b"." + held
-            is_line_begin = held.endswith(b"\r\n")
-        self._send(held + b".\r\n", until)
+            held += piece
+            kept = next((end for end in (_LINE_END, b"\r") if held.endswith(end)), b"")  # a dot may follow
+            self._send(held.removesuffix(kept).replace(b"\r\n.", b"\r\n..")[given:], until)
+            held, given = kept, 0
+        self._send(held[given:] + b".\r\n", until)
 
     def outcome(self, patience: float) -> Reply:
         """The reply to content, within `patience` seconds."""

@@ -3,6 +3,8 @@
 Errors of the server or the mailbox are told by codes alone: alerts and logs carry them, and a server's words may name people.
 """
 
+from datetime import timedelta
+
 from shared.connectors.internet.connection import mapped as mapped_connection
 from shared.connectors.smtp.replies import Reply, retry_hint
 from shared.domain.errors import (
@@ -11,9 +13,13 @@ from shared.domain.errors import (
     Busy,
     MailboxError,
     NoMailServer,
+    SendingQuotaSpent,
     SyncError,
     Throttled,
 )
+
+QUOTA_AGAIN_AFTER = timedelta(hours=1)
+"""Quotas of a day open gradually; servers do not say when."""
 
 
 class TlsRequired(MailboxError):
@@ -91,6 +97,8 @@ def of_server(command: str, reply: Reply) -> SyncError:
         return TlsRequired(message)
     if reply.wants_sign_in:
         return SignInRequired(message)
+    if reply.is_quota:
+        return SendingQuotaSpent(message, retry_hint(reply.text) or QUOTA_AGAIN_AFTER)
     if reply.is_throttling:
         return Throttled(message, retry_hint(reply.text))
     return Busy(message, retry_hint(reply.text)) if reply.is_transient else NotWelcome(message)

@@ -13,12 +13,9 @@ from shared.domain.errors import (
     EmailTooLarge,
     RecipientsRefused,
     SendAsDenied,
-    SendingQuotaSpent,
     SyncError,
 )
 
-QUOTA_AGAIN_AFTER = timedelta(hours=1)
-"""Quotas of a day open gradually; servers do not say when."""
 _OUT_OF_SEQUENCE = 503
 """The server and we are not at the same place: nothing is said about the email."""
 
@@ -86,10 +83,6 @@ def longest_hint(refusals: Sequence[Refusal]) -> timedelta | None:
 
 def _about_sending(command: str, reply: Reply) -> SyncError | None:
     """What is about who sends, whomever he writes to; None where the refusal is of another kind."""
-    if reply.wants_tls or reply.wants_sign_in:
-        return of_server(command, reply)
     if reply.denies_sender:
         return SendAsDenied(reply.words, status_code=reply.status)
-    if reply.is_quota:
-        return SendingQuotaSpent(f"{command}: {reply.codes}", retry_hint(reply.text) or QUOTA_AGAIN_AFTER)
-    return None
+    return of_server(command, reply) if reply.wants_tls or reply.wants_sign_in or reply.is_quota else None

@@ -125,11 +125,12 @@ def _is_for_later(reply: Reply) -> bool:
 
 
 def _leave(connection: Connection, data: Reply) -> None:
-    """The transaction, without an email. A server that wants content for nobody gets none (RFC 2920 section 3.1). What it said
-    of the email counts, whatever becomes of the connection."""
+    """The transaction, without an email: a server that takes content for nobody is given none, not even an empty one. What it
+    said of the email counts, whatever becomes of the connection."""
+    if data.code == _START_CONTENT:
+        connection.drop()
+        return
     try:
-        if data.code == _START_CONTENT:
-            connection.command(".")
         connection.command("RSET")
     except (OSError, EOFError, NoSmtp, Closing):
         connection.drop()

@@ -55,41 +55,43 @@ class ScriptedSmtp:
     def _serve(self, connection: socket.socket) -> None:
         with connection, connection.makefile("rb") as lines:
             mail, rcpts = "", list[str]()
-            if not self._answered(connection, "greeting", ""):
-                return
-            for line in lines:
+            going_on = self._say(connection, "greeting", self._reply("greeting", ""))
+            while going_on and (line := lines.readline()):
                 command = line.decode().rstrip("\r\n")
                 name, _, arguments = command.partition(" ")
                 name = name.upper() if name.upper() in ("EHLO", "HELO") else name
-                answer = self._answered(connection, name, arguments)
-                if answer is None:
-                    return
+                answer = self._reply(name, arguments, is_possible=bool({"RCPT": mail, "DATA": rcpts}.get(name, name)))
                 if name == "MAIL":
-                    mail, rcpts = arguments, []
+                    mail, rcpts = arguments if answer.startswith(b"2") else "", []
                 elif name == "RCPT" and answer.startswith(b"2"):
                     rcpts.append(arguments)
-                elif name == "DATA" and answer.startswith(b"3"):
+                going_on = self._say(connection, name, answer)
+                if name == "DATA" and answer.startswith(b"3") and going_on:
                     content = _content(lines)
                     if content is None:
                         return
-                    reply = self._answered(connection, "content", "")
-                    if reply is None:
-                        return
-                    if reply.startswith(b"2"):
+                    answer = self._reply("content", "")
+                    if answer.startswith(b"2"):
                         self.taken.append(Taken(mail, rcpts, content))
+                    going_on = self._say(connection, "content", answer)
 
-    def _answered(self, connection: socket.socket, name: str, arguments: str) -> bytes | None:
-        """None: the connection is over."""
+    def _reply(self, name: str, arguments: str, *, is_possible: bool = True) -> bytes:
+        """Empty: nothing is said."""
         self.asked.append(f"{name} {arguments}".rstrip())
-        said = self.script.get(name, _ORDINARY.get(name, b"500 5.5.2 what?\r\n"))
+        ordinary = _ORDINARY.get(name, b"500 5.5.2 what?\r\n") if is_possible else b"503 5.5.1 out of sequence\r\n"
+        said = self.script.get(name, ordinary)
         answer = said(arguments) if callable(said) else said
         if answer is None:
-            return None
+            self.closes_after.append(name)
+        return answer or b""
+
+    def _say(self, connection: socket.socket, name: str, answer: bytes) -> bool:
+        """Whether the connection goes on."""
         connection.sendall(answer)
         if name in self.closes_after:
             self.closes_after.remove(name)
-            return None
-        return None if name == "QUIT" else answer
+            return False
+        return name != "QUIT"
 
     @contextmanager
     def running(self) -> Iterator["ScriptedSmtp"]:
@@ -115,9 +117,9 @@ class ScriptedSmtp:
 
 def _content(lines: BinaryIO) -> bytes | None:
     """Up to the dot, without its dots; None where the connection ends before."""
-    content = b""
+    content: list[bytes] = []
     for line in lines:
         if line == b".\r\n":
-            return content
-        content += line.removeprefix(b".") if line.startswith(b"..") else line
+            return b"".join(content)
+        content.append(line.removeprefix(b".") if line.startswith(b"..") else line)
     return None
