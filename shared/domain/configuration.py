@@ -100,7 +100,7 @@ class EmailServerProfile:
     """outgoingauthenticationprotocol; None is that of incoming mail."""
     outgoing_credential_source: CredentialSource | None = None
     """outgoingcredentialretrieval; None is that of incoming mail. With POP3 and IMAP it may be anonymous: an SMTP server that
-    knows by the address who may send."""
+    knows by the network address who may send."""
     outgoing_credentials: Credentials = Credentials()
     """As `credentials`, where outgoing mail has settings of its own."""
     outgoing_use_impersonation: bool = True
@@ -193,7 +193,7 @@ class Mailbox:
     """processanddeleteemails: received mail is deleted on the server once all of it is stored; mail of which attachments were
     left out stays there. Queues and forward mailboxes only."""
     enabled_on: datetime | None = None
-    """When it could first be processed; without a start date, mail received from here on is read."""
+    """When it could first be read; without a start date, mail received from here on is read."""
     active: bool = True
     """statecode; an inactive mailbox is never run."""
 

@@ -15,7 +15,7 @@ from shared.domain.choices import (
     Workload,
     WorkloadStatus,
 )
-from shared.domain.configuration import Breaker, Credentials, Mailbox
+from shared.domain.configuration import Breaker, Credentials, Mailbox, WorkloadSchedule
 from shared.domain.eligibility import Ineligible
 from shared.domain.errors import Changed, InvalidRecord
 from shared.domain.ids import MailboxId, ProfileId
@@ -266,6 +266,46 @@ def test_sync_now_makes_a_mailbox_due_even_while_its_breaker_is_open(office: Off
     assert standing.stored.schedule[Workload.INCOMING].due == MONDAY + LATER
     assert standing.held_back[Workload.INCOMING] is None
     assert standing.stored.etag == mailbox.etag
+
+
+def test_sync_now_of_a_mailbox_that_only_sends_makes_that_due(office: Office) -> None:
+    office.has_profile()
+    mailbox = office.has_mailbox_being_read()
+    sends = {"incoming_method": EmailDeliveryMethod.NONE, "outgoing_method": EmailDeliveryMethod.SERVER_SIDE}
+    office.changes(mailbox.record.id, **sends)
+    off = WorkloadSchedule(due=MONDAY + LATER, breaker=Breaker("access_denied", MONDAY, MONDAY + LATER))
+    office.stores.mailboxes.reschedule(mailbox.record.id, Workload.OUTGOING, off)
+
+    standing = office.administration.mailboxes.sync_now(mailbox.record.id, ADMIN)
+
+    schedule = standing.stored.schedule
+    assert (schedule[Workload.OUTGOING].due, schedule[Workload.OUTGOING].breaker) == (MONDAY, None)
+    assert schedule[Workload.INCOMING].due is None
+
+
+def test_sync_now_makes_reading_and_sending_due(office: Office) -> None:
+    office.has_profile()
+    mailbox = office.has_mailbox_being_read()
+    office.changes(mailbox.record.id, outgoing_method=EmailDeliveryMethod.SERVER_SIDE)
+    office.clock.advance(LATER)
+
+    schedule = office.administration.mailboxes.sync_now(mailbox.record.id, ADMIN).stored.schedule
+
+    assert [schedule[each].due for each in Workload] == [MONDAY + LATER, MONDAY + LATER, None]
+
+
+def test_a_mailbox_that_only_sends_is_read_from_when_it_may_first_be_read(office: Office) -> None:
+    office.has_profile()
+    mailbox = office.has_user().record
+    sends = {"incoming_method": EmailDeliveryMethod.NONE, "outgoing_method": EmailDeliveryMethod.SERVER_SIDE}
+    office.changes(mailbox.id, profile_id=CONTOSO, **sends)
+    office.administration.mailboxes.decide(mailbox.id, Approval.APPROVED, ADMIN)
+    assert office.mailbox_of("anna").record.enabled_on is None
+    office.clock.advance(LATER)
+
+    office.changes(mailbox.id, incoming_method=EmailDeliveryMethod.SERVER_SIDE)
+
+    assert office.mailbox_of("anna").record.enabled_on == MONDAY + LATER
 
 
 def test_sync_now_of_a_mailbox_that_may_not_run_says_why(office: Office) -> None:
