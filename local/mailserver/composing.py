@@ -6,7 +6,7 @@ Knows no item and no protocol. Follows RFC 5322, 2045 to 2047 and 2183; addresse
 import base64
 import re
 import uuid
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from email.header import Header
 from email.utils import quote
@@ -78,31 +78,27 @@ def multipart(kind: str, entities: Iterable[bytes]) -> bytes:
 def with_entities(raw: Buffer, added: Iterable[bytes]) -> bytes:
     """The message with further attachments behind those that it has."""
     root = mime.parse(raw)
-    block, rest = raw[root.start : root.body], raw[root.body : root.end]
-    if root.content_type == "multipart/mixed" and root.parts:
+    block = raw[root.start : root.body].rstrip() + b"\r\n"
+    if root.content_type == "multipart/mixed":
         entities = [raw[part.start : part.end] for part in root.parts]
     else:
-        own = b"".join(
-            match.group() for match in _CONTENT_FIELDS.finditer(block) if not match.group().lower().startswith(b"mime")
-        )
-        entities = [own + b"\r\n" + rest]
-    head = (
-        _CONTENT_FIELDS.sub(b"", block).removesuffix(b"\r\n")
-        if _ends_with_blank_line(block)
-        else _CONTENT_FIELDS.sub(b"", block)
-    )
+        entities = [b"".join(_own_fields(block)) + b"\r\n" + raw[root.body : root.end]]
+    head = _CONTENT_FIELDS.sub(b"", block).lstrip()
     return head + b"MIME-Version: 1.0\r\n" + multipart("mixed", [*entities, *added])
 
 
-def _ends_with_blank_line(block: bytes) -> bool:
-    return block.endswith(b"\n\r\n") or block == b"\r\n"
+def _own_fields(block: bytes) -> Iterator[bytes]:
+    """The fields of a message that say how its content is to be read."""
+    for match in _CONTENT_FIELDS.finditer(block):
+        if not match.group().lower().startswith(b"mime-version"):
+            yield match.group()
 
 
 def file_entity(file: File) -> bytes:
     disposition = "inline" if file.is_inline else "attachment"
     lines = [
-        f"Content-Type: {mime.unfolded(file.content_type)}; {_parameter('name', file.name)}",
-        f"Content-Disposition: {disposition}; {_parameter('filename', file.name)}",
+        f"Content-Type: {mime.unfolded(file.content_type)};\r\n {_parameter('name', file.name)}",
+        f"Content-Disposition: {disposition};\r\n {_parameter('filename', file.name)}",
         "Content-Transfer-Encoding: base64",
     ]
     if file.content_id:
@@ -120,7 +116,8 @@ def message_entity(raw: bytes) -> bytes:
 def _parameter(name: str, value: str) -> str:
     """RFC 2045, and in encoded words where it is more than ASCII, as Exchange writes it."""
     value = mime.unfolded(value)
-    return f'{name}="{quote(value)}"' if value.isascii() else f'{name}="{Header(value, "utf-8", maxlinelen=1000).encode()}"'
+    shown = quote(value) if value.isascii() else Header(value, "utf-8").encode(linesep="\r\n")
+    return f'{name}="{shown}"'
 
 
 def _text_entity(kind: str, text: str) -> bytes:
@@ -129,4 +126,6 @@ def _text_entity(kind: str, text: str) -> bytes:
 
 
 def _base64(content: bytes) -> bytes:
-    return base64.encodebytes(content).replace(b"\n", b"\r\n")
+    """In lines of 76 characters."""
+    encoded = base64.b64encode(content)
+    return b"".join(encoded[at : at + 76] + b"\r\n" for at in range(0, len(encoded), 76))

@@ -76,9 +76,11 @@ class Message:
     def root(self) -> Part:
         return mime.parse(self.raw, self.start, self.end)
 
-    @property
+    @cached_property
     def fields(self) -> HeaderFields:
-        return self.root.fields
+        """Of the message itself: whoever wants no more need not have all of it taken apart."""
+        known: Part | None = self.__dict__.get("root")
+        return (known or mime.parse(self.raw, self.start, self.end, depth=mime.MAX_DEPTH)).fields
 
     @cached_property
     def headers(self) -> tuple[tuple[str, str], ...]:

@@ -95,6 +95,7 @@ def submit(
             is_read=True,
             is_from_me=True,
             through_transport=False,
+            item_class=message.item_class,
             categories=categories,
             properties=properties,
         )
