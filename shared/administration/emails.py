@@ -156,7 +156,8 @@ class Emails:
         self._stores.activities.erase(tombstone(record), stored.etag)
 
     def _rows(self, record: EmailActivity, content: EmailContent) -> Sequence[TimelineEntry]:
-        mailboxes = [sighting.mailbox_id for sighting in self._stores.activities.sightings(record.id)]
+        seen = (sighting.mailbox_id for sighting in self._stores.activities.sightings(record.id))
+        mailboxes = list(dict.fromkeys((record.receiving_mailbox, *seen)))
         own = [] if record.delivery is None else [unsent_entry(record), sent_entry(record)]
         return [*own, *listed(record, content, mailboxes, self._queues_of(mailboxes))]
 

@@ -80,13 +80,10 @@ class Drafts:
         return self._create(self._new(draft, sender, activity_id, message_id, answers), caller)
 
     def _create(self, email: NewEmail, caller: Caller) -> Put[StoredActivity]:
-        row = unsent_entry(email.activity)
-        self._stores.timeline.put([row])
+        self._stores.timeline.put([unsent_entry(email.activity)])
         trail = self._auditing.trail(caller, f"activity:{email.activity.id}")
         trail.note(ChangeAction.CREATED, None, _facts(email.activity, email.content))
         (stored,) = self._stores.activities.create([email])
-        if not stored.created and stored.record.created_on != email.activity.created_on:
-            self._stores.timeline.remove([row])
         return Put(_not_deleted(stored), created=stored.created)
 
     def edit(self, activity_id: ActivityId, edit: Edit, caller: Caller, etag: str | None = None) -> StoredActivity:
@@ -116,11 +113,11 @@ class Drafts:
         self._stores.timeline.put([unsent_entry(email)])
         if has_moved:
             self._stores.activities.sight([_sighting(email)])
+            self._stores.activities.unsight(former.id, former.receiving_mailbox)
         trail.note(ChangeAction.CHANGED, _facts(former, stored.content), _facts(email, content), stored.activity.etag)
         taken = advance(self._stores.activities, stored, email, content)
         if has_moved:
             self._stores.timeline.remove([unsent_entry(former)])
-            self._stores.activities.unsight(former.id, former.receiving_mailbox)
         return taken
 
     # ---- what a draft becomes

@@ -1,6 +1,6 @@
 """What a mailbox has written, by status, and the attempts of an email. Rows are hints, confirmed against the email."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from datetime import timedelta
 
 from shared.administration.failures import RecordNotFound
@@ -14,7 +14,7 @@ from shared.ports import Clock, Slice, Stores
 STATUSES = (*EDITABLE, *WAITING, EmailStatus.SENT)
 
 _ORPHANED_AFTER = timedelta(hours=1)
-"""A row that no email confirms by then was left by a creation that did not come about."""
+"""A row that no email confirms by then was left by a creation that did not come about, or by a sender before this one."""
 
 
 class OutgoingLists:
@@ -35,7 +35,6 @@ class OutgoingLists:
             part = self._stores.timeline.list(ListOf.SENT, mailbox_id, continuation, limit)
             return self._confirmed(part, lambda email: email.status is EmailStatus.SENT)
         part = self._stores.timeline.list(ListOf.UNSENT, mailbox_id, continuation, limit)
-        self._remove_orphans(part.items)
         return self._confirmed(part, lambda email: email.status in (STATUSES[:-1] if status is None else (status,)))
 
     def attempts(self, activity_id: ActivityId) -> Sequence[Attempt]:
@@ -61,26 +60,21 @@ class OutgoingLists:
 
     def _confirmed(self, part: Slice[TimelineEntry], belongs: Callable[[EmailActivity], bool]) -> Slice[EmailActivity]:
         found = self._stores.activities.find([entry.activity_id for entry in part.items])
-        rows = [(entry, found[entry.activity_id].record) for entry in part.items if entry.activity_id in found]
-        emails = [email for entry, email in rows if _is_confirmed(entry, email) and belongs(email)]
-        return Slice(emails, part.continuation)
-
-    def _remove_orphans(self, entries: Sequence[TimelineEntry]) -> None:
-        before = self._clock() - _ORPHANED_AFTER
-        old = [entry for entry in entries if entry.time < before]
-        found: Mapping[ActivityId, StoredActivity] = (
-            self._stores.activities.find([entry.activity_id for entry in old]) if old else {}
-        )
-        orphans = [
-            entry for entry in old if entry.activity_id not in found or found[entry.activity_id].record.created_on != entry.time
-        ]
+        confirmed = [entry for entry in part.items if _is_confirmed(entry, found.get(entry.activity_id))]
+        orphaned_before = self._clock() - _ORPHANED_AFTER
+        orphans = [entry for entry in part.items if entry not in confirmed and entry.time < orphaned_before]
         if orphans:
             self._stores.timeline.remove(orphans)
+        emails = [found[entry.activity_id].record for entry in confirmed]
+        return Slice([email for email in emails if belongs(email)], part.continuation)
 
 
-def _is_confirmed(entry: TimelineEntry, email: EmailActivity) -> bool:
+def _is_confirmed(entry: TimelineEntry, stored: StoredActivity | None) -> bool:
+    if stored is None or stored.record.deleted_on is not None:
+        return False
+    email = stored.record
     time = email.created_on if entry.list_of is ListOf.UNSENT else email.received
-    return email.deleted_on is None and email.receiving_mailbox == entry.whose and time == entry.time
+    return email.receiving_mailbox == entry.whose and time == entry.time
 
 
 def _is_announced(email: EmailActivity, submission: str) -> bool:

@@ -183,6 +183,7 @@ def test_a_draft_moves_with_its_sender(room: PostRoom) -> None:
 
     assert (email.owner, email.sender, email.receiving_mailbox) == (SALES, "sales@contoso.example", room.mailbox(SALES))
     assert (room.listed(), room.listed(owner=SALES)) == ([], [draft])
+    assert room.stores.timeline.list(ListOf.UNSENT, room.mailbox()).items == []
     assert [each.mailbox_id for each in room.stores.activities.sightings(draft)] == [room.mailbox(SALES)]
 
 

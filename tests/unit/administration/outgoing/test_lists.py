@@ -14,7 +14,7 @@ from shared.domain.listings import sent_entry, unsent_entry
 from tests.builders import MONDAY
 from tests.unit.administration.emails import an_email
 from tests.unit.administration.office import ADMIN
-from tests.unit.administration.outgoing.post_room import PostRoom
+from tests.unit.administration.outgoing.post_room import SALES, PostRoom
 
 NOWHERE = ActivityId("00000000-0000-4000-8000-000000000000")
 
@@ -66,9 +66,10 @@ def test_a_row_that_leads_nowhere_is_not_shown_and_goes_after_an_hour(room: Post
     draft = room.has_draft()
     ghost = replace(unsent_entry(room.email(draft)), activity_id=NOWHERE)
     older = replace(unsent_entry(room.email(draft)), time=MONDAY - timedelta(minutes=5))
-    room.stores.timeline.put([ghost, older])
+    of_another = unsent_entry(replace(room.email(room.has_draft(sender=SALES)), receiving_mailbox=room.mailbox()))
+    room.stores.timeline.put([ghost, older, of_another])
     assert room.listed() == [draft]
-    assert len(room.stores.timeline.list(ListOf.UNSENT, room.mailbox()).items) == 3
+    assert len(room.stores.timeline.list(ListOf.UNSENT, room.mailbox()).items) == 4
 
     room.clock.advance(timedelta(hours=1, minutes=1))
     assert room.listed() == [draft]

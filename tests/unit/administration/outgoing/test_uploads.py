@@ -9,7 +9,7 @@ import pytest
 from shared.administration.failures import NotPossibleNow, RecordNotFound
 from shared.administration.outgoing.uploads import MOST_ATTACHMENTS, MOST_BYTES, PART_BYTES, Uploading
 from shared.domain.choices import EmailStatus
-from shared.domain.errors import InvalidRecord
+from shared.domain.errors import Busy, InvalidRecord
 from shared.domain.ids import ActivityId
 from shared.stores.memory.work import MemoryBlobs
 from tests.unit.administration.office import ADMIN
@@ -212,6 +212,26 @@ def test_a_part_that_comes_while_the_email_is_deleted_leaves_nothing(room: PostR
     object.__setattr__(room.stores, "blobs", Deleting())
     with pytest.raises(RecordNotFound):
         room.outgoing.uploads.put_part(draft, upload, 0, b"terms", ADMIN)
+    assert room.blobs() == []
+
+
+def test_a_part_that_is_replaced_while_they_are_put_together_does_not_make_another_content(
+    room: PostRoom, draft: ActivityId
+) -> None:
+    upload = begun(room, draft, 5).upload
+    room.outgoing.uploads.put_part(draft, upload, 0, b"first", ADMIN)
+
+    class Replacing(MemoryBlobs):
+        reads = 0
+
+        def read(self, name: str, offset: int = 0) -> Iterator[bytes]:  # noqa: ARG002 - the form of the port
+            self.reads += 1
+            return iter([b"first" if self.reads == 1 else b"other"])
+
+    object.__setattr__(room.stores, "blobs", Replacing())
+    with pytest.raises(Busy):
+        room.outgoing.uploads.complete(draft, upload, ADMIN)
+    assert room.content(draft).attachments[0].upload == upload
     assert room.blobs() == []
 
 
