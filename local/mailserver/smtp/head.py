@@ -180,7 +180,9 @@ class _Dialogue:
         try:
             if mechanism == "LOGIN":
                 return self._by_login(response or b"")
-            return signing_in.by_response(self._backend.accounts, mechanism, b"" if response == b"=" else response or b"")
+            return signing_in.by_response(
+                self._backend.accounts, mechanism, b"" if response == b"=" else response or b"", signing_in.SMTP
+            )
         except ValueError:
             return replies.BAD_ARGUMENTS
 
