@@ -4,7 +4,6 @@ Knows no item and no protocol. Follows RFC 5322, 2045 to 2047 and 2183; addresse
 """
 
 import base64
-import re
 import uuid
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
@@ -13,14 +12,12 @@ from email.utils import quote
 
 from local.mailserver import mime
 from local.mailserver.bodies import text_of
-from local.mailserver.message import Address
+from local.mailserver.message import Address, fields_named
 from local.mailserver.mime import Buffer
 
 _LINE = 78
 """Characters of a line of header fields (RFC 5322 section 2.1.1)."""
-_CONTENT_FIELDS = re.compile(
-    rb"^(?:Content-[^:\n]*|MIME-Version):[^\n]*(?:\n|\Z)(?:[ \t][^\n]*(?:\n|\Z))*", re.IGNORECASE | re.MULTILINE
-)
+_CONTENT_FIELDS = fields_named(r"Content-[^:\n]*|MIME-Version")
 
 
 @dataclass(frozen=True, slots=True)

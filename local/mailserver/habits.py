@@ -42,6 +42,8 @@ class Habit(StrEnum):
     """A sender's first attempt to reach a recipient is refused for now."""
     SMTP_BOUNCES_LATER = "smtp_bounces_later"
     """Recipients here who do not exist are accepted, and the message comes back."""
+    SMTP_REWRITES_MESSAGE_IDS = "smtp_rewrites_message_ids"
+    """Every message gets another Message-ID, which the reply names."""
     SMTP_WITHOUT_EHLO = "smtp_without_ehlo"
     SMTP_WITHOUT_SIZE = "smtp_without_size"
     SMTP_WITHOUT_8BITMIME = "smtp_without_8bitmime"

@@ -209,6 +209,12 @@ def _meeting_class(calendar: Part) -> str:
     return _MEETING_CLASSES.get(method, "IPM.Note")
 
 
+def fields_named(names: str) -> re.Pattern[bytes]:
+    """Header fields, with the lines that continue them, whose name is as this regular expression says; case does not matter."""
+    field = rb"^(?:%b):[^\n]*(?:\n|\Z)(?:[ \t][^\n]*(?:\n|\Z))*" % names.encode()
+    return re.compile(field, re.IGNORECASE | re.MULTILINE)
+
+
 def with_headers(raw: bytes, added: list[tuple[str, str]], removed: re.Pattern[bytes] | None = None) -> bytes:
     """The message with fields put in front, as transport does, and those whose name matches taken out."""
     end = mime.parse(raw, depth=mime.MAX_DEPTH).body

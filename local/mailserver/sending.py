@@ -4,7 +4,6 @@ The copy never went through transport: it has the blind recipients and none of t
 """
 
 import base64
-import re
 import uuid
 from collections.abc import Iterator
 from datetime import UTC, datetime
@@ -12,14 +11,12 @@ from email.utils import format_datetime, formataddr
 
 from local.mailserver.contents import Item
 from local.mailserver.conversation import answer_index, conversation_index, new_index
-from local.mailserver.message import Message, spooled, with_headers
+from local.mailserver.message import Message, fields_named, spooled, with_headers
 from local.mailserver.mime import Buffer
 from local.mailserver.model import Mailbox, MailStore
 from local.mailserver.transport import Submission, Transport
 
-_BLIND = re.compile(rb"^(?:Resent-)?Bcc:[^\n]*(?:\n|\Z)(?:[ \t][^\n]*(?:\n|\Z))*", re.IGNORECASE | re.MULTILINE)
-_DATE = re.compile(rb"^Date:[^\n]*(?:\n|\Z)(?:[ \t][^\n]*(?:\n|\Z))*", re.IGNORECASE | re.MULTILINE)
-_SENDER = re.compile(rb"^Sender:[^\n]*(?:\n|\Z)(?:[ \t][^\n]*(?:\n|\Z))*", re.IGNORECASE | re.MULTILINE)
+_BLIND, _DATE, _SENDER = fields_named("(?:Resent-)?Bcc"), fields_named("Date"), fields_named("Sender")
 
 
 def send(

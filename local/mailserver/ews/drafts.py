@@ -24,7 +24,7 @@ from local.mailserver.composing import (
 from local.mailserver.ews import extended
 from local.mailserver.ews.envelope import NAMES
 from local.mailserver.ews.errors import ResponseError, SoapFault
-from local.mailserver.message import Address, with_headers
+from local.mailserver.message import Address, fields_named, with_headers
 
 _TRUE = ("true", "1")
 _UNSENT = 0x8
@@ -119,8 +119,7 @@ def _message(element: etree._Element, fields: list[tuple[str, bytes]]) -> bytes:
         return composed([each for _, each in fields], text, is_html=is_html, files=files)
     raw = _decoded(content)
     if fields:
-        names = b"|".join(re.escape(name.encode()) for name in {name for name, _ in fields})
-        replaced = re.compile(rb"^(?:%b):[^\n]*(?:\n|\Z)(?:[ \t][^\n]*(?:\n|\Z))*" % names, re.IGNORECASE | re.MULTILINE)
+        replaced = fields_named("|".join(re.escape(name) for name in {name for name, _ in fields}))
         raw = b"".join(each for _, each in fields) + with_headers(raw, [], removed=replaced)
     return with_entities(raw, files) if files else raw
 

@@ -210,6 +210,9 @@ class EwsEndpoint:
             return Reply(200, [(nonsense.text or _NONSENSE).encode()], "text/html; charset=utf-8")
         if faults.hit(FaultKind.TRUNCATED_REPLY, target, operation) is not None:
             reply.cut_after = sum(map(len, reply.body)) // 2
+        idle = faults.hit(FaultKind.HANG_UP, target, operation)
+        if idle is not None:
+            reply.hang_up_after = idle.seconds
         return reply
 
     def _finished(self, reply: Reply, request: Request) -> Reply:

@@ -4,6 +4,7 @@ With SIZE (RFC 1870), 8BITMIME (6152), SMTPUTF8 (6531), DSN (3461), AUTH (4954).
 reaches everybody.
 """
 
+import uuid
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
@@ -11,7 +12,7 @@ from local.mailserver import signing_in
 from local.mailserver.backend import Backend
 from local.mailserver.delivery import HOST
 from local.mailserver.habits import Habit
-from local.mailserver.message import Message
+from local.mailserver.message import Message, fields_named, with_headers
 from local.mailserver.model import NoSuchMailbox
 from local.mailserver.rights import Right
 from local.mailserver.signing_in import Claim, Denied
@@ -23,6 +24,7 @@ from local.mailserver.transport import Notice, Submission
 _EXTENSION_OF = {"SIZE": "SIZE", "BODY": "8BITMIME", "SMTPUTF8": "SMTPUTF8", "AUTH": "AUTH"}
 _EXTENSION_OF |= dict.fromkeys(("RET", "ENVID", "NOTIFY", "ORCPT"), "DSN")
 """Which extension a parameter of MAIL or RCPT belongs to."""
+_MESSAGE_ID = fields_named("Message-ID")
 _WITHOUT = {
     "SIZE": Habit.SMTP_WITHOUT_SIZE,
     "8BITMIME": Habit.SMTP_WITHOUT_8BITMIME,
@@ -195,7 +197,7 @@ class Session:
             return replies.NOT_NOW
         if content is None:
             return replies.TOO_LARGE
-        message = Message(content)
+        content, message = self._identified(content)
         author, writer = message.author, message.sender
         if author is not None and not self._may_send_as(author.address, writer.address if writer is not None else ""):
             return reply(554, "5.2.252", f"SendAsDenied; {self.username} not allowed to send as {author.address}")
@@ -214,6 +216,14 @@ class Session:
         )
         named = f"{message.message_id} [InternalId={queue_id}, Hostname={HOST}]"
         return reply(250, "2.6.0", f"{named} Queued mail for delivery")
+
+    def _identified(self, content: bytes) -> tuple[bytes, Message]:
+        """With the Message-ID that it has, or, where it has none or the server is so, with one that the server gives it."""
+        message = Message(content)
+        if message.message_id is not None and Habit.SMTP_REWRITES_MESSAGE_IDS not in self._backend.habits:
+            return content, message
+        anew = with_headers(content, [("Message-ID", f"<{uuid.uuid4().hex}@{HOST}>")], removed=_MESSAGE_ID)
+        return anew, Message(anew)
 
     def reset(self) -> Reply:
         self._transaction = None

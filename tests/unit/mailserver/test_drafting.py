@@ -265,6 +265,15 @@ def test_who_is_not_here_comes_back_as_a_report(server: MailServer, anna: SoapCl
     assert report.count(b"Final-Recipient") == 1, "who is elsewhere is nobody's concern"
 
 
+def test_a_recipient_elsewhere_bounces_as_wanted(server: MailServer, anna: SoapClient) -> None:
+    server.faults.add(FaultKind.BOUNCES, CUSTOMER, code="552 5.2.2", text="Mailbox full")
+    create(anna, a_draft(recipients=to(CUSTOMER, BEN)), how="SendOnly")
+    (item,) = server.items(ANNA)
+    report = server.store.mailbox(ANNA).item(item).message.root.parts[1].content()
+    assert b"Status: 5.2.2\r\nDiagnostic-Code: smtp;552 5.2.2 Mailbox full\r\n" in report
+    assert len(server.items(BEN)) == 1
+
+
 def test_success_is_reported_where_it_was_asked_for(server: MailServer, anna: SoapClient) -> None:
     create(anna, a_draft(more="<t:IsDeliveryReceiptRequested>true</t:IsDeliveryReceiptRequested>"), how="SendOnly")
     (item,) = server.items(ANNA)

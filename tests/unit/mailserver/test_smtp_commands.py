@@ -67,6 +67,19 @@ def test_what_was_accepted_is_there_with_its_envelope(server: MailServer, client
     assert server.accepted() == []
 
 
+def test_a_message_gets_the_id_that_it_lacks_or_another(server: MailServer, client: smtplib.SMTP) -> None:
+    client.mail(ANNA)
+    client.rcpt(BEN)
+    _, words = client.data(b"Subject: Nameless\r\n\r\ntext")
+    server.set_habits([Habit.SMTP_REWRITES_MESSAGE_IDS])
+    _, others = _data(client, a_message(message_id="<2@contoso.example>"))
+    one, two = server.accepted()
+    for accepted, said in ((one, words), (two, others)):
+        assert accepted.message_id.encode() in said
+        assert accepted.octets[:].count(b"Message-ID: ") == 1
+    assert two.message_id not in ("<2@contoso.example>", one.message_id)
+
+
 def _data(client: smtplib.SMTP, raw: bytes) -> tuple[int, bytes]:
     client.mail(ANNA)
     client.rcpt(BEN)
