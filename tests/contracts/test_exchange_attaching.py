@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterator
 from dataclasses import replace
+from unittest.mock import Mock
 
 import pytest
 from exchangelib.version import Version
@@ -17,6 +18,7 @@ from shared.domain.choices import AuthenticationProtocol
 from shared.domain.email import Address
 from shared.domain.errors import (
     AttachmentLost,
+    AuthenticationFailed,
     Busy,
     DeliveryError,
     DeliveryPostponed,
@@ -27,7 +29,7 @@ from shared.domain.errors import (
     Unreachable,
 )
 from shared.domain.outgoing import OutgoingAttachment, Receipt
-from tests.contracts.exchange_mailboxes import ServedByExchange, a_profile, failure
+from tests.contracts.exchange_mailboxes import SERVICE, ServedByExchange, a_profile, failure
 from tests.contracts.exchange_outgoing import Outbound, opened
 from tests.contracts.incoming_email import content
 from tests.contracts.test_exchange_tokens import APPLICATION, APPLICATION_SECRET, an_application_profile
@@ -123,14 +125,30 @@ def test_a_server_that_leaves_out_what_went_along_gets_it_afterwards(
 
 
 @pytest.mark.parametrize("authentication", [AuthenticationProtocol.NTLM, AuthenticationProtocol.NEGOTIATE])
-def test_a_connection_that_has_to_sign_in_first_gets_the_content_again(
+def test_a_connection_that_has_to_sign_in_first_does_so_before_the_content_is_sent(
+    connect: Connect, served: ServedByExchange, authentication: AuthenticationProtocol, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    reading = Mock(side_effect=LARGE.chunks)
+    with opened(connect, served, a_profile(served.server.ews_url, authentication=authentication)) as outbound:
+        before_each_upload(monkeypatch, connect._pools().close)
+        outbound.send(outbound.message(attachments=(replace(LARGE, chunks=reading),)))
+        assert served.server.requests.count("CreateAttachment") == reading.call_count == 1
+        assert arrived(outbound) == given(LARGE)
+
+
+@pytest.mark.parametrize("authentication", [AuthenticationProtocol.NTLM, AuthenticationProtocol.BASIC])
+def test_a_password_that_is_refused_meanwhile_is_no_emails_error(
     connect: Connect, served: ServedByExchange, authentication: AuthenticationProtocol, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with opened(connect, served, a_profile(served.server.ews_url, authentication=authentication)) as outbound:
-        before_each_upload(monkeypatch, connect._pools().close)
-        outbound.send(outbound.message(attachments=(LARGE,)))
-        assert served.server.requests.count("CreateAttachment") > 1, "refused, then signed in"
-        assert arrived(outbound) == given(LARGE)
+
+        def change_password() -> None:
+            connect._pools().close()
+            served.server.add_account(SERVICE, "another", impersonation=True)
+
+        before_each_upload(monkeypatch, change_password)
+        error = failure(lambda: outbound.drafting.prepare([outbound.message(attachments=(LARGE,))]))
+        assert isinstance(error, AuthenticationFailed)
 
 
 @pytest.mark.usefixtures("trusting")
