@@ -28,13 +28,13 @@ def create_item(call: Call) -> list[bytes | Stream]:
         mailbox, folder = _place(call, disposition)
         draft = draft_of(element, Address(mailbox.name, mailbox.address))
         message = Message(spooled(draft.raw))
-        with mailbox.lock:
-            call.break_writing(mailbox, message.message_id)
-            submission.refuse_large(call, message)
-            if disposition == "SaveOnly" and folder is not None:
+        call.break_writing(mailbox, message.message_id)
+        submission.refuse_large(call, message)
+        if disposition == "SaveOnly" and folder is not None:
+            with mailbox.lock:
                 return [_saved(folder, message, draft)]
-            submission.submit(call, mailbox, message, draft.properties, draft.categories, folder)
-            return [NO_ITEMS]
+        submission.mail(call, submission.leave(call, mailbox, message, draft.properties, draft.categories, folder))
+        return [NO_ITEMS]
 
     return each(call, call.required("m:Items"), create, NO_ITEMS)
 

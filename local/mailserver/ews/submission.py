@@ -1,6 +1,7 @@
 """SendItem, and what CreateItem does when it sends: a draft leaves, its copy is a new item ([MS-OXWSMSG] 3.1.4.7)."""
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from lxml import etree
@@ -37,8 +38,9 @@ def send_item(call: Call) -> list[bytes | Stream]:
             if not item.is_draft:
                 raise ResponseError("ErrorInvalidItemForOperationSendItem")
             folder = _folder(call, mailbox, named) if keeps_copy else None
-            submit(call, mailbox, item.message, item.properties, item.categories, folder)
+            leaving = leave(call, mailbox, item.message, item.properties, item.categories, folder)
             mailbox.remove(item.id)
+        mail(call, leaving)
         return []
 
     return each(call, call.required("m:ItemIds"), send)
@@ -67,15 +69,28 @@ def refuse_large(call: Call, message: Message) -> None:
         raise ResponseError("ErrorMessageSizeExceeded")
 
 
-def submit(
+@dataclass(frozen=True, slots=True)
+class Leaving:
+    """A message that has left its mailbox."""
+
+    submission: Submission
+    time: datetime
+
+
+def mail(call: Call, leaving: Leaving) -> None:
+    """Holds no mailbox meanwhile: those of the recipients are written, and they may be sending as well."""
+    call.backend.transport.take(leaving.submission, leaving.time)
+
+
+def leave(
     call: Call,
     mailbox: Mailbox,
     message: Message,
     properties: Mapping[str, tuple[str, ...]],
     categories: tuple[str, ...],
     folder: Folder | None,
-) -> None:
-    """The message of a mailbox is mailed; `folder` gets its copy. Raises ResponseError, before it does anything."""
+) -> Leaving:
+    """The message of a mailbox is to be mailed; `folder` gets its copy. Raises ResponseError, before it does anything."""
     refuse_large(call, message)
     recipients = _recipients(message)
     if len(recipients) > call.backend.limits.most_recipients:
@@ -100,7 +115,7 @@ def submit(
             properties=properties,
         )
     wants_receipt = message.header("Return-Receipt-To") is not None
-    call.backend.transport.take(
+    return Leaving(
         Submission(
             head="ews",
             sender=sender,

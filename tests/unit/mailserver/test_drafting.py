@@ -1,6 +1,7 @@
 """CreateItem, CreateAttachment and SendItem as they are on the wire: what they answer, and what they refuse."""
 
 import base64
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 import requests
@@ -308,3 +309,32 @@ def test_one_item_of_a_request_has_an_error(server: MailServer, anna: SoapClient
     server.faults.add(FaultKind.UNWRITABLE_ITEM, ANNA, operation="SendItem", code="ErrorSubmissionQuotaExceeded", after=1)
     assert send(anna, *keys(answer)).codes == ["NoError", "ErrorSubmissionQuotaExceeded"]
     assert len(server.items(ANNA, "drafts")) == 1
+
+
+def test_two_who_write_to_each_other_at_once_do_not_wait_for_each_other(server: MailServer) -> None:
+    def write(own: str, other: str) -> list[str]:
+        client = SoapClient(server, "service", "secret", impersonating=own)
+        drafted = keys(create(client, *[a_draft(recipients=to(other))] * 60))
+        codes = send(client, *drafted).codes
+        client.close()
+        return codes
+
+    with ThreadPoolExecutor() as threads:
+        outcomes = [threads.submit(write, *pair) for pair in ((ANNA, BEN), (BEN, ANNA))]
+        assert [set(outcome.result(timeout=20)) for outcome in outcomes] == [{"NoError"}, {"NoError"}]
+    assert len(server.items(ANNA)) == len(server.items(BEN)) == 60
+
+
+def test_a_draft_that_two_send_at_once_is_sent_once(server: MailServer, anna: SoapClient) -> None:
+    drafted = keys(create(anna, *[a_draft()] * 40))
+
+    def send_all() -> list[str]:
+        client = SoapClient(server, "service", "secret", impersonating=ANNA)
+        codes = send(client, *drafted).codes
+        client.close()
+        return codes
+
+    with ThreadPoolExecutor() as threads:
+        first, second = (outcome.result(timeout=20) for outcome in [threads.submit(send_all) for _ in range(2)])
+    assert [sorted(pair) for pair in zip(first, second, strict=True)] == [["ErrorItemNotFound", "NoError"]] * 40
+    assert len(server.items(BEN)) == len(server.accepted()) == 40
