@@ -125,6 +125,21 @@ def test_a_mailbox_that_is_closed_altogether_is_no_emails_error(
     assert isinstance(error, expected)
 
 
+@pytest.mark.parametrize("operation", ["CreateItem", "SendItem"])
+def test_what_several_are_denied_alike_is_no_emails_error(outbound: Outbound, operation: str) -> None:
+    outbound.fault("unwritable_item", operation=operation, code="ErrorAccessDenied")
+    error = failure(lambda: outbound.drafting.submit(outbound.prepared(outbound.messages(3)), save_copy=True))
+    assert isinstance(error, AccessDenied)
+
+
+@pytest.mark.parametrize("operation", ["CreateItem", "SendItem"])
+def test_a_folder_that_is_not_there_or_not_shown_is_no_emails_error(outbound: Outbound, operation: str) -> None:
+    drafts = outbound.prepared(outbound.messages(1)) if operation == "SendItem" else []
+    outbound.fault("folder_gone", operation=operation)
+    error = failure(lambda: outbound.drafting.submit(drafts or outbound.prepared(outbound.messages(1)), save_copy=True))
+    assert isinstance(error, AccessDenied)
+
+
 WHOLE_REQUESTS: list[tuple[str, dict[str, object], type[SyncError], float | None]] = [
     ("server_busy", {"seconds": 297.7}, Throttled, 297.7),
     ("too_many_requests", {"seconds": 30}, Throttled, 30),

@@ -4,20 +4,23 @@ from collections.abc import Callable, Sequence
 
 from shared.connectors.exchange.errors import BatchStopped, RequestRefused, RequestTooLarge
 from shared.connectors.exchange.refusals import is_of_everybody, of_email
-from shared.domain.errors import Busy, DeliveryError, DeliveryRefused, EmailTooLarge, ItemTooLarge, SyncError
+from shared.domain.errors import AccessDenied, Busy, DeliveryError, DeliveryRefused, EmailTooLarge, ItemTooLarge, SyncError
 
 type Ask[E, A] = Callable[[Sequence[E]], Sequence[A | SyncError]]
 
 
 def each_answered[E, A](emails: Sequence[E], ask: Ask[E, A], check: Callable[[], None]) -> list[A | DeliveryError]:
     """In the order of `emails`. Where none of them did well and `check` raises, the cause is not the emails, and that is
-    raised; so is what stops every email, and what fails the request. Raises MailboxError, TransientError."""
+    raised; so is what stops every email, what several are denied alike, and what fails the request. Raises MailboxError,
+    TransientError; FolderNotFound."""
     answers = _answers(emails, ask)
     errors = [answer for answer in answers if isinstance(answer, SyncError) and not isinstance(answer, DeliveryError)]
     if errors and len(errors) == len(answers):
         if stops := next(filter(is_of_everybody, errors), None):
             raise stops
         check()
+        if len(errors) > 1 and all(isinstance(error, AccessDenied) for error in errors):
+            raise errors[0]
     return [of_email(answer) if isinstance(answer, SyncError) else answer for answer in answers]
 
 

@@ -58,21 +58,24 @@ class ExchangeOutgoing:
                 raise FolderNotFound("GetFolder: nothing may be created among the drafts.")
 
     def prepare(self, messages: Sequence[OutgoingMessage]) -> Sequence[str | DeliveryError]:
-        return [outcome for some in self._requests(messages) for outcome in self._prepared(some)]
+        with self._of_mailbox():
+            return [outcome for some in self._requests(messages) for outcome in self._prepared(some)]
 
     def submit(self, drafts: Sequence[str], *, save_copy: bool) -> Sequence[Receipt | DeliveryError]:
-        send = partial(SendItem(self._session).send, save_copy=save_copy)
-        known = [Draft.of(reference) for reference in drafts]
-        outcomes = [
-            outcome for some in batched(known, TOGETHER, strict=False) for outcome in each_answered(some, send, self.check)
-        ]
+        outcomes = self._sent([Draft.of(reference) for reference in drafts], save_copy=save_copy)
         stale = [place for place, outcome in enumerate(outcomes) if isinstance(outcome, StaleDraft)]
         present = self.find([drafts[place] for place in stale])
         waiting = {place: Draft.of(found) for place, found in zip(stale, present, strict=True) if found is not None}
-        again = iter(each_answered(list(waiting.values()), send, self.check))
+        again = iter(self._sent(list(waiting.values()), save_copy=save_copy))
         for place in stale:
             outcomes[place] = next(again) if place in waiting else DraftGone("It was sent before.")
         return outcomes
+
+    def _sent(self, drafts: Sequence[Draft], *, save_copy: bool) -> list[Receipt | DeliveryError]:
+        send = partial(SendItem(self._session).send, save_copy=save_copy)
+        with self._of_mailbox():
+            requests = batched(drafts, TOGETHER, strict=False)
+            return [outcome for some in requests for outcome in each_answered(some, send, self.check)]
 
     def find(self, drafts: Sequence[str]) -> Sequence[str | None]:
         """One that the server cannot look at keeps its reference: sending it says what is wrong."""
@@ -96,7 +99,7 @@ class ExchangeOutgoing:
 
     @contextmanager
     def _of_mailbox(self) -> Iterator[None]:
-        """Exchange hides the drafts from who may not see them."""
+        """Exchange hides folders from who may not see them."""
         try:
             yield
         except FolderNotFound as error:

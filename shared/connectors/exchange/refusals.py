@@ -18,6 +18,7 @@ from shared.domain.errors import (
     DeliveryPostponed,
     DeliveryRefused,
     EmailTooLarge,
+    FolderNotFound,
     ItemError,
     MailboxError,
     RecipientsRefused,
@@ -88,7 +89,7 @@ def of_email(error: SyncError) -> DeliveryError:
 
 def is_of_everybody(error: SyncError) -> bool:
     """Whether no other email would do better now, whatever the server lets us see of the mailbox."""
-    return isinstance(error, Throttled | SendingBlocked)
+    return isinstance(error, Throttled | SendingBlocked | FolderNotFound)
 
 
 def _words(code: str, message: _Element) -> str:
