@@ -1,8 +1,7 @@
 """The SMTP server that a mailbox sends through: `Sending`. Connected when something is sent first, and for the rest of the run.
 
 A server cannot be asked later whether it has an email, so what is certain is said: nothing was accepted before the dot that
-ends the content. A connection that breaks before is at first the matter of that email, which may be what breaks it; the second
-in a row is the server's. One that the server ended between two emails is nobody's: another is opened.
+ends the content. A connection that the server ended between two emails is nobody's fault: another is opened.
 """
 
 from collections.abc import Iterator, Sequence
@@ -16,7 +15,7 @@ from shared.connectors.internet.sign_in import Identities, Password, sign_in_to_
 from shared.connectors.mime.composing import Composed, compose
 from shared.connectors.mime.written_addresses import ascii_domain, needs_utf8, written_address
 from shared.connectors.smtp.connection import Connection
-from shared.connectors.smtp.errors import Closing, mapped
+from shared.connectors.smtp.errors import Closing, NoSmtp, mapped
 from shared.connectors.smtp.refusals import Recipient, Refusal, longest_hint, of_all
 from shared.connectors.smtp.replies import Reply
 from shared.connectors.smtp.session import Session
@@ -32,6 +31,7 @@ from shared.domain.errors import (
     MailboxError,
     SyncError,
     TransientError,
+    Unreachable,
 )
 from shared.domain.outgoing import OutgoingMessage, Receipt
 from shared.ports import Secrets
@@ -77,8 +77,6 @@ class SmtpMail:
 
     def __init__(self, session: Session) -> None:
         self._session = session
-        self._was_broken = False
-        """The connection broke during the last email."""
 
     def check(self) -> None:
         """Signs in, and sends nothing. Raises MailboxError, TransientError."""
@@ -129,27 +127,26 @@ class SmtpMail:
         for is_last in (True,) if is_fresh else (False, True):
             connection = self._session.connection()
             try:
-                outcome = transact(connection, email, recipients, limits)
-            except SyncError as error:
-                self._was_broken = isinstance(error, DeliveryUnknown)
+                return transact(connection, email, recipients, limits)
+            except SyncError:
                 raise
             except Exception as error:
                 self._session.drop()
                 if is_last:
-                    raise self._lost(error) from error
-            else:
-                self._was_broken = False
-                return outcome
+                    raise _lost(error) from error
         raise AssertionError("The last try returns or raises.")
 
-    def _lost(self, error: Exception) -> SyncError:
-        if isinstance(error, Closing) and (error.command == "MAIL" or error.reply.is_throttling or error.reply.is_quota):
+
+def _lost(error: Exception) -> SyncError:
+    """The error for a connection that broke before the end of the content: nothing was accepted. Where the server ends it over
+    the email, it is as if it had broken; the email may be what the server cannot bear."""
+    match error:
+        case NoSmtp():
+            return Unreachable("sending: the server says what cannot be understood")
+        case Closing() if error.command != "MAIL" and not error.reply.is_throttling and not error.reply.is_quota:
+            return Unreachable(str(error))
+        case _:
             return mapped(error, "sending")
-        is_second, self._was_broken = self._was_broken, True
-        if is_second:
-            return mapped(error, "sending")
-        said = error.reply.words if isinstance(error, Closing) else str(mapped(error, "sending"))
-        return DeliveryPostponed(f"The connection was lost before the email was complete. ({said})", status_code="4.4.2")
 
 
 class _Sent:

@@ -59,7 +59,7 @@ class ScriptedSmtp:
             while going_on and (line := lines.readline()):
                 command = line.decode().rstrip("\r\n")
                 name, _, arguments = command.partition(" ")
-                name = name.upper() if name.upper() in ("EHLO", "HELO") else name
+                name = name.upper() if name.upper() in (*_ORDINARY, "HELO") else name
                 answer = self._reply(name, arguments, is_possible=bool({"RCPT": mail, "DATA": rcpts}.get(name, name)))
                 if name == "MAIL":
                     mail, rcpts = arguments if answer.startswith(b"2") else "", []

@@ -388,25 +388,15 @@ def test_exchange_says_by_which_message_id_others_know_the_email() -> None:
 
 @pytest.mark.parametrize("stage", ["MAIL", "RCPT", "DATA"])
 @ABILITIES
-def test_a_connection_lost_before_the_end_is_at_first_the_matter_of_that_email(abilities: bytes, stage: str) -> None:
+def test_after_a_connection_lost_before_the_end_it_is_certain_that_nothing_was_accepted(abilities: bytes, stage: str) -> None:
     with serving(EHLO=abilities, **{stage: lambda _: None}) as server, opened(server) as mail:
-        with pytest.raises(DeliveryPostponed) as raised:
-            mail.send(a_message())
-        assert not isinstance(raised.value, DeliveryUnknown)
-        with pytest.raises(Unreachable):
-            mail.send(a_message())
-        assert server.taken == []
-
-
-def test_a_loss_is_forgotten_when_an_email_went_through() -> None:
-    with serving(DATA=lambda _: None) as server, opened(server) as mail:
-        for _ in range(3):
-            with pytest.raises(DeliveryPostponed):
+        for _ in range(2):
+            with pytest.raises(Unreachable):
                 mail.send(a_message())
-            server.script["DATA"] = b"354 ok\r\n"
-            mail.send(a_message())
-            server.script["DATA"] = lambda _: None
-        assert len(server.taken) == 3
+        assert server.taken == []
+        del server.script[stage]
+        mail.send(a_message())
+        assert len(server.taken) == 1
 
 
 @pytest.mark.parametrize("ended", [b"250 ok\r\n", b"250 ok\r\n421 4.4.2 idle too long\r\n"])
@@ -453,10 +443,10 @@ def test_the_answer_may_take_longer_than_other_replies() -> None:
     [
         ("MAIL", b"421 4.3.2 shutting down\r\n", Throttled),
         ("MAIL", b"421 later\r\n", Busy),
-        ("RCPT", b"421 4.7.0 too many errors\r\n", DeliveryPostponed),
+        ("RCPT", b"421 4.7.0 too many errors\r\n", Unreachable),
         ("RCPT", b"421 4.7.0 Try again later, your sending limit is reached\r\n", SendingQuotaSpent),
         ("DATA", b"421 4.7.0 Rate limit exceeded\r\n", Throttled),
-        ("content", b"421 4.3.0 Temporary System Problem.\r\n", DeliveryPostponed),
+        ("content", b"421 4.3.0 Temporary System Problem.\r\n", Unreachable),
     ],
 )
 def test_a_server_that_hangs_up_says_why(stage: str, reply: bytes, kind: type[SyncError]) -> None:
@@ -492,9 +482,9 @@ def test_what_the_server_says_while_it_is_given_the_email_counts() -> None:
 
 
 @pytest.mark.parametrize("stage", ["MAIL", "RCPT", "DATA"])
-def test_what_is_no_smtp_is_at_first_the_matter_of_that_email(stage: str) -> None:
+def test_what_is_no_smtp_breaks_the_connection(stage: str) -> None:
     with serving(**{stage: b"what?\r\n"}) as server:
-        assert type(failure(server)) is DeliveryPostponed
+        assert type(failure(server)) is Unreachable
         assert server.taken == []
 
 
