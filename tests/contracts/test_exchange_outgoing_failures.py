@@ -6,8 +6,7 @@ from datetime import timedelta
 import pytest
 
 from shared.connectors.connect import Connect
-from shared.connectors.exchange.errors import SendingBlocked
-from shared.connectors.exchange.refusals import QUOTA_WAIT
+from shared.connectors.exchange.errors import QUOTA_WAIT, SendingBlocked
 from shared.domain.errors import (
     AccessDenied,
     AuthenticationFailed,
@@ -142,6 +141,7 @@ def test_a_folder_that_is_not_there_or_not_shown_is_no_emails_error(outbound: Ou
 
 WHOLE_REQUESTS: list[tuple[str, dict[str, object], type[SyncError], float | None]] = [
     ("server_busy", {"seconds": 297.7}, Throttled, 297.7),
+    ("soap_fault", {"code": "ErrorSubmissionQuotaExceeded"}, SendingQuotaSpent, 3600),
     ("too_many_requests", {"seconds": 30}, Throttled, 30),
     ("unavailable", {}, Busy, None),
     ("unauthorized", {}, AuthenticationFailed, None),

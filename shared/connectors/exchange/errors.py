@@ -29,6 +29,7 @@ from shared.domain.errors import (
     NoAnswer,
     NoMailServer,
     NoTls,
+    SendingQuotaSpent,
     SyncError,
     Throttled,
     TransientError,
@@ -38,6 +39,8 @@ from shared.domain.errors import (
 
 LONGEST_WAIT = timedelta(days=1)
 """A server that asks for more is not believed."""
+QUOTA_WAIT = timedelta(hours=1)
+"""Nobody says when a server takes more of a mailbox, nor when somebody makes room there."""
 
 
 class EwsBlocked(AccessDenied):
@@ -85,7 +88,8 @@ class SendingBlocked(MailboxError):
 _CODES: Mapping[type[SyncError], str] = {
     Throttled: """
         ErrorServerBusy RateLimitError ErrorExceededConnectionCount ErrorExceededSubscriptionCount ErrorExceededFindCountLimit
-        ErrorSubmissionQuotaExceeded ErrorExceededMessageLimit ErrorMessagePerFolderCountReceiveQuotaExceeded""",
+        ErrorMessagePerFolderCountReceiveQuotaExceeded""",
+    SendingQuotaSpent: "ErrorSubmissionQuotaExceeded ErrorExceededMessageLimit",
     BatchStopped: "ErrorBatchProcessingStopped",
     RequestRefused: "ErrorInvalidRequest ErrorSchemaValidation",
     PerhapsMoved: "ErrorMailboxStoreUnavailable ErrorMailboxMoveInProgress ErrorNotEnoughMemory",
@@ -143,7 +147,7 @@ _CODES: Mapping[type[SyncError], str] = {
 
 _BY_NAME: Mapping[str, type[SyncError]] = {name: kind for kind, names in _CODES.items() for name in names.split()}
 
-_LONG_WAITS = {"ErrorSubmissionQuotaExceeded": LONGEST_WAIT}
+_LONG_WAITS = {name: QUOTA_WAIT for name, kind in _BY_NAME.items() if kind is SendingQuotaSpent}
 
 
 def kind_of(code: str) -> type[SyncError]:

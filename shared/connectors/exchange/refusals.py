@@ -5,11 +5,10 @@ message carries the server's own text: it is kept with the email, for whoever wr
 """
 
 from collections.abc import Mapping
-from datetime import timedelta
 
 from lxml.etree import _Element
 
-from shared.connectors.exchange.errors import RequestRefused, SendingBlocked, is_known
+from shared.connectors.exchange.errors import QUOTA_WAIT, RequestRefused, SendingBlocked, is_known
 from shared.connectors.exchange.operation import Operation
 from shared.connectors.exchange.records import M
 from shared.domain.errors import (
@@ -23,14 +22,11 @@ from shared.domain.errors import (
     MailboxError,
     RecipientsRefused,
     SendAsDenied,
-    SendingQuotaSpent,
     SyncError,
     Throttled,
     TransientError,
 )
 
-QUOTA_WAIT = timedelta(hours=1)
-"""The server does not say when it takes more, nor when somebody makes room in the mailbox."""
 LONGEST_TEXT = 500
 """Characters of the server's own text."""
 
@@ -51,7 +47,6 @@ _BY_NAME: Mapping[str, type[DeliveryError]] = {name: kind for kind, names in _CO
 
 _MAILBOX_FULL = frozenset({"ErrorQuotaExceeded", "ErrorMessagePerFolderCountReceiveQuotaExceeded"})
 """A smaller email may still go out: it is the email that waits, not all of them."""
-_QUOTA_SPENT = frozenset({"ErrorSubmissionQuotaExceeded", "ErrorExceededMessageLimit"})
 
 
 class DeliveryOperation(Operation):
@@ -66,8 +61,6 @@ class DeliveryOperation(Operation):
         if code == "NoError":
             return None
         words = _words(code, message)
-        if code in _QUOTA_SPENT:
-            return SendingQuotaSpent(words, QUOTA_WAIT)
         if code in _MAILBOX_FULL:
             return DeliveryPostponed(words, retry_after=QUOTA_WAIT)
         if kind := self.GONE if code == "ErrorItemNotFound" else _BY_NAME.get(code):

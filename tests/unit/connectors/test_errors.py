@@ -33,6 +33,7 @@ from shared.domain.errors import (
     NameNotFound,
     NoAnswer,
     NoTls,
+    SendingQuotaSpent,
     SyncError,
     Throttled,
     TransientError,
@@ -108,10 +109,10 @@ def test_a_back_off_becomes_the_wait() -> None:
     assert error.retry_after == timedelta(seconds=297.7)
 
 
-def test_an_exhausted_submission_quota_waits_a_day() -> None:
+def test_an_exhausted_submission_quota_waits_an_hour() -> None:
     error = error_of("ErrorSubmissionQuotaExceeded", "SendItem")
-    assert isinstance(error, Throttled)
-    assert error.retry_after == timedelta(days=1)
+    assert isinstance(error, SendingQuotaSpent)
+    assert error.retry_after == timedelta(hours=1)
 
 
 def test_credentials_of_a_profile_fail_as_the_profiles() -> None:
