@@ -130,7 +130,7 @@ class Sending:
 
     def _sent_over_exchange(self, name: str) -> Finding:
         email = self._email(name)
-        copies = self._control.accepted(email["message_id"])
+        copies = self._control.accepted(f"<{email['message_id']}>")
         sender = email["sender"]
         kept = sum(1 for _ in self._control.items(sender, "sentitems"))
         ok = email["status"] == "sent" and len(copies) == 1 and kept >= 1 and not self._control.items(sender, "drafts")
@@ -139,7 +139,7 @@ class Sending:
     def _partly(self) -> Finding:
         email, attempts = self._email(_PARTLY), self._attempts(_PARTLY)
         refused = [one["address"] for one in attempts[-1]["refused"]]
-        copies = self._control.accepted(email["message_id"])
+        copies = self._control.accepted(f"<{email['message_id']}>")
         ok = (email["status"], refused, len(copies)) == ("sent", [_REFUSED], 1) and email["delivery"]["refused"] == 1
         return ok, f"{email['status']}, {refused[0] if refused else 'nobody'} refused: {attempts[-1]['refused'][0]['detail']}"
 

@@ -214,13 +214,15 @@ class Session:
                 returns_headers_only=transaction.sender.parameters.get("RET", "").upper() == "HDRS",
             )
         )
-        named = f"{message.message_id} [InternalId={queue_id}, Hostname={HOST}]"
+        named = f"{message.message_id or '<>'} [InternalId={queue_id}, Hostname={HOST}]"
         return reply(250, "2.6.0", f"{named} Queued mail for delivery")
 
     def _identified(self, content: bytes) -> tuple[bytes, Message]:
-        """With the Message-ID that it has, or, where it has none or the server is so, with one that the server gives it."""
+        """With the Message-ID that it has; where the server is so, or who signed in wrote none, with one that the server
+        gives it (RFC 6409 section 8.3). What strangers send stays as it is."""
         message = Message(content)
-        if message.message_id is not None and Habit.SMTP_REWRITES_MESSAGE_IDS not in self._backend.habits:
+        rewrites = Habit.SMTP_REWRITES_MESSAGE_IDS in self._backend.habits
+        if not rewrites and (message.message_id is not None or self.username is None):
             return content, message
         anew = with_headers(content, [("Message-ID", f"<{uuid.uuid4().hex}@{HOST}>")], removed=_MESSAGE_ID)
         return anew, Message(anew)
