@@ -104,9 +104,9 @@ def _field_problem(error: InvalidRecord) -> FieldProblem:
 
 
 _ELSEWHERE = {
-    "query": ("continuation", "limit", "message_id", "queue"),
+    "query": ("continuation", "limit", "message_id", "queue", "sha256"),
     "header": ("If-None-Match",),
-    "path": ("folder_id",),
+    "path": ("folder_id", "number"),
 }
 """Fields that stand elsewhere than in the body; no body has one of these."""
 
