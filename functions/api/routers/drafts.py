@@ -154,8 +154,8 @@ def outgoing(administration: Administration) -> APIRouter:
     def list_outgoing(
         mailbox_id: MailboxPath, status: Status = None, continuation: Continuation = None, limit: Limit = 50
     ) -> Part[OutgoingListed]:
-        """Newest first; those that wait in the order in which they are sent. A part may have fewer emails than asked for, and
-        still go on."""
+        """Newest first, by the mailbox of the sender; those that wait in the order in which they are sent, by the mailbox that
+        they go through. A part may have fewer emails than asked for, and still go on."""
         chosen = None if status is None else EmailStatus[status.upper()]
         found = administration.outgoing.lists.of_mailbox(MailboxId(mailbox_id), chosen, continuation, limit)
         return part_of(found, OutgoingListed.model_validate)

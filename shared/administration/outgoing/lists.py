@@ -25,8 +25,9 @@ class OutgoingLists:
     def of_mailbox(
         self, mailbox_id: MailboxId, status: EmailStatus | None = None, continuation: str | None = None, limit: int = 50
     ) -> Slice[EmailActivity]:
-        """Newest first, those that wait in the order in which they are sent; None: all that were not sent. A part may have
-        fewer than `limit`. Raises RecordNotFound, and InvalidRecord where the continuation is none of this list."""
+        """Newest first, those that wait in the order in which they are sent; None: all that were not sent. What waits is listed
+        by the mailbox that it goes through. A part may have fewer than `limit`. Raises RecordNotFound, and InvalidRecord where
+        the continuation is none of this list."""
         if self._stores.mailboxes.get(mailbox_id) is None:
             raise RecordNotFound(f"there is no mailbox {mailbox_id}")
         if status in WAITING:

@@ -17,10 +17,10 @@ from shared.administration.outgoing.standing import WAITING, advance, check_edit
 from shared.administration.writing import check_etag, persistently
 from shared.domain.audit import Caller, ChangeAction
 from shared.domain.choices import ActivityState, EmailStatus, Workload
-from shared.domain.configuration import OwnerRef, StoredMailbox, WorkloadSchedule
+from shared.domain.configuration import StoredMailbox, WorkloadSchedule
 from shared.domain.delivery import OutboxEntry
 from shared.domain.email import EmailActivity, EmailContent, StoredActivity, StoredEmail
-from shared.domain.ids import ActivityId, mailbox_id_of
+from shared.domain.ids import ActivityId
 from shared.domain.tracking_tokens import with_token
 from shared.messages import Queue, SyncMailbox, SyncReason
 from shared.ports import Clock, Stores
@@ -52,7 +52,7 @@ class Sending:
         settings, now = self._stores.settings.get().record, self._clock()
         draft = draft_of(stored.activity.record, stored.content)
         ready = self._checks.ready(draft, stored.content, settings, now)
-        email = _submitted(stored.activity.record, ready, draft.sender, now)
+        email = _submitted(stored.activity.record, ready, now)
         subject = with_token(stored.content.subject, email.conversation or email.id, settings)
         email, content = replace(email, subject=subject), replace(stored.content, subject=subject, parties=ready.parties)
         entry = _entry(email, content, now)
@@ -109,7 +109,7 @@ def _check_cancelable(email: EmailActivity) -> None:
         raise NotPossibleNow("the email may have been sent just now", "Wait until it was sent, or has failed.")
 
 
-def _submitted(email: EmailActivity, ready: Ready, sender: OwnerRef, now: datetime) -> EmailActivity:
+def _submitted(email: EmailActivity, ready: Ready, now: datetime) -> EmailActivity:
     """As it waits to be sent: a submission of its own, with nothing of those before. That some recipients may have it already
     stays true."""
     delivery = delivery_of(email)
@@ -134,8 +134,6 @@ def _submitted(email: EmailActivity, ready: Ready, sender: OwnerRef, now: dateti
         state=ActivityState.COMPLETED,
         status=EmailStatus.PENDING_SEND,
         sender=ready.sender.address,
-        owner=sender,
-        receiving_mailbox=mailbox_id_of(ready.sender.kind, ready.sender.id),
         delivery=submission,
     )
 

@@ -7,15 +7,17 @@ from typing import Any
 import pytest
 
 from functions.api.guard import LONGEST_BODY, LONGEST_DRAFT
+from functions.api.schemas import examples
 from shared.administration.outgoing.uploads import PART_BYTES
 from shared.domain.choices import EmailStatus
 from shared.domain.delivery import Attempt, AttemptOutcome
 from shared.domain.email import Step
-from shared.domain.ids import ActivityId
+from shared.domain.ids import ActivityId, MailboxId
 from shared.messages import Queue
 from tests.builders import MONDAY
 from tests.functions.api.found_mail import ACTIVITY, NOWHERE, has_email
 from tests.functions.api.over_memory import Api
+from tests.unit.administration.emails import an_email
 
 KIM = {"address": "kim@fabrikam.example"}
 DORA = {"kind": "user", "id": "dora"}
@@ -147,6 +149,22 @@ def test_an_answer_takes_over_recipients_subject_and_conversation(api: Api, mail
     assert shown["subject"] == f"Re: {original['subject']}"
     assert shown["in_reply_to"] == original["message_id"]
     assert (shown["conversation"], shown["parent"]) == (original["conversation"] or ACTIVITY, ACTIVITY)
+
+
+def test_the_examples_of_the_description_are_accepted(api: Api) -> None:
+    mailbox_id = api.has_mailbox_that_sends("anna")
+    api.has_queue()
+    assert api.put("/records/contact/kim", {"name": "Kim", "addresses": ["kim@fabrikam.com"]}).status_code == 201
+    answered = str(examples.DRAFT[1]["answers"]["activity_id"])  # type: ignore[index,call-overload]  # JSON
+    api.office.stores.activities.create([an_email(ActivityId(answered), MailboxId(mailbox_id))])
+    for example in examples.DRAFT:
+        created = api.post("/activities", example)
+        assert created.status_code == 201, created.text
+    draft = f"/activities/{created.json()['id']}"
+    for example in examples.DRAFT_PATCH:
+        assert api.patch(draft, example).status_code == 200
+    for example in examples.ATTACHMENT:
+        assert api.post(f"{draft}/attachments", example).status_code == 201
 
 
 # ---- attachments

@@ -318,6 +318,14 @@ def test_the_sender_is_written_as_he_is_called_now(room: PostRoom) -> None:
     )
 
 
+def test_who_was_given_the_email_keeps_it(room: PostRoom) -> None:
+    draft = room.has_draft()
+    room.administration.emails.reassign(draft, SALES, ADMIN)
+    send(room, draft)
+
+    assert room.email(draft).owner == SALES
+
+
 # ---- for whom
 
 
