@@ -114,8 +114,12 @@ class Lease:
         self._write(LedgerCommit(taken(head.state, self._holder, self._clock() + self._term, self._new_nonce())))
 
     def renew_when_half_gone(self) -> None:
+        self.keep_for(self._term / 2)
+
+    def keep_for(self, time: timedelta) -> None:
+        """Renews it where it would not last so long. Raises LeaseLost, TransientError."""
         expires = self.state.expires
-        if expires is not None and expires - self._clock() < self._term / 2:
+        if expires is not None and expires - self._clock() < time:
             self._commit_once((), (), self.state)
 
     def try_alone(self, key: ItemKey, changes: Sequence[Change] = ()) -> None:

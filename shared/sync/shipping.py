@@ -6,7 +6,7 @@ Refuses to know how a server is spoken to: that is `shared.sync.direct_sending` 
 import logging
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 from threading import Lock
 from uuid import uuid4
 
@@ -52,6 +52,9 @@ NOT_ABOUT_AN_EMAIL = (
 )
 """Errors that no email can be the cause of: they end the run. Another one may be what the email in hand does to the server."""
 
+LONGEST_EFFECT = timedelta(minutes=5, seconds=15)
+"""The longest that a server may have an email before it answers: connectors give it five minutes. A lease is longer."""
+
 
 @dataclass(slots=True)
 class Shipping:
@@ -89,8 +92,9 @@ class Shipping:
             yield hand
 
     def keep_lease(self) -> None:
-        """Raises LeaseLost, TransientError."""
-        self.lease.renew_when_half_gone()
+        """For whatever is sent next: an email that is with the server must not be another worker's. Raises LeaseLost,
+        TransientError."""
+        self.lease.keep_for(LONGEST_EFFECT)
 
     # ---- the steps of an email
 
@@ -101,11 +105,16 @@ class Shipping:
     def intent(self, hand: InHand, *, can_tell: bool) -> Move:
         """Or a rest, where its attempts were interrupted again and again."""
         if self.is_to_rest(hand):
-            return hand, delivering.interrupted(hand.email, hand.entry, self.profile.delivery_attempts)
+            return hand, delivering.interrupted(hand.email, hand.entry, self._interruptions)
         return hand, delivering.begun(hand.email, self.new_attempt(), self.clock(), can_tell=can_tell)
 
     def is_to_rest(self, hand: InHand) -> bool:
-        return delivering.is_to_rest(hand.email, self.clock(), self.profile.delivery_attempts)
+        return delivering.is_to_rest(hand.email, self.clock(), self._interruptions)
+
+    @property
+    def _interruptions(self) -> int:
+        """As the attempts, though never so few that an email fails for being beside the one that stopped the process."""
+        return max(self.profile.delivery_attempts, 3)
 
     def resumed(self, hand: InHand, draft: str) -> Move:
         return hand, delivering.resumed(hand.email, draft, self.clock())
