@@ -100,8 +100,8 @@ class NoMailServer(Unreachable):
     code = "no_mail_server"
     remedy = (
         "Check the server type and the server location of the profile: what answers there is no mail server of this type."
-        " Exchange has a URL with a path (https://<host>/EWS/Exchange.asmx); POP3, IMAP and SMTP have a host name, a port, and TLS"
-        " from the start or by STARTTLS. The mailbox is tried again by itself."
+        " Exchange has a URL with a path (https://<host>/EWS/Exchange.asmx); POP3, IMAP and SMTP have a host name, a port, and"
+        " TLS from the start or by STARTTLS. The mailbox is tried again by itself."
     )
 
 
