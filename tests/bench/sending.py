@@ -2,8 +2,8 @@
 loop over exchangelib; the same emails, server and machine, in turns.
 
 The loops have their emails in memory and remember nothing of what they sent. Sidesync runs as it does in a worker: its queue
-message, its intents, receipts and lists in storage, its threads. What an email costs in requests is counted on the wire, in a
-run of its own.
+message, its intents, receipts and lists in storage, its threads: most of what an email costs here is the emulator's time for
+that. What it costs in requests is counted on the wire, in a run of its own.
 """
 
 import os
@@ -20,9 +20,9 @@ from itertools import count
 from uuid import uuid4
 
 from exchangelib import HTMLBody, Message
-from shared.sync.outgoing import OutgoingSync
 
 from local.azurite import Azurite
+from local.mailserver.faults import FaultKind
 from shared.connectors.connect import Connect
 from shared.domain.choices import EmailDeliveryMethod, EmailStatus, ServerType, Workload
 from shared.domain.configuration import Credentials, EmailServerProfile, WorkloadSchedule
@@ -30,6 +30,7 @@ from shared.messages import SyncMailbox, SyncReason
 from shared.ports import Stores
 from shared.stores.azure import StorageConnection, azure_stores, create_missing
 from shared.sync.budgets import RunBudget
+from shared.sync.outgoing import OutgoingSync
 from tests.bench.figures import Figures
 from tests.bench.machine import (
     PASSWORD,
@@ -51,6 +52,9 @@ SIZE = 20_000
 ROUNDS = 3
 WARM_UP = 50
 COUNTED = 100
+DISTANT = 200
+_LATENCY = 0.02
+"""Seconds. What is far away answers later than that."""
 ANNA, BERT = "anna@contoso.example", "bert@contoso.example"
 
 type Profile = Callable[[Stores], EmailServerProfile]
@@ -76,7 +80,9 @@ def measure() -> Figures:
             found = _compare(name, sidesync, profile, loop)
             numbers |= found.numbers
             notes += found.notes
+        numbers["ews_sending_distant_ratio"] = _at_a_distance(server, sidesync)
         numbers |= _requests(azurite, server, storing)
+        notes.append(f"distant: {DISTANT} emails by EWS, and each answer of the server takes {_LATENCY * 1000:.0f} ms more")
         return Figures(numbers, notes)
 
 
@@ -195,6 +201,17 @@ def _compare(name: str, sidesync: Sidesync, profile: Profile, loop: Loop) -> Fig
             f" plain {_listed(theirs)}; Sidesync {_listed(ours)}",
         ),
     )
+
+
+def _at_a_distance(server: RunningMailServer, sidesync: Sidesync) -> float:
+    """The ratio where a request takes the time that it takes over a network, which the machine does not spend on anything."""
+    loop, profile, emails = _over_exchangelib(server), _by_ews(server.ews_url), _emails(DISTANT)
+    with sidesync.about_to_send(profile, _emails(DISTANT)) as send:
+        slow = server.control.faults.add(FaultKind.SLOW_REPLY, seconds=_LATENCY)
+        ours = _timed(send)
+        theirs = _timed(lambda: loop(emails))
+        server.control.faults.clear(slow)
+    return round(theirs / ours, 2)
 
 
 def _requests(azurite: Azurite, server: RunningMailServer, storing: ThreadPoolExecutor) -> dict[str, float]:
