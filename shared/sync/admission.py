@@ -84,14 +84,15 @@ class Admission:
             return ending.refused(reason or Ineligible.UNKNOWN_PROFILE)
         if _is_overtaken(mailbox, message):
             return RunOutcome.HELD
-        if breaker_stops(profile, self._workload):
+        is_probe = breaker_stops(profile, self._workload)
+        if is_probe:
             taken = breakers.take_probe(self._stores.profiles, profile.record.id, started, message.id)
             if taken is None:
                 return ending.refused(Ineligible.PROFILE_BREAKER_OPEN)
             profile = taken
         if not shares_breaker(profile.record, self._workload):
             profile = replace(profile, breaker=None)  # it is about a sign-in that is not this one's
-        run = self._new_run(_assignment(run_id, message, mailbox, profile))
+        run = self._new_run(_assignment(run_id, message, mailbox, profile, is_probe=is_probe))
         try:
             outcome, error = run.go(), None
         except LeaseLost:
@@ -103,7 +104,9 @@ class Admission:
         return ending.concluded(outcome, run.tally, error, profile)
 
 
-def _assignment(run_id: RunId, message: SyncMailbox, mailbox: StoredMailbox, profile: StoredProfile) -> Assignment:
+def _assignment(
+    run_id: RunId, message: SyncMailbox, mailbox: StoredMailbox, profile: StoredProfile, *, is_probe: bool
+) -> Assignment:
     return Assignment(
         run_id=run_id,
         mailbox=mailbox.record,
@@ -112,6 +115,7 @@ def _assignment(run_id: RunId, message: SyncMailbox, mailbox: StoredMailbox, pro
         is_continuation=message.reason is SyncReason.CONTINUATION,
         discovered=mailbox.discovered,
         has_rules=mailbox.has_rules,
+        is_probe=is_probe,
     )
 
 

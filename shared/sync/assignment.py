@@ -25,6 +25,8 @@ class Assignment:
     """Where the mailbox was found last."""
     has_rules: bool = False
     """There may be folder-level tracking rules."""
+    is_probe: bool = False
+    """It tries the profile's credential again: it is to sign in, whether there is anything to do or not."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,7 +9,6 @@ from collections import deque
 from collections.abc import Iterator, Sequence
 from concurrent.futures import Executor, Future
 from dataclasses import dataclass
-from itertools import islice
 
 from shared.domain.alerts import code_of
 from shared.domain.errors import DeliveryError, TransientError
@@ -44,6 +43,10 @@ class DirectSending:
         self._receipts: list[Move] = []
         """Not given to anybody to write yet."""
         self._writing: _Writing | None = None
+        self._suspect: InHand | None = None
+        """An email that was interrupted, and waits for the others to be through."""
+        self._is_alone = False
+        """The email in hand is such a one."""
         self._broken: tuple[InHand, TransientError] | None = None
         """The email at which the connection broke: the next one tells whose fault that was."""
 
@@ -103,6 +106,7 @@ class DirectSending:
         if not self._ahead:
             self._join()
         while not self._ahead:
+            self._is_alone = False
             if not (intents := self._intents(emails, 1)):
                 return None
             self._start(intents)
@@ -118,7 +122,19 @@ class DirectSending:
                 self._start(intents)
 
     def _intents(self, emails: Iterator[InHand], count: int) -> Sequence[Move]:
-        return [self._shipping.intent(hand, can_tell=False) for hand in islice(emails, max(count, 0))]
+        """At most `count` intents. An email that was interrupted may be what stops the process: it has its intent alone, so
+        that no other one is interrupted with it."""
+        intents: list[Move] = []
+        while len(intents) < count and not self._is_alone:
+            hand, self._suspect = self._suspect or next(emails, None), None
+            if hand is None:
+                break
+            if is_under_way(hand.email) and (intents or self._ahead):
+                self._suspect = hand
+                break
+            self._is_alone = is_under_way(hand.email)
+            intents.append(self._shipping.intent(hand, can_tell=False))
+        return intents
 
     def _start(self, intents: Sequence[Move]) -> None:
         receipts, self._receipts = self._receipts, []

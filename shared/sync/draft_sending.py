@@ -7,7 +7,6 @@ attempt has a key of its own, which its draft carries: so nobody removes the dra
 import logging
 from collections.abc import Collection, Iterator, Sequence
 from concurrent.futures import Executor, Future
-from itertools import batched
 
 from shared.domain.alerts import code_of
 from shared.domain.email import EmailActivity
@@ -41,7 +40,7 @@ class DraftSending:
     def send(self, emails: Iterator[InHand]) -> None:
         """Raises SyncError where the run cannot go on; emails of which something is to be found out stay as they are then."""
         try:
-            for window in batched(emails, self._window, strict=False):
+            for window in self._windows(emails):
                 self._shipping.keep_lease()
                 self._send_window(window)
         except BaseException:
@@ -49,6 +48,21 @@ class DraftSending:
             raise
         if failure := self._join():
             raise failure
+
+    def _windows(self, emails: Iterator[InHand]) -> Iterator[Sequence[InHand]]:
+        """An email that was interrupted may be what stops the process: it is sent alone, and interrupts no other."""
+        window: list[InHand] = []
+        for hand in emails:
+            is_suspect = is_under_way(hand.email)
+            if window and (is_suspect or len(window) == self._window):
+                yield window
+                window = []
+            if is_suspect:
+                yield [hand]
+            else:
+                window.append(hand)
+        if window:
+            yield window
 
     # ---- one window
 

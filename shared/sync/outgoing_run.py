@@ -5,6 +5,7 @@ is spoken to, schedules, and what follows from an error.
 """
 
 from collections.abc import Iterator, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import replace
 from itertools import batched
 
@@ -45,6 +46,8 @@ class OutgoingRun:
         """Emails that this run has tried already."""
         self._passed: set[OutboxEntry] = set()
         """Entries that this run has looked at."""
+        self._left = 0
+        """Entries that stay where they are, in front of others."""
         self._lease = Lease(
             around.stores.ledger,
             self._mailbox.id,
@@ -57,6 +60,9 @@ class OutgoingRun:
     def go(self) -> RunOutcome:
         """Raises SyncError where the run cannot go on, LeaseLost where another worker has the mailbox now."""
         around = self._around
+        if self._assignment.is_probe:
+            with self._open() as mail:
+                mail.check()
         entries = self._next_entries()
         if not entries:
             return RunOutcome.IDLE
@@ -76,12 +82,16 @@ class OutgoingRun:
             return RunOutcome.HELD
         self._shipping = shipping
         try:
-            with self._open_outgoing(self._assignment.profile, self._mailbox, whereabouts(self._assignment, around)) as mail:
+            with self._open() as mail:
                 self._send(mail, shipping, self._waiting(entries, shipping.filing))
         finally:
             shipping.filing.file()
         self.give_back()
         return RunOutcome.CONTINUED if shipping.is_out_of_time else RunOutcome.COMPLETED
+
+    def _open(self) -> AbstractContextManager[OutgoingEmail]:
+        assignment = self._assignment
+        return self._open_outgoing(assignment.profile, self._mailbox, whereabouts(assignment, self._around))
 
     def give_back(self) -> None:
         """Releases the lease if this run holds it. Raises TransientError or LeaseLost; the lease then expires by itself."""
@@ -104,12 +114,15 @@ class OutgoingRun:
                     interrupted.append(hand)
                 else:
                     yield hand
-            yield from interrupted
+            yield from sorted(interrupted, key=lambda hand: delivery_of(hand.email).attempts)
+            filing.file()
             entries = self._next_entries()
 
     def _next_entries(self) -> Sequence[OutboxEntry]:
         """Read again after each batch, so that high priority goes ahead."""
-        found = self._stores.outbox.due(self._mailbox.id, self._around.clock(), self._around.budget.outbox_batch)
+        budget = self._around.budget
+        limit = budget.outbox_batch + budget.window + self._left
+        found = self._stores.outbox.due(self._mailbox.id, self._around.clock(), limit)
         new = [entry for entry in found if entry not in self._passed]
         self._passed.update(new)
         return new
@@ -138,6 +151,8 @@ class OutgoingRun:
         if stands is Standing.READY and entry.activity_id not in self._taken_up:
             self._taken_up.add(entry.activity_id)
             return hand
+        if stands is Standing.UNANNOUNCED:
+            self._left += 1
         if stands is Standing.WAITING:
             self._announce_again(hand)
         if stands in (Standing.WAITING, Standing.SENT):

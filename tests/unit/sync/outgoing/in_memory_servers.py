@@ -1,4 +1,4 @@
-"""Mail servers that email is sent through, in memory: faithful `Sending` and `Drafting`, with a script for what each email does.
+"""Mail servers that email is sent through, in memory: faithful `Sending` and `Drafting`, with a script of their answers.
 
 The one takes an email in one go and forgets who asked; the other keeps drafts, which somebody moves now and then, and finishes
 several items one after the other: it may stop in between.

@@ -1,7 +1,7 @@
 """Sending that fails at any external call, in any way, ends as if it had never failed: every email went out.
 
-Through a server that keeps drafts exactly once; through one that cannot be asked once, or twice with the same Message-ID where the
-process died between the server's acceptance and our receipt, and the email says so.
+Through a server that keeps drafts exactly once; through one that cannot be asked once, or twice with the same Message-ID where
+the process died between the server's acceptance and our receipt, and the email says so.
 """
 
 from collections.abc import Callable
