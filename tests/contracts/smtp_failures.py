@@ -288,7 +288,7 @@ def cut_in_the_answer(tap: Tap) -> Callable[[bytes], bytes]:
     """All of the message is given; of the answer to it one byte is heard."""
 
     def altered(heard: bytes) -> bytes:
-        if b"354" in heard:
+        if b"354 " in heard:  # with its space: a Message-ID may have the digits
             tap.cut_after(len(heard) + 1)
         return heard
 
