@@ -142,7 +142,10 @@ def test_nothing_makes_another_field(smuggled: str) -> None:
     "content_type", ["multipart/mixed", "message/partial", "text", "", "a/b c", "x/y; boundary=z", "message/rfc822/x"]
 )
 def test_a_content_type_changes_nothing_about_the_structure(content_type: str) -> None:
-    read = read_back(a_message(attachments=(an_attachment(b"\xff\n", content_type=content_type),)))
+    message = a_message(attachments=(an_attachment(b"\xff\n", content_type=content_type),))
+    assert [part.get_content_maintype() for part in parsed(message).iter_parts() if part.is_multipart()] == []
+    assert b"multipart/" not in octets(message).partition(b"\r\n\r\n")[2]
+    read = read_back(message)
     assert [content(each) for each in read.attachments] == [b"\xff\n"]
     assert not read.attachments[0].is_message
 
@@ -183,6 +186,28 @@ def test_the_header_says_what_is_wanted() -> None:
     assert read.conversation_index == message.conversation_index
     assert read.priority is Priority.HIGH
     assert [each.address for each in read.cc] == ["dora@contoso.example"]
+
+
+@pytest.mark.parametrize("text", ["x" * 2000, "word " * 100, "a " + "x" * 100, "ü" * 500])
+def test_long_subjects_and_names_are_folded(text: str) -> None:
+    message = a_message(subject=text, to=(Address(BERT.address, text), Address("c@x.example", text)))
+    head, _, _ = octets(message).partition(b"\r\n\r\n")
+    assert max(map(len, head.split(b"\r\n"))) <= 78
+    assert read_back(message).subject == text.strip()
+    assert [each.name for each in read_back(message).to] == [text.strip()] * 2
+
+
+def test_what_looks_like_an_encoded_word_stays_as_it_is_written() -> None:
+    text = "=?utf-8?q?Eve?="
+    read = read_back(a_message(subject=text, to=(Address(BERT.address, text),)))
+    assert (read.subject, read.to[0].name) == (text, text)
+
+
+@pytest.mark.parametrize("text", ["x" * 1200 + "\n", "x" * 100 + "\n", "short\n" + "y" * 5000, "trailing space \n" + "z" * 100])
+def test_long_lines_of_plain_text_are_broken_and_come_back_whole(text: str) -> None:
+    message = a_message(body_text=text)
+    assert max(map(len, octets(message).split(b"\r\n"))) <= 78
+    assert said(read_back(message).body_text) == of_text(text)
 
 
 def test_long_references_keep_the_first_and_the_last() -> None:
