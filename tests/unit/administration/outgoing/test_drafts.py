@@ -284,3 +284,14 @@ def test_a_deleted_draft_leaves_no_rows_and_no_blobs(room: PostRoom) -> None:
     assert room.listed() == []
     assert room.stores.timeline.list(ListOf.UNSENT, room.mailbox()).items == []
     assert room.blobs() == []
+
+
+def test_of_a_deleted_email_that_was_sent_it_stays_known_who_sent_it_and_nothing_that_it_said(room: PostRoom) -> None:
+    draft = room.has_draft()
+    room.has_status(draft, EmailStatus.SENT, detail="250 queued for kim@fabrikam.example")
+    room.administration.emails.delete(draft, ADMIN)
+    left = room.stores.activities.get(draft)
+    assert left is not None
+    assert left.record.delivery is not None
+
+    assert (left.record.sender, left.record.subject, left.record.delivery.detail) == ("dora@contoso.example", "", "")
