@@ -166,7 +166,7 @@ def found_sent(email: EmailActivity, now: datetime) -> Outcome:
     """An attempt without a receipt, and the server says that it sent the draft."""
     delivery = delivery_of(email)
     sent_on = delivery.attempted_on or now
-    after = replace(_settled(delivery, None), sent_on=sent_on)
+    after = replace(_settled(delivery, None), sent_on=delivery.sent_on or sent_on, waiting=())
     return Outcome(_sent(email, after), (_attempt(email, AttemptOutcome.FOUND_SENT, now),))
 
 

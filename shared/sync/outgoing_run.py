@@ -7,6 +7,7 @@ is spoken to, schedules, and what follows from an error.
 from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import replace
+from datetime import timedelta
 from itertools import batched
 
 from shared.domain.choices import Workload
@@ -26,8 +27,11 @@ from shared.sync.filing import Filing
 from shared.sync.journal import InHand, Journal
 from shared.sync.lease import Lease, is_held
 from shared.sync.pace import pace_of
-from shared.sync.shipping import Shipping
+from shared.sync.shipping import LONGEST_EFFECT, Shipping
 from shared.sync.whereabouts import whereabouts
+
+_RENEWED_EVERY = timedelta(minutes=1)
+"""The lease is renewed so often while a run sends: it always outlasts the email that is with the server."""
 
 
 class OutgoingRun:
@@ -53,7 +57,7 @@ class OutgoingRun:
             self._mailbox.id,
             Workload.OUTGOING,
             assignment.run_id,
-            around.budget.lease,
+            max(around.budget.lease, LONGEST_EFFECT + _RENEWED_EVERY),
             around.clock,
         )
 
