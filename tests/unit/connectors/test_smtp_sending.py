@@ -394,6 +394,7 @@ def test_after_a_connection_lost_before_the_end_it_is_certain_that_nothing_was_a
             with pytest.raises(Unreachable):
                 mail.send(a_message())
         assert server.taken == []
+        assert server.count("greeting") == 2, "on a fresh connection it is tried once"
         del server.script[stage]
         mail.send(a_message())
         assert len(server.taken) == 1
