@@ -1,6 +1,7 @@
 """What a run makes of the server's answers: in which order emails go, what waits, what has failed, and who holds up whom."""
 
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from datetime import timedelta
 
@@ -492,3 +493,23 @@ def test_a_refusal_of_another_kind_is_final_too() -> None:
     email = scene.send("Offer")
     scene.run()
     assert (scene.status(email), scene.delivery(email).error) == (EmailStatus.FAILED, "delivery_refused")
+
+
+@both_servers
+def test_with_threads_beside_the_sending_each_email_goes_once_and_in_order(build: Build) -> None:
+    scene = build()
+    scene.budget = RunBudget(window=10, intents_ahead=4, receipts_behind=4)
+    emails = []
+    for number in range(100):
+        emails.append(scene.send(f"Offer {number:03}"))
+        scene.clock.advance(timedelta(milliseconds=1))
+    with ThreadPoolExecutor(8) as threads:
+        scene.executor = threads
+        assert scene.run() is RunOutcome.COMPLETED
+    assert sorted(sent(scene)) == [f"Offer {number:03}" for number in range(100)]
+    if isinstance(scene.server, InMemorySending):
+        assert sent(scene) == sorted(sent(scene))
+    assert {scene.status(each) for each in emails} == {EmailStatus.SENT}
+    assert scene.waiting() == []
+    [run] = scene.runs()
+    assert (run.seen, run.verdicts) == (100, {"sent": 100})
