@@ -8,12 +8,11 @@ import grp
 import secrets
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
-from itertools import count
 from pathlib import Path
 
 import jwt
 
-from tests.maildir import Maildir
+from tests.maildir import Maildir, an_unused_address
 from tests.plain_server import PlainServer, free_ports
 
 PASSWORD = "correct-horse-battery-staple"
@@ -100,7 +99,6 @@ class Dovecot(PlainServer):
 
     def __init__(self) -> None:
         super().__init__()
-        self._numbers = count(1)
         self._key = secrets.token_bytes(32)
         self.pop3_port = self.pop3s_port = self.imap_port = self.imaps_port = 0
 
@@ -111,7 +109,7 @@ class Dovecot(PlainServer):
 
     def add_mailbox(self, username: str = "") -> "DovecotMailbox":
         """An empty one. Without a name it gets one that no other has."""
-        mailbox = DovecotMailbox(self, username or f"mailbox{next(self._numbers)}@contoso.example")
+        mailbox = DovecotMailbox(self, username or an_unused_address())
         mailbox.create()
         return mailbox
 

@@ -7,10 +7,9 @@ Bounces and success reports (RFC 3464) come from Exim itself. Knows no connector
 
 import secrets
 from collections.abc import Sequence
-from itertools import count
 from pathlib import Path
 
-from tests.maildir import Maildir
+from tests.maildir import Maildir, an_unused_address
 from tests.plain_server import PlainServer, free_ports
 
 PASSWORD = "correct-horse-battery-staple"
@@ -143,7 +142,6 @@ class Exim(PlainServer):
         """`mail`: where the mailboxes are, its own folder where none is named. It breaks a connection off (421) when somebody
         begins message number `per_connection` and one on it."""
         super().__init__()
-        self._numbers = count(1)
         self._per_connection = per_connection
         self.mail = mail or self.folder / "mail"
         self.token = secrets.token_hex(16)
@@ -152,7 +150,7 @@ class Exim(PlainServer):
 
     def add_mailbox(self, address: str = "") -> Maildir:
         """An empty one. Without an address it gets one that no other has."""
-        name = address or f"mailbox{next(self._numbers)}@contoso.example"
+        name = address or an_unused_address()
         mailbox = Maildir(name, self.mail / name / "Maildir", self.own)
         mailbox.create()
         return mailbox

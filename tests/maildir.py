@@ -8,6 +8,13 @@ from email.utils import format_datetime
 from itertools import count
 from pathlib import Path
 
+_addresses = count(1)
+
+
+def an_unused_address() -> str:
+    """One that no other mailbox has, on any server: several may serve the same folder."""
+    return f"mailbox{next(_addresses)}@contoso.example"
+
 
 class Maildir:
     _numbers = count(1)

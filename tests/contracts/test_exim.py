@@ -19,7 +19,7 @@ from tests.exim import (
     REFUSED_SUBJECT,
     Exim,
 )
-from tests.maildir import Maildir
+from tests.maildir import Maildir, an_unused_address
 
 
 @pytest.fixture
@@ -166,7 +166,7 @@ def test_success_is_reported_to_who_asks_for_it(smtp: smtplib.SMTP, anna: Maildi
 
 
 def test_addresses_beyond_ascii_have_mailboxes(exim: Exim, smtp: smtplib.SMTP, anna: Maildir) -> None:
-    jürgen = exim.add_mailbox("jürgen@contoso.example")
+    jürgen = exim.add_mailbox(f"jürgen.{an_unused_address()}")
     smtp.ehlo()
     smtp.sendmail(anna.username, [jürgen.username], a_message(), mail_options=["SMTPUTF8", "BODY=8BITMIME"])
     assert without_trace(jürgen.arrived(1)[0]) == a_message()
