@@ -69,8 +69,8 @@ class Wire:
             if not self._receive():
                 raise ValueError("the client went in the middle of a text")
         text = None if is_too_long or end > limit else bytes(self._buffer[2 : end + 2])
-        if text is not None and (b"\n.." in text or text.startswith(b"..")):
-            text = (b"\r\n" + text).replace(b"\r\n..", b"\r\n.")[2:]
+        if text is not None and (b"\n." in text or text.startswith(b".")):
+            text = (b"\r\n" + text).replace(b"\r\n.", b"\r\n")[2:]
         del self._buffer[: end + len(_END_OF_TEXT)]
         return text
 

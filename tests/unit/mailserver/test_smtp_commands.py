@@ -67,6 +67,16 @@ def test_what_was_accepted_is_there_with_its_envelope(server: MailServer, client
     assert server.accepted() == []
 
 
+def test_a_dot_that_is_not_doubled_is_lost(server: MailServer, client: smtplib.SMTP) -> None:
+    """RFC 5321 section 4.5.2: servers delete it whatever follows, so a client that forgets to double it is found out."""
+    client.mail(ANNA)
+    client.rcpt(BEN)
+    client.docmd("DATA")
+    client.send(b"Message-ID: <1@contoso.example>\r\n\r\n.forgotten\r\n..doubled\r\n.\r\n")
+    assert client.getreply()[0] == 250
+    assert bytes(server.accepted()[0].octets).endswith(b"\r\nforgotten\r\n.doubled\r\n")
+
+
 def test_a_message_gets_the_id_that_it_lacks_or_another(server: MailServer, client: smtplib.SMTP) -> None:
     client.mail(ANNA)
     client.rcpt(BEN)
