@@ -318,7 +318,7 @@ def test_what_no_email_can_be_the_cause_of_ends_the_run_and_counts_for_none(buil
 
 @both_servers
 def test_an_email_that_stops_the_process_each_time_does_not_hold_up_the_others(build: Build) -> None:
-    scene = build(delivery_attempts=4)
+    scene = build(delivery_attempts=1)
     deadly = scene.send("Deadly", attachments=[b"x"])
 
     def watch(name: str) -> None:
