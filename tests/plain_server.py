@@ -24,6 +24,8 @@ import pytest
 from local.mailserver.tls import server_context
 
 READY_WITHIN = 20.0
+_GONE_WITHIN = 5.0
+"""Who writes still, writes into the folder that is about to go."""
 _ATTEMPTS = 5
 """A free port may be somebody else's by the time the server listens there."""
 
@@ -173,8 +175,11 @@ class PlainServer(ABC):
         except subprocess.TimeoutExpired:
             process.kill()
             process.wait()
+        deadline = time.monotonic() + _GONE_WITHIN
         with suppress(ProcessLookupError):
-            os.killpg(process.pid, signal.SIGTERM)
+            while time.monotonic() < deadline:
+                os.killpg(process.pid, signal.SIGTERM)
+                time.sleep(0.02)
 
 
 def free_ports(wanted: int) -> list[int]:

@@ -28,7 +28,7 @@ from shared.domain.outgoing import OutgoingAttachment
 from shared.ports import Sending
 from tests.contracts.exchange_mailboxes import KnownSecrets, failure
 from tests.contracts.internet_failures import KnownTokens
-from tests.contracts.outgoing_email import OverSmtp, given_to, without
+from tests.contracts.over_smtp import OverSmtp, given_to, without
 from tests.contracts.smtp_mailboxes import Arriving, Content, Failing, SmtpPlace, an_attachment, an_outgoing, read
 from tests.plain_server import free_ports
 from tests.tap import Tap, tap_on

@@ -10,7 +10,8 @@ from shared.domain.email import DeliveryReport
 from shared.domain.errors import DeliveryPostponed, SendAsDenied, TransientError
 from shared.ports import Drafting, Sending
 from tests.contracts.exchange_mailboxes import KnownSecrets, a_mailbox, failure
-from tests.contracts.outgoing_email import OverSmtp, SendingContract, without
+from tests.contracts.outgoing_email import SendingContract
+from tests.contracts.over_smtp import OverSmtp, without
 from tests.contracts.smtp_failures import SendingFailures
 from tests.contracts.smtp_mailboxes import Arriving, EximPlace, ServedByExim, SmtpPlace, an_outgoing, read
 from tests.exim import GONE, Exim

@@ -19,7 +19,8 @@ from shared.domain.errors import (
 )
 from shared.ports import Sending
 from tests.contracts.exchange_mailboxes import failure
-from tests.contracts.outgoing_email import OverSmtp, SendingContract
+from tests.contracts.outgoing_email import SendingContract
+from tests.contracts.over_smtp import OverSmtp
 from tests.contracts.smtp_failures import SendingFailures
 from tests.contracts.smtp_mailboxes import Arriving, Content, LocalSmtpPlace, SmtpPlace, an_attachment, an_outgoing, read
 
