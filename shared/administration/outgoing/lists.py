@@ -1,12 +1,12 @@
 """What a mailbox has written, by status, and the attempts of an email. Rows are hints, confirmed against the email."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import timedelta
 
 from shared.administration.failures import RecordNotFound
 from shared.administration.outgoing.standing import EDITABLE, WAITING, delivery_of
 from shared.domain.choices import EmailStatus
-from shared.domain.delivery import Attempt
+from shared.domain.delivery import Attempt, OutboxEntry
 from shared.domain.email import EmailActivity, ListOf, StoredActivity, TimelineEntry
 from shared.domain.ids import ActivityId, MailboxId
 from shared.ports import Clock, Slice, Stores
@@ -50,14 +50,9 @@ class OutgoingLists:
         self, mailbox_id: MailboxId, status: EmailStatus, continuation: str | None, limit: int
     ) -> Slice[EmailActivity]:
         part = self._stores.outbox.list(mailbox_id, continuation, limit)
-        announced = {entry.activity_id: entry for entry in part.items}
-        found = self._stores.activities.find(announced)
-        emails = [
-            found[activity_id].record
-            for activity_id, entry in announced.items()
-            if activity_id in found and _is_announced(found[activity_id].record, entry.submission)
-        ]
-        return Slice([email for email in emails if email.status is status], part.continuation)
+        found = self._stores.activities.find({entry.activity_id for entry in part.items})
+        announced = {entry.activity_id: found[entry.activity_id].record for entry in part.items if _is_announced(entry, found)}
+        return Slice([email for email in announced.values() if email.status is status], part.continuation)
 
     def _confirmed(self, part: Slice[TimelineEntry], belongs: Callable[[EmailActivity], bool]) -> Slice[EmailActivity]:
         found = self._stores.activities.find([entry.activity_id for entry in part.items])
@@ -78,5 +73,9 @@ def _is_confirmed(entry: TimelineEntry, stored: StoredActivity | None) -> bool:
     return email.receiving_mailbox == entry.whose and time == entry.time
 
 
-def _is_announced(email: EmailActivity, submission: str) -> bool:
-    return email.deleted_on is None and email.delivery is not None and email.delivery.submission == submission
+def _is_announced(entry: OutboxEntry, found: Mapping[ActivityId, StoredActivity]) -> bool:
+    """An email may have further entries: of submissions that came to nothing, or of the time before it was put off."""
+    if entry.activity_id not in found:
+        return False
+    email = found[entry.activity_id].record
+    return email.deleted_on is None and email.delivery is not None and email.delivery.submission == entry.submission

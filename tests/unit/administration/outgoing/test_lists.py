@@ -49,6 +49,28 @@ def test_what_waits_is_listed_in_the_order_in_which_it_is_sent(room: PostRoom) -
     assert room.listed() == [high, normal, low]
 
 
+def test_an_entry_of_a_submission_that_came_to_nothing_hides_no_email_that_waits(room: PostRoom) -> None:
+    draft = room.has_draft(send_after=room.clock() + timedelta(days=1))
+    room.outgoing.sending.send(draft, ADMIN)
+    left_behind = room.outbox()
+    room.outgoing.sending.cancel(draft, ADMIN)
+    room.stores.outbox.put(left_behind)
+    room.outgoing.drafts.edit(draft, lambda present: replace(present, send_after=None), ADMIN)
+    room.outgoing.sending.send(draft, ADMIN)
+
+    assert len(room.outbox()) == 2
+    assert room.listed(EmailStatus.PENDING_SEND) == [draft]
+
+
+def test_an_email_that_was_just_put_off_is_listed_once(room: PostRoom) -> None:
+    draft = room.has_draft()
+    room.outgoing.sending.send(draft, ADMIN)
+    (entry,) = room.outbox()
+    room.stores.outbox.put([replace(entry, due=entry.due + timedelta(minutes=1))])
+
+    assert room.listed(EmailStatus.PENDING_SEND) == [draft]
+
+
 def test_what_was_sent_is_listed_by_when_it_was_sent_and_no_longer_among_what_was_not(room: PostRoom) -> None:
     first, second = has_drafts(room, 2)
     for minutes, draft in ((20, first), (10, second)):
