@@ -6,9 +6,10 @@ Nothing is ever printed for debugging: passwords and people's mail go through he
 
 import smtplib
 import socket
-from collections.abc import Iterable, Sequence
-from contextlib import suppress
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager, suppress
 from datetime import timedelta
+from math import inf
 from time import monotonic
 
 from shared.connectors.internet.connection import Server, open_connection, with_tls
@@ -31,15 +32,15 @@ _LAST_WORDS_AFTER = 1.0
 class Connection(smtplib.SMTP):
     """Connected, and greeted. `esmtp_features` says what the server offers once it was asked by `introduce`."""
 
-    def __init__(self, server: Server, name: str, timeout: timedelta, *, allow_local_servers: bool) -> None:
-        """`name`: what we are called in EHLO. Raises Closing where the greeting is none."""
+    def __init__(self, server: Server, name: str, timeout: timedelta, *, allow_local_servers: bool, until: float = inf) -> None:
+        """`name`: what we are called in EHLO. `timeout` limits each call, `until` all of them, as `within` does. Raises Closing
+        where the greeting is none."""
         super().__init__(local_hostname=name, timeout=timeout.total_seconds())
         self._server = server
         self._allow_local_servers = allow_local_servers
         self._seconds = timeout.total_seconds()
-        self._limit = timeout
+        self._until = until
         self._buffer = b""
-        self._deadline = 0.0
         try:
             _check("greeting", *self.connect(server.host, server.port))
         except BaseException:
@@ -49,6 +50,16 @@ class Connection(smtplib.SMTP):
     @property
     def is_over(self) -> bool:
         return self.sock is None
+
+    @contextmanager
+    def within(self, until: float) -> Iterator[None]:
+        """What is said meanwhile has to be said and answered by then, as `monotonic` tells time: TimeoutError else. A server
+        that answers each command in time may be too slow for all of them."""
+        self._until = until
+        try:
+            yield
+        finally:
+            self._until = inf
 
     def drop(self) -> None:
         """Ends the connection as if it were lost."""
@@ -69,7 +80,7 @@ class Connection(smtplib.SMTP):
             raise Closing("STARTTLS", reply)
         if self._buffer:
             raise NoSmtp("The server says more than that it begins with TLS.")
-        self.sock = with_tls(self._wire, self._server)
+        self.sock = with_tls(self._ready(self._soon()), self._server)
         self.esmtp_features = {}
         self.does_esmtp = False
 
@@ -88,34 +99,32 @@ class Connection(smtplib.SMTP):
         self._put_all([line])
         return self._going_on("AUTH")
 
-    def command_each(self, lines: Sequence[str]) -> list[Reply]:
-        """In order; several under way at once where the server allows it (RFC 2920)."""
+    def command_each(self, lines: Sequence[str], begun: float) -> list[Reply]:
+        """In order; several under way at once where the server allows it (RFC 2920). What cannot be `begun` by then is left
+        out at the end, but never all."""
         at_once = _AT_ONCE if self.offers("pipelining") else 1
         replies: list[Reply] = []
         for at in range(0, len(lines), at_once):
+            if replies and monotonic() > begun:
+                break
             some = lines[at : at + at_once]
             self._put_all(some)
             replies += [self._going_on(line) for line in some]
         return replies
 
-    def give(self, pieces: Iterable[bytes], until: float) -> None:
-        """Content with CRLF, up to and with the dot that ends it. Where this raises, the end of it was not given. `until`: when
-        all is to be given, as `monotonic` tells time."""
+    def give(self, pieces: Iterable[bytes]) -> None:
+        """Content with CRLF, up to and with the dot that ends it. Where this raises, the end of it was not given."""
         held, given = _LINE_END, len(_LINE_END)  # as if a line had ended before
         for piece in pieces:
             held += piece
             kept = next((end for end in (_LINE_END, b"\r") if held.endswith(end)), b"")  # a dot may follow
-            self._send(held.removesuffix(kept).replace(b"\r\n.", b"\r\n..")[given:], until)
+            self._send(held.removesuffix(kept).replace(b"\r\n.", b"\r\n..")[given:])
             held, given = kept, 0
-        self._send(held[given:] + b".\r\n", until)
+        self._send(held[given:] + b".\r\n")
 
     def outcome(self, patience: float) -> Reply:
         """The reply to content, within `patience` seconds."""
-        self._wire.settimeout(patience)
-        try:
-            return self._reply(patience)
-        finally:
-            self._wire.settimeout(self._seconds)
+        return self._reply(monotonic() + patience)
 
     def last_words(self) -> Reply | None:
         """What the server said before it ended the connection, if anything."""
@@ -133,15 +142,27 @@ class Connection(smtplib.SMTP):
     def _put_all(self, lines: Sequence[str]) -> None:
         if any("\r" in line or "\n" in line for line in lines):
             raise ValueError("A command has a line break.")
-        self._wire.sendall("".join(f"{line}\r\n" for line in lines).encode())
+        self._send("".join(f"{line}\r\n" for line in lines).encode())
 
-    def _send(self, octets: bytes, until: float) -> None:
-        if monotonic() > until:
-            raise TimeoutError("The content takes longer than the time allowed for it.")
-        self._wire.sendall(octets)
+    def _send(self, octets: bytes) -> None:
+        """By itself: `sendall` over TLS limits each record, not the whole."""
+        rest = memoryview(octets)
+        while rest:
+            rest = rest[self._ready(self._soon()).send(rest) :]
+
+    def _ready(self, until: float) -> socket.socket:
+        """The socket, for one call that ends by then."""
+        if (left := until - monotonic()) <= 0:
+            raise TimeoutError("It takes longer than the time allowed for it.")
+        wire = self._wire
+        wire.settimeout(left)
+        return wire
+
+    def _soon(self) -> float:
+        return min(monotonic() + self._seconds, self._until)
 
     def _going_on(self, line: str) -> Reply:
-        reply = self._reply(self._seconds)
+        reply = self._reply(self._soon())
         if reply.is_closing:
             raise Closing(line.partition(" ")[0], reply)
         return reply
@@ -149,25 +170,25 @@ class Connection(smtplib.SMTP):
     # ---- what smtplib does by these
 
     def _get_socket(self, host: str, port: int, timeout: float) -> socket.socket:  # noqa: ARG002 # smtplib's own words for it
-        return open_connection(self._server, self._limit, allow_local_servers=self._allow_local_servers)
+        left = max(0.0, self._soon() - monotonic())
+        return open_connection(self._server, timedelta(seconds=left), allow_local_servers=self._allow_local_servers)
 
     def putcmd(self, cmd: str, args: str = "") -> None:
         self._put_all([f"{cmd} {args}".rstrip()])
 
     def getreply(self) -> tuple[int, bytes]:
-        code, lines = self._read(self._seconds)
+        code, lines = self._read(self._soon())
         return code, b"\n".join(lines)
 
     # ---- replies
 
-    def _reply(self, patience: float) -> Reply:
-        return reply_of(*self._read(patience))
+    def _reply(self, until: float) -> Reply:
+        return reply_of(*self._read(until))
 
-    def _read(self, patience: float) -> tuple[int, list[bytes]]:
-        self._deadline = monotonic() + patience
+    def _read(self, until: float) -> tuple[int, list[bytes]]:
         lines: list[bytes] = []
         while len(lines) < _MOST_LINES:
-            line = self._line()
+            line = self._line(until)
             code, mark = line[:3], line[3:4]
             if not (code.isdigit() and b"200" <= code < b"600" and mark in (b" ", b"-", b"")):
                 raise NoSmtp
@@ -176,13 +197,11 @@ class Connection(smtplib.SMTP):
                 return int(code), lines
         raise NoSmtp
 
-    def _line(self) -> bytes:
+    def _line(self, until: float) -> bytes:
         while (end := self._buffer.find(b"\n")) < 0:
             if len(self._buffer) > _LONGEST_LINE:
                 raise NoSmtp
-            if monotonic() > self._deadline:
-                raise TimeoutError("The reply took longer than the time allowed for it.")
-            block = self._wire.recv(_CHUNK)
+            block = self._ready(until).recv(_CHUNK)
             if not block:
                 raise EOFError
             self._buffer += block

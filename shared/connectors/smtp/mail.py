@@ -29,6 +29,7 @@ from shared.domain.errors import (
     DeliveryUnknown,
     EmailTooLarge,
     MailboxError,
+    NoAnswer,
     SyncError,
     TransientError,
     Unreachable,
@@ -44,6 +45,8 @@ LONGEST_SENDING = timedelta(minutes=5)
 """One email, all in all: a run's lease would not outlast a longer one."""
 _LONGEST_GIVING = timedelta(minutes=4)
 """Until the content is given; the server answers in the rest of the time."""
+_LONGEST_ASKING = timedelta(minutes=2)
+"""Until all recipients are named, and the last transaction is begun."""
 _MOST_DIGITS = 20
 _NO_ADDRESS = Reply(553, "5.1.3", "The address is none that mail can be sent to.")
 _NOT_ASCII = Reply(553, "5.6.7", "The server takes no addresses beyond ASCII (SMTPUTF8).")
@@ -90,9 +93,9 @@ class SmtpMail:
     def send(self, message: OutgoingMessage) -> Receipt:
         """Recipients whom the server takes no more of in one transaction get it in another."""
         begun = monotonic()
-        limits = Limits(begun + _LONGEST_GIVING.total_seconds(), begun + LONGEST_SENDING.total_seconds())
+        limits = Limits(*(begun + each.total_seconds() for each in (_LONGEST_ASKING, _LONGEST_GIVING, LONGEST_SENDING)))
         is_fresh = not self._session.is_open
-        connection = self._session.connection()
+        connection = self._session.connection(limits.given)
         takes_utf8 = connection.offers("smtputf8")
         recipients, unwritable = _addressed(message, utf8=takes_utf8)
         if not recipients:
@@ -121,18 +124,21 @@ class SmtpMail:
                 return
             sent.add(outcome)
             recipients, is_fresh = outcome.left, False
+            if recipients and monotonic() > limits.asked:
+                sent.stop(NoAnswer("The server is too slow to take all recipients at once."), recipients)
+                return
 
     def _transacted(self, email: Email, recipients: Sequence[Recipient], limits: Limits, *, is_fresh: bool) -> Outcome:
         """On a connection that is not fresh any more a loss says nothing: it is tried once again on another."""
         for is_last in (True,) if is_fresh else (False, True):
-            connection = self._session.connection()
+            connection = self._session.connection(limits.given)
             try:
                 return transact(connection, email, recipients, limits)
             except SyncError:
                 raise
             except Exception as error:
                 self._session.drop()
-                if is_last:
+                if is_last or monotonic() > limits.asked:
                     raise _lost(error) from error
         raise AssertionError("The last try returns or raises.")
 

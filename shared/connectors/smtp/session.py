@@ -6,6 +6,8 @@ Foreign exceptions of connecting and signing in end here.
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from datetime import timedelta
+from math import inf
+from time import monotonic
 
 from shared.connectors.gate import Gate
 from shared.connectors.internet.connection import Security, Server
@@ -14,6 +16,9 @@ from shared.connectors.smtp.connection import Connection
 from shared.connectors.smtp.errors import Closing, NoSmtp, TokensRefused, mapped
 from shared.connectors.smtp.signing_in import by_password, by_token
 from shared.domain.errors import AuthenticationFailed, NoTls, SyncError
+
+_LONGEST_SIGN_IN = timedelta(minutes=2)
+"""All in all, however many steps it has."""
 
 
 class Session:
@@ -30,15 +35,18 @@ class Session:
         self._timeout = timeout
         self._name = name
         self._allow_local_servers = allow_local_servers
+        self._until = inf
+        """When who is signing in is to be in."""
         self._connection: Connection | None = None
 
     @property
     def is_open(self) -> bool:
         return self._connection is not None and not self._connection.is_over
 
-    def connection(self) -> Connection:
-        """Opened where there is none. Raises MailboxError, TransientError."""
+    def connection(self, until: float = inf) -> Connection:
+        """Opened where there is none, by then, as `monotonic` tells time. Raises MailboxError, TransientError."""
         if self._connection is None or self._connection.is_over:
+            self._until = min(until, monotonic() + _LONGEST_SIGN_IN.total_seconds())
             try:
                 self._connection = self._signed_in()
             except SyncError:
@@ -99,12 +107,15 @@ class Session:
     @contextmanager
     def _connected(self) -> Iterator[Connection]:
         """Over TLS where it has to be; dropped where nobody signs in."""
-        connection = Connection(self._server, self._name, self._timeout, allow_local_servers=self._allow_local_servers)
+        connection = Connection(
+            self._server, self._name, self._timeout, allow_local_servers=self._allow_local_servers, until=self._until
+        )
         try:
-            connection.introduce()
-            if self._server.security is Security.UPGRADE:
-                _turn_to_tls(connection)
-            yield connection
+            with connection.within(self._until):
+                connection.introduce()
+                if self._server.security is Security.UPGRADE:
+                    _turn_to_tls(connection)
+                yield connection
         except BaseException:
             connection.drop()
             raise

@@ -17,6 +17,8 @@ from shared.domain.errors import DeliveryUnknown
 _START_CONTENT = 354
 NOT_SAID = Reply(0)
 """Where nothing was asked."""
+_NOT_ASKED = Reply(452, "4.5.3", "The server was too slow to be asked for everybody.")
+"""Of recipients whom there was no time to name."""
 _LONGEST_PATIENCE = 600.0
 """Seconds that a server may take to answer (RFC 5321 section 4.5.3.2.6)."""
 _LONGEST_ENVELOPE_ID = 100
@@ -27,6 +29,8 @@ _LONGEST_ENVELOPE_ID = 100
 class Limits:
     """As `monotonic` tells time."""
 
+    asked: float
+    """Until when recipients are named; those who are left then get the email another time."""
     given: float
     """When the content is to be given."""
     answered: float
@@ -58,7 +62,17 @@ class Outcome:
 def transact(connection: Connection, email: Email, recipients: Sequence[Recipient], limits: Limits) -> Outcome:
     """Raises DeliveryError, DeliveryUnknown among them, MailboxError and TransientError for refusals of the email; what the
     connection raises, and Closing, where nothing was accepted."""
-    mail, answers, data = _envelope(connection, email, recipients)
+    with connection.within(limits.given):
+        outcome = _taken(connection, email, recipients, limits.asked)
+        if not outcome.accepted:
+            return outcome
+        _give(connection, email.composed)
+    return replace(outcome, reply=_answer(connection, limits))
+
+
+def _taken(connection: Connection, email: Email, recipients: Sequence[Recipient], asked: float) -> Outcome:
+    """Who is accepted, the server waiting for the content; or nobody, and it waits for none."""
+    mail, answers, data = _envelope(connection, email, recipients, asked)
     if not mail.is_positive:
         _leave(connection, data)
         raise of_email("MAIL", mail)
@@ -69,32 +83,40 @@ def transact(connection: Connection, email: Email, recipients: Sequence[Recipien
     if data.code != _START_CONTENT:
         _leave(connection, data)
         raise of_email("DATA", data)
-    return replace(outcome, reply=_given(connection, email.composed, limits))
+    return outcome
 
 
-def _envelope(connection: Connection, email: Email, recipients: Sequence[Recipient]) -> tuple[Reply, Sequence[Reply], Reply]:
-    """The replies to MAIL, to each RCPT, and to DATA, which goes along where commands may be under way together."""
+def _envelope(
+    connection: Connection, email: Email, recipients: Sequence[Recipient], asked: float
+) -> tuple[Reply, Sequence[Reply], Reply]:
+    """The replies to MAIL, to each RCPT there was time for, and to DATA, which goes along where commands may be under way
+    together."""
     mail_line = _mail(connection, email)
     lines = [_rcpt(connection, email, each) for each in recipients]
     if connection.offers("pipelining"):
-        mail, *answers, data = connection.command_each([mail_line, *lines, "DATA"])
-        return mail, answers, data
-    mail = connection.command(mail_line)
-    answers = connection.command_each(lines) if mail.is_positive else []
+        mail, *answers = connection.command_each([mail_line, *lines, "DATA"], asked)
+        if len(answers) > len(lines):
+            return mail, answers[:-1], answers[-1]
+    else:
+        mail = connection.command(mail_line)
+        answers = connection.command_each(lines, asked) if mail.is_positive else []
     is_taken = any(each.is_positive for each in answers)
     return mail, answers, connection.command("DATA") if is_taken else NOT_SAID
 
 
-def _given(connection: Connection, composed: Composed, limits: Limits) -> Reply:
-    """The reply to the content, which says that it is accepted."""
+def _give(connection: Connection, composed: Composed) -> None:
     try:
-        connection.give(composed.chunks(), limits.given)
+        connection.give(composed.chunks())
     except OSError:
         reply = connection.last_words()
         if reply is None or reply.is_positive or reply.is_closing:
             raise
         connection.drop()
         raise of_email("DATA", reply) from None
+
+
+def _answer(connection: Connection, limits: Limits) -> Reply:
+    """The reply to the content, which says that it is accepted."""
     patience = min(_LONGEST_PATIENCE, max(1.0, limits.answered - monotonic()))
     try:
         reply = connection.outcome(patience)
@@ -109,7 +131,8 @@ def _given(connection: Connection, composed: Composed, limits: Limits) -> Reply:
 
 
 def _sorted(recipients: Sequence[Recipient], answers: Sequence[Reply]) -> Outcome:
-    answered = list(zip(recipients, answers, strict=True))
+    unasked = [_NOT_ASKED] * (len(recipients) - len(answers))
+    answered = list(zip(recipients, [*answers, *unasked], strict=True))
     accepted = tuple(recipient for recipient, reply in answered if reply.is_positive)
     left = tuple(recipient for recipient, reply in answered if accepted and _is_for_later(reply))
     refused = tuple(

@@ -1,49 +1,33 @@
 """Sending to SMTP servers as they are: what is accepted, refused, put off, and lost on the way, and what is certain then."""
 
 import socket
-import time
 from collections.abc import Callable
 from datetime import timedelta
-from threading import Thread
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from shared.connectors.smtp.connection import Connection
-from shared.connectors.smtp.errors import NotWelcome
 from shared.domain.email import Address
 from shared.domain.errors import (
-    Busy,
     DeliveryError,
     DeliveryPostponed,
     DeliveryRefused,
-    DeliveryUnknown,
     EmailTooLarge,
     RecipientsRefused,
     SendAsDenied,
     SendingQuotaSpent,
     SyncError,
     Throttled,
-    TransientError,
-    Unreachable,
 )
-from shared.domain.outgoing import OutgoingMessage
 from tests.unit.connectors.outgoing_messages import a_message, an_attachment, octets
-from tests.unit.connectors.scripted_smtp import MODERN, PLAIN, Said, ScriptedSmtp
-from tests.unit.connectors.submission import failure, opened, serving
-
-
-def to(*names: str) -> OutgoingMessage:
-    return a_message(to=tuple(Address(f"{name}@x.example") for name in names))
+from tests.unit.connectors.scripted_smtp import MODERN, PLAIN, Said
+from tests.unit.connectors.submission import ABILITIES, connection_over, failure, opened, serving, to
 
 
 def by_name(**replies: bytes) -> Callable[[str], bytes]:
     """Replies to RCPT by the name of the recipient."""
     return lambda arguments: replies.get(arguments.removeprefix("TO:<").partition("@")[0], b"250 2.1.5 ok\r\n")
-
-
-ABILITIES = pytest.mark.parametrize("abilities", [PLAIN, MODERN], ids=["one by one", "pipelining"])
 
 
 @ABILITIES
@@ -75,9 +59,7 @@ def test_a_large_email_arrives_in_pieces_with_its_dots() -> None:
 def test_dots_are_doubled_wherever_the_pieces_end(pieces: list[bytes]) -> None:
     ours, theirs = socket.socketpair()
     with ours, theirs:
-        connection = Connection.__new__(Connection)
-        connection.sock = ours
-        connection.give([*pieces, b"\r\n"], time.monotonic() + 5)
+        connection_over(ours).give([*pieces, b"\r\n"])
         said = theirs.recv(1000)
     content = b"".join(pieces) + b"\r\n"
     assert said == (b"\r\n" + content).replace(b"\r\n.", b"\r\n..")[2:] + b".\r\n"
@@ -381,117 +363,3 @@ def test_exchange_says_by_which_message_id_others_know_the_email() -> None:
     assert (receipt.server_id, receipt.message_id) == ("17", "other@mail.example")
     with serving(content=reply.replace(b"other@mail.example", b"0f2c@contoso.example")) as server, opened(server) as mail:
         assert mail.send(a_message()).message_id is None
-
-
-# ---- losses
-
-
-@pytest.mark.parametrize("stage", ["MAIL", "RCPT", "DATA"])
-@ABILITIES
-def test_after_a_connection_lost_before_the_end_it_is_certain_that_nothing_was_accepted(abilities: bytes, stage: str) -> None:
-    with serving(EHLO=abilities, **{stage: lambda _: None}) as server, opened(server) as mail:
-        for _ in range(2):
-            with pytest.raises(Unreachable):
-                mail.send(a_message())
-        assert server.taken == []
-        assert server.count("greeting") == 2, "on a fresh connection it is tried once"
-        del server.script[stage]
-        mail.send(a_message())
-        assert len(server.taken) == 1
-
-
-@pytest.mark.parametrize("ended", [b"250 ok\r\n", b"250 ok\r\n421 4.4.2 idle too long\r\n"])
-@ABILITIES
-def test_a_connection_that_the_server_ended_meanwhile_is_nobodys_fault(abilities: bytes, ended: bytes) -> None:
-    with serving(EHLO=abilities, content=ended) as server, opened(server) as mail:
-        for _ in range(3):
-            server.closes_after.append("content")
-            mail.send(a_message())
-        assert len(server.taken) == server.count("greeting") == 3
-
-
-@ABILITIES
-def test_a_connection_lost_after_the_end_leaves_open_what_happened(abilities: bytes) -> None:
-    with serving(EHLO=abilities, content=lambda _: None) as server, opened(server) as mail:
-        mail.check()
-        with pytest.raises(DeliveryUnknown):
-            mail.send(a_message())
-        assert server.count("content") == 1, "it is not tried again by itself"
-        server.script["content"] = b"250 ok\r\n"
-        mail.send(a_message())
-
-
-def test_an_answer_that_does_not_come_leaves_open_what_happened(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("shared.connectors.smtp.mail.LONGEST_SENDING", timedelta(seconds=0.5))
-    with serving(content=b"") as server:
-        begun = time.monotonic()
-        assert type(failure(server)) is DeliveryUnknown
-        assert time.monotonic() - begun < 4
-
-
-def test_the_answer_may_take_longer_than_other_replies() -> None:
-    def slowly(_: str) -> bytes:
-        time.sleep(0.8)
-        return b"250 ok\r\n"
-
-    with serving(content=slowly) as server, opened(server, timeout=timedelta(seconds=0.3)) as mail:
-        mail.send(a_message())
-        assert len(server.taken) == 1
-
-
-@pytest.mark.parametrize(
-    ("stage", "reply", "kind"),
-    [
-        ("MAIL", b"421 4.3.2 shutting down\r\n", Throttled),
-        ("MAIL", b"421 later\r\n", Busy),
-        ("RCPT", b"421 4.7.0 too many errors\r\n", Unreachable),
-        ("RCPT", b"421 4.7.0 Try again later, your sending limit is reached\r\n", SendingQuotaSpent),
-        ("DATA", b"421 4.7.0 Rate limit exceeded\r\n", Throttled),
-        ("content", b"421 4.3.0 Temporary System Problem.\r\n", Unreachable),
-    ],
-)
-def test_a_server_that_hangs_up_says_why(stage: str, reply: bytes, kind: type[SyncError]) -> None:
-    with serving(**{stage: reply}) as server:
-        server.closes_after.append(stage)
-        assert type(failure(server)) is kind
-        assert server.taken == []
-
-
-def test_what_the_server_says_while_it_is_given_the_email_counts() -> None:
-    with socket.create_server(("127.0.0.1", 0)) as listening:
-
-        def serve() -> None:
-            connection, _ = listening.accept()
-            with connection, connection.makefile("rb") as lines:
-                connection.sendall(b"220 ready\r\n")
-                for line in lines:
-                    name = line.split()[0].upper()
-                    connection.sendall({b"EHLO": b"250 x\r\n", b"DATA": b"354 go on\r\n"}.get(name, b"250 ok\r\n"))
-                    if name == b"DATA":
-                        connection.sendall(b"552 5.3.4 Message size exceeds fixed limit\r\n")
-                        connection.shutdown(socket.SHUT_WR)
-                        time.sleep(1.5)
-                        return
-
-        thread = Thread(target=serve)
-        thread.start()
-        server = ScriptedSmtp(port=listening.getsockname()[1])
-        large = a_message(attachments=(an_attachment(b"x" * 30_000_000),))
-        error = failure(server, large, who=None, timeout=timedelta(seconds=1))
-        thread.join()
-    assert type(error) is EmailTooLarge
-
-
-@pytest.mark.parametrize("stage", ["MAIL", "RCPT", "DATA"])
-def test_what_is_no_smtp_breaks_the_connection(stage: str) -> None:
-    with serving(**{stage: b"what?\r\n"}) as server:
-        assert type(failure(server)) is Unreachable
-        assert server.taken == []
-
-
-def test_a_server_that_goes_away_can_not_be_reached() -> None:
-    with serving() as server:
-        pass
-    error = failure(server)
-    assert isinstance(error, TransientError)
-    assert not isinstance(error, NotWelcome)

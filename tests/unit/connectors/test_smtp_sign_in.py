@@ -1,6 +1,7 @@
 """Connecting to and signing in at SMTP servers that are unusual, broken or hostile."""
 
 import base64
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import timedelta
@@ -231,6 +232,17 @@ def test_a_server_that_says_nothing_more_has_no_answer() -> None:
 def test_a_reply_that_drips_is_not_waited_for() -> None:
     with serving(AUTH=b"235-more\r\n") as server:
         assert isinstance(failure(server, timeout=timedelta(seconds=0.3)), NoAnswer)
+
+
+def test_signing_in_has_a_time_all_in_all(monkeypatch: pytest.MonkeyPatch) -> None:
+    def slowly(_: str) -> bytes:
+        time.sleep(0.3)
+        return b"334 dXNlcg==\r\n"
+
+    monkeypatch.setattr("shared.connectors.smtp.session._LONGEST_SIGN_IN", timedelta(seconds=0.5))
+    with serving(EHLO=b"250-x\r\n250 AUTH LOGIN\r\n", AUTH=slowly) as server:
+        server.script["greeting"] = lambda _: time.sleep(0.3) or b"220 ready\r\n"
+        assert isinstance(failure(server), NoAnswer)
 
 
 def test_who_signs_in_stands_in_no_error() -> None:
