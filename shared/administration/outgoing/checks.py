@@ -10,17 +10,18 @@ from datetime import datetime
 from functools import cache
 from types import ModuleType
 
-from shared.administration.outgoing.recipients import ROLES
+from shared.administration.outgoing.recipients import ROLES, addresses_of, record_of, resolved
 from shared.administration.standing import remedy
 from shared.domain import words
 from shared.domain.choices import OwnerKind, ParticipationType, Workload
-from shared.domain.configuration import Owner, OwnerRef, StoredMailbox
+from shared.domain.configuration import Matches, Owner, OwnerRef, StoredMailbox
 from shared.domain.drafts import Draft
 from shared.domain.eligibility import Ineligible, own_ineligibility, profile_ineligibility
 from shared.domain.email import Attachment, EmailContent, Party
 from shared.domain.errors import InvalidRecord
-from shared.domain.ids import OwnerId, mailbox_id_of
+from shared.domain.ids import OwnerId, mailbox_id_of, normalised_address
 from shared.domain.organisation import DoNotEmail, OrganisationSettings, is_blocked
+from shared.domain.records import AddressBookRecord
 from shared.ports import Stores
 
 _BREAKERS = (Ineligible.PROFILE_BREAKER_OPEN, Ineligible.BREAKER_OPEN)
@@ -93,43 +94,56 @@ class Checks:
     # ---- to whom
 
     def _recipients(self, parties: Sequence[Party], settings: OrganisationSettings) -> list[Party]:
+        unresolved = {normalised_address(each.address) for each in parties if each.record_id is None}
+        matches = self._stores.addresses.find(sorted(unresolved)) if unresolved else {}
         checked: list[Party] = []
         for field, role in ROLES.items():
-            of_role = [party for party in parties if party.type is role]
-            checked += [self._recipient(f"{field}/{place}", each, settings) for place, each in enumerate(of_role)]
+            of_role = [resolved(party, matches) for party in parties if party.type is role]
+            checked += [self._recipient(f"{field}/{place}", each, matches, settings) for place, each in enumerate(of_role)]
         if not any(not each.is_left_out for each in checked):
             problem = "there is no recipient" if not checked else "none of the recipients may be written to"
             raise InvalidRecord("to", problem, "Name somebody who is to get the email in to, cc or bcc.")
         return checked
 
-    def _recipient(self, field: str, party: Party, settings: OrganisationSettings) -> Party:
+    def _recipient(self, field: str, party: Party, matches: Matches, settings: OrganisationSettings) -> Party:
         check_address(f"{field}/address", party.address)
         if party.name:
             check_line(f"{field}/name", party.name)
-        is_known, is_not_to_be_written_to = self._record(party)
-        if not is_known and not settings.allow_unresolved_recipients:
+        records = self._records(party, matches)
+        if not records and not settings.allow_unresolved_recipients:
             raise InvalidRecord(
                 field,
                 f"the recipient {field} is no user, queue or record of the address book",
                 "Add the record first, or allow unresolved recipients in the settings.",
             )
-        if is_not_to_be_written_to and settings.do_not_email is DoNotEmail.REFUSE:
+        if party.record_id is not None and not all(_has(each, party.address) for each in records):
+            raise InvalidRecord(
+                f"{field}/address",
+                f"{party.record_kind} {party.record_id} does not have this address any more",
+                "Name the recipient again, by type and id alone for the address of now.",
+            )
+        unwanted = next((each for each in records if isinstance(each, AddressBookRecord) and each.do_not_email), None)
+        if unwanted is not None and settings.do_not_email is DoNotEmail.REFUSE:
             raise InvalidRecord(
                 field,
-                f"{party.record_kind} {party.record_id} is not to be written to",
-                "Remove the recipient, or change do_not_email of the record or of the settings.",
+                f"{unwanted.type} {unwanted.id} is not to be written to",
+                "Remove the recipient, name another record that has the address, or change do_not_email of the record or of the"
+                " settings.",
             )
-        return replace(party, is_left_out=is_not_to_be_written_to)
+        return replace(party, is_left_out=unwanted is not None)
 
-    def _record(self, party: Party) -> tuple[bool, bool]:
-        """Whether the record of the party is there, and whether it is not to be written to."""
-        if party.record_kind is None or party.record_id is None:
-            return False, False
-        if party.record_kind in tuple(OwnerKind):
-            owner = self._stores.owners.get(OwnerKind(party.record_kind), OwnerId(party.record_id))
-            return owner is not None, False
-        stored = self._stores.address_book.get(party.record_kind, party.record_id)
-        return stored is not None, stored is not None and stored.record.do_not_email
+    def _records(self, party: Party, matches: Matches) -> Sequence[Owner | AddressBookRecord]:
+        """The record that the party is; of an address that stands for no single one, all that have it."""
+        if party.record_kind is not None and party.record_id is not None:
+            named = [(party.record_kind, party.record_id)]
+        else:
+            named = [(each.kind, each.id) for each in matches.get(normalised_address(party.address), ())]
+        found = (record_of(self._stores, kind, record_id) for kind, record_id in named)
+        return [each for each in found if each is not None]
+
+
+def _has(record: Owner | AddressBookRecord, address: str) -> bool:
+    return normalised_address(address) in {normalised_address(each) for each in addresses_of(record)}
 
 
 # ---- what it says

@@ -4,14 +4,16 @@ An address stands for a record where exactly one active record has it; else the 
 """
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 
 from shared.domain.choices import OwnerKind, ParticipationType
-from shared.domain.configuration import AddressMatch, Matches
+from shared.domain.configuration import AddressMatch, Matches, Owner
 from shared.domain.drafts import Draft, Recipient
 from shared.domain.email import Party
 from shared.domain.errors import InvalidRecord
 from shared.domain.ids import OwnerId, normalised_address
 from shared.domain.ranges import RECIPIENT_ADDRESS, RECIPIENT_NAME, RECIPIENTS
+from shared.domain.records import AddressBookRecord
 from shared.ports import Stores
 
 ROLES: Mapping[str, ParticipationType] = {
@@ -61,33 +63,42 @@ class Recipients:
             raise InvalidRecord(
                 f"{field}/address", "the recipient has neither an address nor a record", "Give an address, or type and id."
             )
-        address = recipient.address.strip()
-        match = _only(matches.get(normalised_address(address), ()))
-        if match is None:
-            return Party(role, address, recipient.name)
-        return Party(role, address, recipient.name or match.name, match.kind, match.id)
+        return resolved(Party(role, recipient.address.strip(), recipient.name), matches)
 
     def _of_record(self, field: str, role: ParticipationType, recipient: Recipient, kind: str, record_id: str) -> Party:
-        name, addresses = self._record(field, kind, record_id)
+        record = record_of(self._stores, kind, record_id)
+        if record is None:
+            raise InvalidRecord(f"{field}/id", f"there is no {kind} {record_id}", "Name a record that exists.")
         wanted = None if recipient.address is None else normalised_address(recipient.address)
-        address = next((each for each in addresses if wanted in (None, normalised_address(each))), None)
+        address = next((each for each in addresses_of(record) if wanted in (None, normalised_address(each))), None)
         if address is None:
             raise InvalidRecord(
                 f"{field}/address",
                 f"{kind} {record_id} has no such address" if wanted else f"{kind} {record_id} has no address",
                 "Give one of its own addresses, or leave type and id out.",
             )
-        return Party(role, address, recipient.name or name, kind, record_id)
+        return Party(role, address, recipient.name or record.name, kind, record_id)
 
-    def _record(self, field: str, kind: str, record_id: str) -> tuple[str, Sequence[str]]:
-        """Name and addresses."""
-        if kind in tuple(OwnerKind):
-            owner = self._stores.owners.get(OwnerKind(kind), OwnerId(record_id))
-            if owner is not None:
-                return owner.record.name, (owner.record.address,)
-        elif (stored := self._stores.address_book.get(kind, record_id)) is not None:
-            return stored.record.name, stored.record.addresses
-        raise InvalidRecord(f"{field}/id", f"there is no {kind} {record_id}", "Name a record that exists.")
+
+def record_of(stores: Stores, kind: str, record_id: str) -> Owner | AddressBookRecord | None:
+    """The user, queue or record of the address book."""
+    if kind in tuple(OwnerKind):
+        owner = stores.owners.get(OwnerKind(kind), OwnerId(record_id))
+        return None if owner is None else owner.record
+    stored = stores.address_book.get(kind, record_id)
+    return None if stored is None else stored.record
+
+
+def addresses_of(record: Owner | AddressBookRecord) -> Sequence[str]:
+    return (record.address,) if isinstance(record, Owner) else record.addresses
+
+
+def resolved(party: Party, matches: Matches) -> Party:
+    """As the record that its address stands for, where it stands for none yet."""
+    match = _only(matches.get(normalised_address(party.address), ()))
+    if party.record_id is not None or match is None:
+        return party
+    return replace(party, name=party.name or match.name, record_kind=match.kind, record_id=match.id)
 
 
 def given(parties: Sequence[Party]) -> tuple[Recipient, ...]:
