@@ -365,8 +365,8 @@ class Mailboxes(Protocol):
         ...
 
     def make_due(self, mailbox_id: MailboxId, workload: Workload, at: datetime) -> None:
-        """Due at `at`; all else of the schedule, and the record's ETag, stay as they are, whoever writes them meanwhile. A
-        mailbox that is not there stays so."""
+        """Due at `at`, unless it is due before. All else of the schedule, and the record's ETag, stay as they are, whoever
+        writes them meanwhile. A mailbox that is not there stays so."""
         ...
 
     def due(self, workload: Workload, now: datetime, first_shard: int, last_shard: int) -> Iterator[Sequence[DueMailbox]]:
@@ -564,7 +564,7 @@ class Outbox(Protocol):
     """What waits to be sent, by mailbox: hints, confirmed against the activity."""
 
     def put(self, entries: Sequence[OutboxEntry]) -> None:
-        """Upserts by mailbox, priority, due time and activity."""
+        """Upserts by mailbox, priority, due time, activity and submission."""
         ...
 
     def remove(self, entries: Sequence[OutboxEntry]) -> None:

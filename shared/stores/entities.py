@@ -211,7 +211,8 @@ def outbox_prefix(priority: Priority) -> str:
 
 
 def outbox_row(entry: OutboxEntry) -> str:
-    return f"{outbox_prefix(entry.priority)}{sortable_time(entry.due)}:{entry.activity_id}"
+    """With the submission, so that who removes what announced one never removes what announces the next."""
+    return f"{outbox_prefix(entry.priority)}{sortable_time(entry.due)}:{entry.activity_id}:{entry.submission}"
 
 
 def outbox_due(priority: Priority, now: datetime) -> str:

@@ -211,6 +211,7 @@ def checked_outbox(entry: OutboxEntry) -> OutboxEntry:
     """An entry of the outbox, if its ids can be keys. Raises InvalidRecord."""
     checked_id(entry.mailbox_id, "mailbox_id")
     checked_id(entry.activity_id, "activity_id")
+    checked_id(entry.submission, "submission")
     return entry
 
 

@@ -11,6 +11,7 @@ from shared.domain.errors import AlreadyExists, Changed
 from shared.domain.ids import MailboxId
 from shared.ports import Stores
 from shared.stores.entities import shard_number_of_mailbox
+from shared.stores.tables.gateway import Operation
 from tests.contracts.gateways import Asked, WatchedGateway, quietly
 from tests.contracts.records import INCOMING, MINUTE, NOW, a_mailbox, an_id
 
@@ -212,16 +213,37 @@ def test_whoever_saw_it_due_before_does_not_mark_what_was_made_due_since(stores:
     assert list(stores.mailboxes.mark_queued(due, NOW + MINUTE)) == []
 
 
-def test_making_due_leaves_what_a_run_writes_meanwhile(on_watched: Stores, watched: WatchedGateway) -> None:
-    on_watched.mailboxes.create(a_mailbox(), {INCOMING: DUE, OUTGOING: DUE})
+def test_what_is_due_before_stays_so(stores: Stores) -> None:
+    stores.mailboxes.create(a_mailbox(), {OUTGOING: WorkloadSchedule(due=NOW)})
+    stores.mailboxes.make_due(a_mailbox().id, OUTGOING, NOW + MINUTE)
+    assert schedule_of(stores)[OUTGOING].due == NOW
 
-    def overtaken(_: Asked) -> None:
+
+def test_making_due_leaves_what_a_run_writes_meanwhile(on_watched: Stores, watched: WatchedGateway) -> None:
+    later = replace(DUE, due=NOW + 3 * MINUTE)
+    on_watched.mailboxes.create(a_mailbox(), {INCOMING: later, OUTGOING: later})
+
+    def overtaken(asked: Asked) -> None:
+        if not isinstance(asked, Operation):  # it reads first
+            return
         watched.before = quietly
         on_watched.mailboxes.reschedule(a_mailbox().id, OUTGOING, FAILING)
         on_watched.mailboxes.reschedule(a_mailbox().id, INCOMING, FAILING)
 
     watched.before = overtaken
-    before = watched.requests
     on_watched.mailboxes.make_due(a_mailbox().id, OUTGOING, NOW)
-    assert watched.requests - before == 3, "one of its own"
     assert schedule_of(on_watched) == {INCOMING: FAILING, OUTGOING: replace(FAILING, due=NOW)}
+
+
+def test_of_two_who_make_it_due_at_once_the_earlier_counts(on_watched: Stores, watched: WatchedGateway) -> None:
+    on_watched.mailboxes.create(a_mailbox(), {OUTGOING: replace(DUE, due=NOW + 3 * MINUTE)})
+
+    def overtaken(asked: Asked) -> None:
+        if not isinstance(asked, Operation):
+            return
+        watched.before = quietly
+        on_watched.mailboxes.make_due(a_mailbox().id, OUTGOING, NOW)
+
+    watched.before = overtaken
+    on_watched.mailboxes.make_due(a_mailbox().id, OUTGOING, NOW + MINUTE)
+    assert schedule_of(on_watched)[OUTGOING].due == NOW

@@ -86,11 +86,18 @@ def test_the_first_of_all_is_told_whatever_its_priority(stores: Stores, first: P
 
 
 def test_putting_an_entry_again_replaces_it(stores: Stores) -> None:
-    again = replace(waiting(), submission="s2", announced_on=NOW + MINUTE)
+    again = replace(waiting(), announced_on=NOW + MINUTE)
     stores.outbox.put([waiting(), waiting("other")])
     stores.outbox.put([waiting(), again])
-    assert {each.submission for each in listed(stores) if each.activity_id == again.activity_id} == {"s2"}
+    assert {each.announced_on for each in listed(stores) if each.activity_id == again.activity_id} == {NOW + MINUTE}
     assert len(listed(stores)) == 2
+
+
+def test_another_submission_of_an_email_has_an_entry_of_its_own_though_it_is_due_at_the_same_time(stores: Stores) -> None:
+    again = replace(waiting(), submission="sent again")
+    stores.outbox.put([waiting(), again])
+    stores.outbox.remove([waiting()])
+    assert listed(stores) == [again]
 
 
 def test_an_email_that_is_put_off_stands_there_twice_until_the_earlier_entry_is_removed(stores: Stores) -> None:
@@ -103,13 +110,15 @@ def test_an_email_that_is_put_off_stands_there_twice_until_the_earlier_entry_is_
     assert listed(stores) == [later]
 
 
-def test_entries_are_removed_by_mailbox_priority_time_and_email(stores: Stores) -> None:
+def test_entries_are_removed_by_mailbox_priority_time_email_and_submission(stores: Stores) -> None:
     stores.outbox.put([waiting()])
     stores.outbox.remove(
         [waiting("other"), waiting(priority=HIGH), waiting(due=MICROSECOND), waiting(mailbox="bert"), waiting("nobody")]
     )
     assert listed(stores) == [waiting()]
-    stores.outbox.remove([replace(waiting(), submission="as it was then", announced_on=NOW - MINUTE)])
+    stores.outbox.remove([replace(waiting(), submission="another"), replace(waiting(), submission="a/b")])
+    assert listed(stores) == [waiting()]
+    stores.outbox.remove([replace(waiting(), announced_on=NOW - MINUTE)])
     assert listed(stores) == []
 
 
@@ -138,7 +147,7 @@ def test_every_mailbox_has_an_outbox_of_its_own(stores: Stores) -> None:
     assert len(listed(stores, bert)) == 2
 
 
-@pytest.mark.parametrize("field", ["mailbox_id", "activity_id"])
+@pytest.mark.parametrize("field", ["mailbox_id", "activity_id", "submission"])
 def test_an_id_that_cannot_be_a_key_is_refused(stores: Stores, field: str) -> None:
     with pytest.raises(InvalidRecord) as caught:
         stores.outbox.put([waiting(), replace(waiting(), **{field: ActivityId("a/b")})])  # type: ignore[arg-type]  # a text

@@ -17,10 +17,10 @@ from shared.administration.outgoing.standing import WAITING, advance, check_edit
 from shared.administration.writing import check_etag, persistently
 from shared.domain.audit import Caller, ChangeAction
 from shared.domain.choices import ActivityState, EmailStatus, Workload
-from shared.domain.configuration import StoredMailbox, WorkloadSchedule
+from shared.domain.configuration import WorkloadSchedule
 from shared.domain.delivery import OutboxEntry
 from shared.domain.email import EmailActivity, EmailContent, StoredActivity, StoredEmail
-from shared.domain.ids import ActivityId
+from shared.domain.ids import ActivityId, MailboxId
 from shared.domain.tracking_tokens import with_token
 from shared.messages import Queue, SyncMailbox, SyncReason
 from shared.ports import Clock, Stores
@@ -57,25 +57,27 @@ class Sending:
         email, content = replace(email, subject=subject), replace(stored.content, subject=subject, parties=ready.parties)
         entry = _entry(email, content, now)
         self._stores.outbox.put([entry])
-        self._make_due(ready.mailbox, entry.due)
+        schedule = self._make_due(ready.mailbox.record.id, entry.due)
         trail.note(ChangeAction.SEND_REQUESTED, None, None, stored.activity.etag)
         taken = advance(self._stores.activities, stored, email, content)
-        self._wake(ready.mailbox, entry.due, now)
+        self._wake(ready.mailbox.record.id, schedule, entry.due, now)
         return taken
 
-    def _make_due(self, mailbox: StoredMailbox, due: datetime) -> None:
-        """Where a breaker is open, its next probe comes first: the email waits for that."""
-        schedule = _schedule(mailbox)
+    def _make_due(self, mailbox_id: MailboxId, due: datetime) -> WorkloadSchedule:
+        """The schedule as it was, read after the entry was put: a run that ends later looks at the outbox once more. Where a
+        breaker is open, its next probe comes first: the email waits for that."""
+        mailbox = self._stores.mailboxes.get(mailbox_id)
+        schedule = WorkloadSchedule() if mailbox is None else mailbox.schedule.get(Workload.OUTGOING, WorkloadSchedule())
         if schedule.breaker is None and (schedule.due is None or schedule.due > due):
-            self._stores.mailboxes.make_due(mailbox.record.id, Workload.OUTGOING, due)
+            self._stores.mailboxes.make_due(mailbox_id, Workload.OUTGOING, due)
+        return schedule
 
-    def _wake(self, mailbox: StoredMailbox, due: datetime, now: datetime) -> None:
+    def _wake(self, mailbox_id: MailboxId, schedule: WorkloadSchedule, due: datetime, now: datetime) -> None:
         """Has the mailbox sent for at once, unless a message for it is under way."""
-        schedule = _schedule(mailbox)
         is_under_way = schedule.queued_until is not None and schedule.queued_until > now
         if due > now or is_under_way or schedule.breaker is not None:
             return
-        message = SyncMailbox(uuid4().hex, mailbox.record.id, Workload.OUTGOING, SyncReason.REQUESTED)
+        message = SyncMailbox(uuid4().hex, mailbox_id, Workload.OUTGOING, SyncReason.REQUESTED)
         self._stores.queues.send(Queue.SYNC_OUTGOING, message.to_json())
 
     def cancel(self, activity_id: ActivityId, caller: Caller, etag: str | None = None) -> StoredActivity:
@@ -148,7 +150,3 @@ def _entry(email: EmailActivity, content: EmailContent, now: datetime) -> Outbox
         announced_on=delivery.submitted_on or now,
         priority=content.priority,
     )
-
-
-def _schedule(mailbox: StoredMailbox) -> WorkloadSchedule:
-    return mailbox.schedule.get(Workload.OUTGOING, WorkloadSchedule())

@@ -206,8 +206,9 @@ class MemoryMailboxes:
     def make_due(self, mailbox_id: MailboxId, workload: Workload, at: datetime) -> None:
         with self._lock:
             if found := self._schedules.get(mailbox_id):
-                due = replace(found.record.get(workload, WorkloadSchedule()), due=at)
-                self._schedules[mailbox_id] = row({**found.record, workload: due})
+                schedule = found.record.get(workload, WorkloadSchedule())
+                if schedule.due is None or schedule.due > at:
+                    self._schedules[mailbox_id] = row({**found.record, workload: replace(schedule, due=at)})
 
     def due(self, workload: Workload, now: datetime, first_shard: int, last_shard: int) -> Iterator[Sequence[DueMailbox]]:
         with self._lock:

@@ -15,7 +15,7 @@ from itertools import batched, groupby
 
 from shared.domain.choices import Workload
 from shared.domain.configuration import Discovered, DueMailbox, Mailbox, Schedule, StoredMailbox, WorkloadSchedule
-from shared.domain.errors import AlreadyExists, Changed
+from shared.domain.errors import AlreadyExists, Busy, Changed
 from shared.domain.ids import MailboxId, ProfileId
 from shared.ports import Slice
 from shared.stores.codec import codec_of, to_json
@@ -38,6 +38,7 @@ from shared.stores.tables.table import SCHEMA_VERSION, Table, columns_of, read_r
 _SCHEDULE = ":schedule"
 _DISCOVERED = "discovered"
 _HAS_RULES = "has_rules"
+_ROUNDS = 8
 
 
 class TableMailboxes:
@@ -103,8 +104,15 @@ class TableMailboxes:
         self._merge_schedule(mailbox_id, _workload_columns(workload, schedule))
 
     def make_due(self, mailbox_id: MailboxId, workload: Workload, at: datetime) -> None:
-        with suppress(Changed):  # what is not there
-            self._merge_schedule(mailbox_id, {f"{workload}_due": at})
+        partition, row, column = mailbox_partition(mailbox_id), schedule_row(mailbox_id), f"{workload}_due"
+        for _ in range(_ROUNDS):
+            found = self._table.get(partition, row)
+            if found is None or _time_of(found, column) <= at:
+                return
+            with suppress(Changed):
+                self._table.write(operation(Verb.MERGE, partition, row, {column: at}, found.etag))
+                return
+        raise Busy("the schedule of a mailbox was changed by others faster than it could be read")
 
     def _merge_schedule(self, mailbox_id: MailboxId, columns: Mapping[str, Value]) -> None:
         row = schedule_row(checked_id(mailbox_id))
@@ -215,6 +223,10 @@ def _due(row: Entity, workload: Workload) -> DueMailbox:
         )
 
     return read_row(row, read)
+
+
+def _time_of(row: Entity, column: str) -> datetime:
+    return read_row(row, lambda columns: datetime.fromisoformat(str(columns.get(column, NEVER))))
 
 
 def _time(value: object) -> datetime | None:
