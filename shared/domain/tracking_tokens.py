@@ -36,8 +36,12 @@ def with_token(subject: str, conversation: ActivityId, settings: OrganisationSet
     """The subject as it is sent: with a token where the settings want one and it has none; cut before the token where it would
     be longer than mail servers take."""
     is_wanted = settings.token_in_subject and CorrelationMethod.TRACKING_TOKEN in settings.correlation_methods
-    if not is_wanted or not settings.tracking_prefix.strip() or tokens_in(subject, settings):
+    present = tokens_in(subject, settings)
+    if not is_wanted or not settings.tracking_prefix.strip() or (present and len(subject) <= settings.longest_subject):
         return subject
-    token = token_of(conversation, settings)
+    own = token_of(conversation, settings)
+    token = own if not present or own.casefold() in present else present[0]
+    for each in present:
+        subject = re.sub(re.escape(each), "", subject, flags=re.IGNORECASE)
     room = max(0, settings.longest_subject - len(token) - 1)
     return f"{subject[:room].rstrip()} {token}".lstrip()

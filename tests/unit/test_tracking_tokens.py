@@ -78,3 +78,20 @@ def test_a_long_subject_is_cut_before_the_token() -> None:
 
 def test_an_empty_subject_is_the_token_alone() -> None:
     assert with_token("", CONVERSATION, WANTED) == token_of(CONVERSATION, WANTED)
+
+
+def test_an_answer_that_became_too_long_is_cut_before_the_token_that_it_has() -> None:
+    settings = replace(WANTED, longest_subject=40)
+    sent = with_token("word " * 100, CONVERSATION, settings)
+    answer = with_token(f"Re: {sent}", CONVERSATION, settings)
+
+    assert len(answer) <= 40
+    assert answer.startswith("Re: word")
+    assert answer.endswith(f" {token_of(CONVERSATION, WANTED)}")
+    assert tokens_in(answer, settings) == tokens_in(sent, settings)
+
+
+def test_the_token_of_others_is_kept_too() -> None:
+    cut = with_token(f"Offer sync:0001234 {'word ' * 100}", CONVERSATION, replace(WANTED, longest_subject=40))
+
+    assert (len(cut) <= 40, tokens_in(cut, WANTED)) == (True, ("sync:0001234",))

@@ -19,6 +19,7 @@ from shared.domain.drafts import Answered, AnswerKind, Draft, Recipient
 from shared.domain.email import Address, Attachment, EmailActivity, EmailContent
 from shared.domain.errors import InvalidRecord
 from shared.domain.ids import ActivityId, email_folder, normalised_address
+from shared.domain.ranges import EMAIL_SUBJECT, RECIPIENT_ADDRESS, RECIPIENT_NAME
 from shared.ports import Stores
 
 
@@ -82,7 +83,7 @@ def completed(draft: Draft, continued: Continued, sender: Owner) -> Draft:
         draft,
         to=draft.to if has_recipients else _recipients(to),
         cc=draft.cc if has_recipients else _recipients(cc),
-        subject=draft.subject or subject_of(continued.kind, _line(continued.content.subject)),
+        subject=draft.subject or subject_of(continued.kind, _line(continued.content.subject))[: EMAIL_SUBJECT.high],
         regarding=draft.regarding or continued.email.regarding,
     )
 
@@ -120,7 +121,7 @@ def threaded(content: EmailContent, email: EmailActivity, continued: Continued |
 
 
 def _recipients(addresses: Sequence[Address]) -> tuple[Recipient, ...]:
-    return tuple(Recipient(each.address[:320], _line(each.name)[:200]) for each in addresses)
+    return tuple(Recipient(each.address[: RECIPIENT_ADDRESS.high], _line(each.name)[: RECIPIENT_NAME.high]) for each in addresses)
 
 
 def _line(text: str) -> str:

@@ -153,3 +153,12 @@ def test_an_answer_keeps_the_token_of_the_subject_and_another_gets_that_of_its_c
 
 def test_the_sender_answers_as_somebody_else_than_the_receiver_too(room: PostRoom) -> None:
     assert room.email(answered(room, AnswerKind.REPLY)).owner == DORA
+
+
+@pytest.mark.parametrize("kind", AnswerKind)
+def test_what_has_the_longest_subject_there_is_can_be_answered(room: PostRoom, kind: AnswerKind) -> None:
+    room.stores.activities.create([an_email(BEGINNING, MailboxId("anna"), parties=PARTIES, subject="x" * 1000)])
+    draft = a_draft(to=(Recipient("kim@fabrikam.example"),), subject="")
+    answer = room.outgoing.drafts.create(draft, ADMIN, Answered(BEGINNING, kind)).stored.record.id
+
+    assert room.content(answer).subject[4:] == "x" * 796
