@@ -24,6 +24,7 @@ _LINE_END = b"\r\n"
 _CHUNK = 1 << 14
 _AT_ONCE = 50
 """Commands under way at once: their replies have to fit into the buffers between here and there (RFC 2920 section 3.1)."""
+_ASK_FOR_MORE = frozenset({"AUTH", "DATA"})
 _UNKNOWN_COMMAND = frozenset({500, 502, 504})
 _LAST_WORDS_AFTER = 1.0
 """Seconds that a broken connection is listened to: the server may have said why."""
@@ -124,7 +125,10 @@ class Connection(smtplib.SMTP):
 
     def outcome(self, patience: float) -> Reply:
         """The reply to content, within `patience` seconds."""
-        return self._reply(monotonic() + patience)
+        reply = self._reply(monotonic() + patience)
+        if reply.asks_for_more:
+            raise NoSmtp
+        return reply
 
     def last_words(self) -> Reply | None:
         """What the server said before it ended the connection, if anything."""
@@ -142,6 +146,8 @@ class Connection(smtplib.SMTP):
     def _put_all(self, lines: Sequence[str]) -> None:
         if any("\r" in line or "\n" in line for line in lines):
             raise ValueError("A command has a line break.")
+        if self._buffer and not self._buffer.startswith(b"421"):
+            raise NoSmtp  # it was said unasked, and is no reply to this
         self._send("".join(f"{line}\r\n" for line in lines).encode())
 
     def _send(self, octets: bytes) -> None:
@@ -162,9 +168,11 @@ class Connection(smtplib.SMTP):
         return min(monotonic() + self._seconds, self._until)
 
     def _going_on(self, line: str) -> Reply:
-        reply = self._reply(self._soon())
+        reply, command = self._reply(self._soon()), line.partition(" ")[0]
         if reply.is_closing:
-            raise Closing(line.partition(" ")[0], reply)
+            raise Closing(command, reply)
+        if (command == "DATA" and reply.is_positive) or (command not in _ASK_FOR_MORE and reply.asks_for_more):
+            raise NoSmtp  # it is the reply to something else
         return reply
 
     # ---- what smtplib does by these
@@ -190,7 +198,7 @@ class Connection(smtplib.SMTP):
         while len(lines) < _MOST_LINES:
             line = self._line(until)
             code, mark = line[:3], line[3:4]
-            if not (code.isdigit() and b"200" <= code < b"600" and mark in (b" ", b"-", b"")):
+            if not (len(code) == 3 and code.isdigit() and b"200" <= code < b"600" and mark in (b" ", b"-", b"")):
                 raise NoSmtp
             lines.append(line[4:])
             if mark != b"-":

@@ -19,7 +19,7 @@ from shared.connectors.smtp.errors import Closing, NoSmtp, mapped
 from shared.connectors.smtp.refusals import Recipient, Refusal, longest_hint, of_all
 from shared.connectors.smtp.replies import Reply
 from shared.connectors.smtp.session import Session
-from shared.connectors.smtp.transaction import NOT_SAID, Email, Limits, Outcome, transact
+from shared.connectors.smtp.transaction import NOT_SAID, Email, Limits, Outcome, is_taken_by, transact
 from shared.domain.configuration import EmailServerProfile, Mailbox, for_outgoing
 from shared.domain.delivery import RefusedRecipient
 from shared.domain.errors import (
@@ -132,6 +132,9 @@ class SmtpMail:
         """On a connection that is not fresh any more a loss says nothing: it is tried once again on another."""
         for is_last in (True,) if is_fresh else (False, True):
             connection = self._session.connection(limits.given)
+            if not is_taken_by(connection, email):
+                self._session.drop()
+                raise Unreachable("sending: the server that answers now takes less than the one before.")
             try:
                 return transact(connection, email, recipients, limits)
             except SyncError:

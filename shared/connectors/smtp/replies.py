@@ -80,6 +80,10 @@ class Reply:
         return 200 <= self.code < 300
 
     @property
+    def asks_for_more(self) -> bool:
+        return 300 <= self.code < 400
+
+    @property
     def is_transient(self) -> bool:
         return 400 <= self.code < 500
 

@@ -59,6 +59,12 @@ class Outcome:
     """To the content, where it was sent."""
 
 
+def is_taken_by(connection: Connection, email: Email) -> bool:
+    """Whether it offers what the email was composed for: several servers may share a name."""
+    takes_utf8 = connection.offers("smtputf8") or not email.is_utf8
+    return takes_utf8 and (connection.offers("8bitmime") or not email.composed.is_eight_bit)
+
+
 def transact(connection: Connection, email: Email, recipients: Sequence[Recipient], limits: Limits) -> Outcome:
     """Raises DeliveryError, DeliveryUnknown among them, MailboxError and TransientError for refusals of the email; what the
     connection raises, and Closing, where nothing was accepted."""

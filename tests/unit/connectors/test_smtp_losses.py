@@ -8,6 +8,7 @@ from threading import Thread
 import pytest
 
 from shared.connectors.smtp.errors import NotWelcome
+from shared.domain.email import Address
 from shared.domain.errors import (
     Busy,
     DeliveryPostponed,
@@ -20,8 +21,9 @@ from shared.domain.errors import (
     TransientError,
     Unreachable,
 )
+from shared.domain.outgoing import OutgoingMessage
 from tests.unit.connectors.outgoing_messages import a_message, an_attachment
-from tests.unit.connectors.scripted_smtp import ScriptedSmtp
+from tests.unit.connectors.scripted_smtp import MODERN, PLAIN, ScriptedSmtp
 from tests.unit.connectors.submission import ABILITIES, connection_over, failure, opened, serving, slowly, to
 
 # ---- slow servers
@@ -197,6 +199,47 @@ def test_what_is_no_smtp_breaks_the_connection(stage: str) -> None:
     with serving(**{stage: b"what?\r\n"}) as server:
         assert type(failure(server)) is Unreachable
         assert server.taken == []
+
+
+@pytest.mark.parametrize("reply", [b"55\r\n", b"25 ok\r\n", b"5\r\n", b"354 go on\r\n", b"+50 ok\r\n"])
+@pytest.mark.parametrize("stage", ["MAIL", "RCPT"])
+def test_a_reply_that_answers_nothing_says_nothing_about_the_email(stage: str, reply: bytes) -> None:
+    with serving(**{stage: reply}) as server:
+        assert type(failure(server)) is Unreachable
+        assert server.taken == []
+
+
+def test_content_that_is_answered_with_a_request_for_more_may_be_accepted() -> None:
+    with serving(content=b"354 go on\r\n") as server:
+        assert type(failure(server)) is DeliveryUnknown
+
+
+@pytest.mark.parametrize("extra", [b"250 2.0.0 ok\r\n", b"550 5.1.1 no\r\n", b"354 go on\r\n", b"what?\r\n"])
+@ABILITIES
+def test_what_a_server_says_unasked_refuses_no_email(abilities: bytes, extra: bytes) -> None:
+    with serving(EHLO=abilities, content=b"250 2.0.0 ok\r\n" + extra) as server, opened(server) as mail:
+        mail.send(a_message())
+        mail.send(a_message())
+        assert len(server.taken) == 2
+
+
+@pytest.mark.parametrize(
+    "message",
+    [
+        a_message(to=(Address("zoë@x.example"),)),
+        a_message(attachments=(an_attachment("Subject: x\r\n\r\nö\r\n".encode(), content_type="message/rfc822"),)),
+    ],
+    ids=["SMTPUTF8", "8BITMIME"],
+)
+def test_another_server_of_the_same_name_that_takes_less_is_not_given_the_email(message: OutgoingMessage) -> None:
+    with serving(EHLO=MODERN, DATA=lambda _: None) as server, opened(server) as mail:
+        mail.check()
+        server.script["EHLO"] = lambda _: PLAIN
+        server.script["MAIL"] = lambda arguments: b"555 5.5.4 what?\r\n" if "UTF8" in arguments else b"250 ok\r\n"
+        with pytest.raises(Unreachable):
+            mail.send(message)
+        assert server.count("MAIL") == 1
+    assert server.taken == []
 
 
 def test_a_server_that_goes_away_can_not_be_reached() -> None:
