@@ -31,7 +31,7 @@ from shared.connectors.mime.written_parts import (
 )
 from shared.domain.choices import Priority
 from shared.domain.email import Address
-from shared.domain.errors import Busy, DeliveryRefused
+from shared.domain.errors import DeliveryPostponed, DeliveryRefused
 from shared.domain.outgoing import OutgoingMessage
 
 IN_MEMORY = 1 << 20
@@ -71,8 +71,8 @@ class Composed:
 def compose(message: OutgoingMessage, *, utf8: bool = False, eight_bit: bool = False) -> Composed:
     """`utf8`: the server takes addresses beyond ASCII (SMTPUTF8); `eight_bit`: it takes 8 bits (8BITMIME).
 
-    Raises DeliveryRefused where no header can carry the sender, AttachmentLost, TransientError where an attachment cannot be
-    read, or nothing be written here."""
+    Raises DeliveryRefused where no header can carry the sender, DeliveryPostponed where there is no room for a message of this
+    size, AttachmentLost, TransientError where an attachment cannot be read."""
     parts = _Parts(message, eight_bit=eight_bit)
     head = _head(message, utf8=utf8).encode("utf-8")
     octets = SpooledTemporaryFile[bytes](max_size=IN_MEMORY)
@@ -84,7 +84,8 @@ def compose(message: OutgoingMessage, *, utf8: bool = False, eight_bit: bool = F
     except BaseException as error:
         octets.close()
         if isinstance(error, OSError):
-            raise Busy(f"composing: {type(error).__name__}") from error
+            # Only a large email needs the disk: it waits, the others go on.
+            raise DeliveryPostponed("There is no room here to put together an email of this size.") from error
         raise
     is_eight_bit = not head.isascii() or any(part.is_eight_bit for part in parts.leaves)
     return Composed(octets, size, written_message_id(message.message_id), is_eight_bit)

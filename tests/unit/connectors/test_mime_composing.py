@@ -12,12 +12,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from shared.connectors.mime.composing import compose
+from shared.connectors.mime.composing import IN_MEMORY, compose
 from shared.connectors.mime.words import visible
 from shared.connectors.mime.written_fields import one_line
 from shared.domain.choices import Priority
 from shared.domain.email import Address
-from shared.domain.errors import AttachmentLost, DeliveryRefused
+from shared.domain.errors import AttachmentLost, DeliveryPostponed, DeliveryRefused
 from shared.domain.outgoing import OutgoingAttachment, OutgoingMessage
 from tests.unit.connectors.mime_messages import content
 from tests.unit.connectors.outgoing_messages import ANNA, BERT, DATE, a_message, an_attachment, octets, read_back
@@ -338,6 +338,13 @@ def test_a_lost_attachment_is_told() -> None:
 
     with pytest.raises(AttachmentLost):
         octets(a_message(attachments=(OutgoingAttachment("a", "a/b", 2, chunks),)))
+
+
+def test_a_large_email_for_which_there_is_no_room_waits_by_itself(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("tempfile.tempdir", "/dev/null")  # no file can be made there
+    assert octets(a_message())
+    with pytest.raises(DeliveryPostponed):
+        octets(a_message(attachments=(an_attachment(b"x" * IN_MEMORY),)))
 
 
 def test_a_large_attachment_is_never_in_memory() -> None:
