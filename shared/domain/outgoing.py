@@ -4,9 +4,14 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
+from shared.domain.alerts import UNEXPECTED
 from shared.domain.choices import Priority
 from shared.domain.delivery import RefusedRecipient
 from shared.domain.email import Address
+from shared.domain.errors import DeliveryUnknown
+
+UNSURE = frozenset({DeliveryUnknown.code, UNEXPECTED})
+"""Codes of attempts that may have succeeded for all that anybody knows: who cannot ask the server says so at the next."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,7 +13,7 @@ from shared.administration.auditing import Auditing, Trail
 from shared.administration.failures import NotPossibleNow
 from shared.administration.outgoing.checks import Checks, Ready
 from shared.administration.outgoing.drafts import draft_of
-from shared.administration.outgoing.standing import WAITING, advance, check_editable, delivery_of, read
+from shared.administration.outgoing.standing import WAITING, advance, check_editable, delivery_of, read, unsure
 from shared.administration.writing import check_etag, persistently
 from shared.domain.audit import Caller, ChangeAction
 from shared.domain.choices import ActivityState, EmailStatus, Workload
@@ -127,7 +127,7 @@ def _submitted(email: EmailActivity, ready: Ready, now: datetime) -> EmailActivi
         sent_on=None,
         waiting=(),
         refused=0,
-        error=None,
+        error=unsure(delivery),
         status_code="",
         detail="",
     )

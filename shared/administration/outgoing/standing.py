@@ -8,6 +8,7 @@ from shared.domain.delivery import Delivery
 from shared.domain.email import EmailActivity, EmailContent, Step, StoredActivity, StoredEmail
 from shared.domain.errors import Changed
 from shared.domain.ids import ActivityId
+from shared.domain.outgoing import UNSURE
 from shared.ports import Activities
 
 EDITABLE = (EmailStatus.DRAFT, EmailStatus.FAILED, EmailStatus.CANCELED)
@@ -51,8 +52,13 @@ def check_not_waiting(email: EmailActivity) -> None:
 
 def as_draft(email: EmailActivity, delivery: Delivery) -> EmailActivity:
     """What failed or was canceled is a draft again once it is changed; its attempts stay in its history."""
-    afresh = replace(delivery, due=None, attempts=0, refused=0, error=None, status_code="", detail="")
+    afresh = replace(delivery, due=None, attempts=0, refused=0, error=unsure(delivery), status_code="", detail="")
     return replace(email, state=ActivityState.OPEN, status=EmailStatus.DRAFT, delivery=afresh)
+
+
+def unsure(delivery: Delivery) -> str | None:
+    """What the last attempt failed of where it may have succeeded all the same: that stays true of the next submission."""
+    return delivery.error if delivery.error in UNSURE else None
 
 
 def advance(

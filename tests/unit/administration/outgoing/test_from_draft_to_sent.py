@@ -11,7 +11,7 @@ from shared.domain.choices import EmailStatus
 from shared.domain.configuration import Discovered, EmailServerProfile, Mailbox
 from shared.domain.delivery import AttemptOutcome
 from shared.domain.drafts import Answered, AnswerKind
-from shared.domain.errors import RecipientsRefused
+from shared.domain.errors import DeliveryUnknown, RecipientsRefused
 from shared.domain.outgoing import OutgoingMessage, Receipt
 from shared.domain.records import RecordRef
 from shared.messages import Queue, SyncMailbox, parse
@@ -31,6 +31,8 @@ class Server:
         if message.subject == "bad":
             raise RecipientsRefused("nobody of that name", status_code="5.1.1")
         self.sent.append(message)
+        if message.subject == "lost" and len(self.sent) == 1:
+            raise DeliveryUnknown("the connection broke after the last dot")
         return Receipt("queued as 1")
 
 
@@ -80,6 +82,27 @@ def test_what_failed_is_corrected_and_sent_with_its_history(room: PostRoom, serv
 
     assert outcomes == [AttemptOutcome.REFUSED, AttemptOutcome.ACCEPTED]
     assert (room.email(draft).status, [each.subject for each in server.sent]) == (EmailStatus.SENT, ["good"])
+
+
+@pytest.mark.parametrize("is_changed", [False, True])
+def test_what_failed_and_may_have_arrived_all_the_same_says_so_when_it_is_sent_again(
+    room: PostRoom, server: Server, is_changed: bool
+) -> None:
+    room.has_profile(delivery_attempts=1)
+    draft = room.has_draft(subject="lost")
+    room.outgoing.sending.send(draft, ADMIN)
+    works(room, server)
+    assert room.listed(EmailStatus.FAILED) == [draft]
+
+    if is_changed:
+        room.outgoing.drafts.edit(draft, lambda each: replace(each, subject="found"), ADMIN)
+    room.outgoing.sending.send(draft, ADMIN)
+    works(room, server)
+
+    assert len({message.message_id for message in server.sent}) == 1
+    delivery = room.email(draft).delivery
+    assert delivery is not None
+    assert (room.email(draft).status, delivery.may_be_twice, delivery.error) == (EmailStatus.SENT, True, None)
 
 
 def test_an_answer_to_what_was_sent_names_it(room: PostRoom, server: Server) -> None:
