@@ -9,6 +9,7 @@ from shared.administration.rules import ID_PATTERN, ID_REMEDY
 
 UUID_PATTERN = r"^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$"
 HASH_PATTERN = r"^[0-9a-f]{32}$"
+SHA256_PATTERN = r"^[0-9a-f]{64}$"
 SUBJECT_PATTERN = r"^(?:mailbox|profile|queue|load):[A-Za-z0-9._-]{1,64}$"
 ANYTHING_PATTERN = r"^\s*\*\s*$"
 RECORD_PATTERN = f"{TYPE_PATTERN.removesuffix('$')}:{ID_PATTERN.removeprefix('^')}"
@@ -16,6 +17,7 @@ ITEM_PATTERN = r"^[0-9a-f]{32}:[0-9a-f]{32}$"
 
 FORMS = {
     ID_PATTERN: ID_REMEDY,
+    SHA256_PATTERN: "Write 64 hexadecimal digits in lower case.",
     SUBJECT_PATTERN: "Write mailbox:, profile:, queue: or load:, and behind it an id or name.",
     ANYTHING_PATTERN: "Write *, or leave it out.",
     TYPE_PATTERN: "Use 1 to 64 lower-case letters, digits and underscores, first a letter, such as contact.",

@@ -10,7 +10,7 @@ from functions.api.access import By
 from functions.api.conditions import State, show_etag
 from functions.api.documented import ACTS, CHANGES, READS, SENDS, created
 from functions.api.files import check_media_type
-from functions.api.identifiers import ActivityPath, AttachmentPath, MailboxPath, PartPath, UploadPath
+from functions.api.identifiers import SHA256_PATTERN, ActivityPath, AttachmentPath, MailboxPath, PartPath, UploadPath
 from functions.api.merging import made, merged
 from functions.api.paging import Continuation, Limit, Part, part_of
 from functions.api.routers.activities import shown
@@ -37,7 +37,7 @@ Status = Annotated[
     Query(description="Those of one status; left out, all that were not sent."),
 ]
 Sha256 = Annotated[
-    str | None, Query(description="Of the whole content, in hexadecimal: compared where it is given.", pattern="^[0-9a-f]{64}$")
+    str | None, Query(description="Of the whole content, in hexadecimal: compared where it is given.", pattern=SHA256_PATTERN)
 ]
 
 _PART = {

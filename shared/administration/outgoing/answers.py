@@ -121,7 +121,9 @@ def threaded(content: EmailContent, email: EmailActivity, continued: Continued |
 
 
 def _recipients(addresses: Sequence[Address]) -> tuple[Recipient, ...]:
-    return tuple(Recipient(each.address[: RECIPIENT_ADDRESS.high], _line(each.name)[: RECIPIENT_NAME.high]) for each in addresses)
+    return tuple(
+        Recipient(each.address[: RECIPIENT_ADDRESS.high], _line(each.name)[: RECIPIENT_NAME.high]) for each in addresses
+    )
 
 
 def _line(text: str) -> str:

@@ -182,7 +182,7 @@ def check_attachments(content: EmailContent, settings: OrganisationSettings) -> 
         field = f"attachments/{place}"
         check_line(f"{field}/name", attachment.name)
         check_line(f"{field}/content_id", attachment.content_id or "")
-        check_attachment(field, attachment, settings)
+        check_attachment(field, field, attachment, settings)
         if attachment.upload is not None:
             raise InvalidRecord(field, f"{field} was not uploaded completely", "Upload all of its parts, or remove it.")
     if encoded_size(content) > settings.largest_message:
@@ -193,14 +193,13 @@ def check_attachments(content: EmailContent, settings: OrganisationSettings) -> 
         )
 
 
-def check_attachment(field: str, attachment: Attachment, settings: OrganisationSettings) -> None:
+def check_attachment(field: str, size_field: str, attachment: Attachment, settings: OrganisationSettings) -> None:
     """Raises InvalidRecord where the settings do not let it be sent."""
     if is_blocked(attachment.name, settings):
         raise InvalidRecord(field, f"{field} has a blocked extension", "Remove it, or send it as another type of file.")
     if attachment.size > settings.largest_attachment:
-        raise InvalidRecord(
-            field, f"{field} is too large", f"Remove it; an attachment may have {settings.largest_attachment} bytes."
-        )
+        most = settings.largest_attachment
+        raise InvalidRecord(size_field, "the attachment is too large", f"Remove it; an attachment may have {most} bytes.")
 
 
 def encoded_size(content: EmailContent) -> int:

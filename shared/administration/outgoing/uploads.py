@@ -217,13 +217,15 @@ class Uploads:
                 f"Write 1 to {LONGEST_CONTENT_ID} letters, digits and signs without space and angle brackets.",
             )
         present = stored.content.attachments
-        if new.size < 0 or new.size + sum(each.size for each in present) > MOST_BYTES:
+        if new.size < 0:
+            raise InvalidRecord("size", "size is less than nothing", "Write how many bytes the content has.")
+        if new.size + sum(each.size for each in present) > MOST_BYTES:
             raise InvalidRecord(
                 "size", "the attachments are too large together", f"All of an email together may have {MOST_BYTES} bytes."
             )
         if len(present) >= MOST_ATTACHMENTS:
             raise InvalidRecord("name", "the email has too many attachments", f"Attach {MOST_ATTACHMENTS} at most.")
-        check_attachment("name", attachment, self._stores.settings.get().record)
+        check_attachment("name", "size", attachment, self._stores.settings.get().record)
 
     def _with(self, stored: StoredEmail, attachments: tuple[Attachment, ...]) -> StoredActivity:
         record = stored.activity.record

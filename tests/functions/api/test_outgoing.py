@@ -135,6 +135,13 @@ def test_what_is_no_draft_is_refused_by_its_field(api: Api, mailbox_id: str, giv
     assert outgoing(api, mailbox_id) == []
 
 
+@pytest.mark.parametrize("value", ["kim@fabrikam.example", {"address": "kim@fabrikam.example"}])
+def test_what_is_no_list_is_answered_with_how_to_write_one(api: Api, mailbox_id: str, value: Any) -> None:  # noqa: ARG001 - Dora
+    (error,) = api.post("/activities", {"sender": DORA, "to": value}).json()["errors"]
+
+    assert (error["pointer"], error["remedy"]) == ("#/to", "Write a list in square brackets.")
+
+
 def test_an_email_may_be_longer_than_a_configuration_record_and_not_without_end(api: Api, draft: str) -> None:
     assert api.patch(draft, {"body_text": "x" * LONGEST_BODY * 2}).status_code == 200
     assert api.patch(draft, {"body_text": "x" * LONGEST_DRAFT}).status_code == 413
@@ -198,7 +205,7 @@ def test_a_part_is_bounded_and_declared(api: Api, draft: str) -> None:
     assert api.put_octets(part, b"x" * (PART_BYTES + 1)).status_code == 413
     assert api.put_octets(part, b"x", **{"Content-Type": "text/plain"}).status_code == 415
     assert api.put_octets(part, b"x", **{"Content-Encoding": "gzip"}).status_code == 415
-    assert pointers(api.put_octets(part, b"x")) == ["#/"]
+    assert pointers(api.put_octets(part, b"x")) == ["#"], "of RFC 6901 the whole document, where #/ is a member without a name"
     assert pointers(api.put_octets(part.replace("parts/0", "parts/2"), b"x")) == ["path/number"]
     assert api.put_octets(f"{draft}/uploads/{'0' * 32}/parts/0", b"x").status_code == 404
 

@@ -148,7 +148,7 @@ def test_what_is_no_upload_takes_no_part(room: PostRoom, draft: ActivityId) -> N
         ({"size": -1}, "size"),
         ({"size": MOST_BYTES + 1}, "size"),
         ({"name": "setup.EXE "}, "name"),
-        ({"size": 1001}, "name"),
+        ({"size": 1001}, "size"),
     ],
 )
 def test_an_attachment_that_cannot_be_sent_is_refused_when_it_is_announced(
