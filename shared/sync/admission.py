@@ -25,7 +25,7 @@ from shared.sync.booking import Tally
 from shared.sync.endings import Ending, Timetable
 from shared.sync.lease import run_id_of
 from shared.sync.profiles import RecentProfiles
-from shared.sync.whereabouts import forget_whereabouts
+from shared.sync.whereabouts import forget_whereabouts, is_looked_for
 
 log = logging.getLogger(__name__)
 
@@ -100,7 +100,8 @@ class Admission:
         except Exception as failure:  # noqa: BLE001 # an unknown error of one mailbox is counted, and never loses its schedule
             outcome, error = RunOutcome.FAILED, failure
             _give_back(run, message)
-            forget_whereabouts(self._stores.mailboxes, mailbox, failure)
+            if is_looked_for(profile.record, self._workload):
+                forget_whereabouts(self._stores.mailboxes, mailbox, failure)
         return ending.concluded(outcome, run.tally, error, profile)
 
 
@@ -109,6 +110,7 @@ def _assignment(
 ) -> Assignment:
     return Assignment(
         run_id=run_id,
+        workload=message.workload,
         mailbox=mailbox.record,
         profile=profile.record,
         failures=mailbox.schedule.get(message.workload, WorkloadSchedule()).failures,

@@ -4,6 +4,7 @@ from collections.abc import Callable
 from concurrent.futures import Executor
 from dataclasses import dataclass
 
+from shared.domain.choices import Workload
 from shared.domain.configuration import Discovered, EmailServerProfile, Mailbox
 from shared.domain.ids import RunId
 from shared.domain.organisation import OrganisationSettings
@@ -16,6 +17,7 @@ class Assignment:
     """What a run is about."""
 
     run_id: RunId
+    workload: Workload
     mailbox: Mailbox
     profile: EmailServerProfile
     failures: int
