@@ -117,6 +117,22 @@ def test_a_copy_that_comes_before_the_receipt_is_read_again_after_it(status: Ema
     assert scene.activity_ids() == [ACTIVITY]
 
 
+def test_a_copy_waits_as_long_as_the_email_is_put_off_and_is_never_given_up_for_it() -> None:
+    scene = a_scene(status=EmailStatus.PENDING_SEND)
+    scene.anna.deliver(a_copy(), SENT_ITEMS, is_own_copy=False)
+    for _ in range(40):
+        scene.until_idle("anna")
+        scene.clock.advance(timedelta(minutes=15))
+    [item] = scene.ledger().values()
+    assert (item.verdict, item.error) == (Verdict.FAILING, "being_sent")
+
+    stored = scene.activity(ACTIVITY)
+    scene.stores.activities.replace(replace(stored.record, status=EmailStatus.SENT), stored.etag)
+    scene.until_nothing_is_left()
+    [item] = scene.ledger().values()
+    assert (item.verdict, item.activity_id) == (Verdict.PROMOTED, ACTIVITY)
+
+
 def test_an_answer_continues_what_was_sent_from_here() -> None:
     scene = a_scene()
     scene.anna.deliver(a_message("RE: Offer", in_reply_to=MESSAGE_ID))
