@@ -163,7 +163,8 @@ class SendItem(DeliveryOperation):
         # Named even where it is the default: for a delegate that would be the folder of who signed in.
         folder = [self.folder_id("SavedItemFolderId", SENT_ITEMS.id)] if save_copy else []
         messages = self.ask(self.payload(ids, *folder, SaveItemToFolder="true" if save_copy else "false"))
-        return [self.refusal(each) or Receipt() for each in as_many(messages, drafts)]
+        with self.errors():
+            return [self.refusal(each) or Receipt() for each in as_many(messages, drafts)]
 
 
 class GetDraft(DeliveryOperation):

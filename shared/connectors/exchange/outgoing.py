@@ -22,12 +22,14 @@ from shared.domain.errors import (
     AccessDenied,
     DelegateAccessMissing,
     DeliveryError,
+    DeliveryPostponed,
     DraftGone,
     EmailTooLarge,
     FolderNotFound,
     ItemTooLarge,
     NoMailServer,
     SyncError,
+    TransientError,
 )
 from shared.domain.folders import DRAFTS
 from shared.domain.outgoing import OutgoingAttachment, OutgoingMessage, Receipt
@@ -62,13 +64,18 @@ class ExchangeOutgoing:
             return [outcome for some in self._requests(messages) for outcome in self._prepared(some)]
 
     def submit(self, drafts: Sequence[str], *, save_copy: bool) -> Sequence[Receipt | DeliveryError]:
+        """What fails for a reason that passes may have been sent all the same, if it took too long for one: it is looked at."""
         outcomes = self._sent([Draft.of(reference) for reference in drafts], save_copy=save_copy)
-        stale = [place for place, outcome in enumerate(outcomes) if isinstance(outcome, StaleDraft)]
-        present = self.find([drafts[place] for place in stale])
-        waiting = {place: Draft.of(found) for place, found in zip(stale, present, strict=True) if found is not None}
-        again = iter(self._sent(list(waiting.values()), save_copy=save_copy))
-        for place in stale:
-            outcomes[place] = next(again) if place in waiting else DraftGone("It was sent before.")
+        doubtful = [place for place, outcome in enumerate(outcomes) if _is_doubtful(outcome)]
+        present = dict(zip(doubtful, self.find([drafts[place] for place in doubtful]), strict=True))
+        stale = [place for place in doubtful if isinstance(outcomes[place], StaleDraft)]
+        waiting = {place: Draft.of(found) for place in stale if (found := present[place]) is not None}
+        again = self._sent(list(waiting.values()), save_copy=save_copy)
+        for place, outcome in zip(waiting, again, strict=True):
+            outcomes[place] = outcome
+        for place in doubtful:
+            if present[place] is None:
+                outcomes[place] = DraftGone("It was sent before.")
         return outcomes
 
     def _sent(self, drafts: Sequence[Draft], *, save_copy: bool) -> list[Receipt | DeliveryError]:
@@ -190,6 +197,12 @@ def _present(reference: str, answer: Draft | DeliveryError | None) -> str | None
     if answer is None or isinstance(answer, DraftGone):
         return None
     return reference if isinstance(answer, DeliveryError) else answer.reference
+
+
+def _is_doubtful(outcome: Receipt | DeliveryError) -> bool:
+    """Its draft has another version than was thought, or may be on its way."""
+    cause = outcome.__cause__ if isinstance(outcome, DeliveryPostponed) else None
+    return isinstance(outcome, StaleDraft) or (isinstance(cause, TransientError) and not is_of_everybody(cause))
 
 
 def _of_attachment(error: SyncError) -> DeliveryError:

@@ -11,6 +11,7 @@ from lxml.etree import _Element
 from shared.connectors.exchange.errors import QUOTA_WAIT, RequestRefused, SendingBlocked, is_known
 from shared.connectors.exchange.operation import Operation
 from shared.connectors.exchange.records import M
+from shared.connectors.exchange.xml import MalformedReply
 from shared.domain.errors import (
     AccessDenied,
     DeliveryError,
@@ -56,8 +57,10 @@ class DeliveryOperation(Operation):
     """What it means that the item is not there."""
 
     def refusal(self, message: _Element) -> SyncError | None:
-        """As `error`, told for an email: a DeliveryError where that is what it is about."""
-        code = message.findtext(f"{M}ResponseCode") or "no response code"
+        """As `error`, told for an email: a DeliveryError where that is what it is about. Raises MalformedReply."""
+        code = message.findtext(f"{M}ResponseCode")
+        if not code:
+            raise MalformedReply("a response message says neither that it was done nor that it was not")
         if code == "NoError":
             return None
         words = _words(code, message)

@@ -32,8 +32,9 @@ class CreateAttachment(DeliveryOperation):
         attachments.append(file_attachment(attachment, _HERE))
         payload = self.payload(draft.element(f"{M}ParentItemId"), attachments)
         (message,) = as_many(self.ask(payload, partial(Upload, attachment, self.protocol.keep)), [attachment])
-        if refusal := self.refusal(message):
-            raise refusal
+        with self.errors():
+            if refusal := self.refusal(message):
+                raise refusal
         created = message.find(f"{M}Attachments/*/{T}AttachmentId")
         # Without the new version the server says that ours is stale when it is to send the draft, and is asked for it then.
         return Draft(draft.id, created.get("RootItemChangeKey", "") if created is not None else "")

@@ -11,13 +11,13 @@ from shared.connectors.exchange.outgoing import ExchangeOutgoing
 from shared.connectors.exchange.pool import RequestBody
 from shared.connectors.exchange.session import Session
 from shared.connectors.exchange.uploading import CreateAttachment
-from shared.domain.errors import AccessDenied, DelegateAccessMissing, SyncError, Unreachable
+from shared.domain.errors import AccessDenied, DelegateAccessMissing, DeliveryPostponed, DraftGone, SyncError, Unreachable
 from shared.domain.folders import DRAFTS
 from shared.domain.outgoing import Receipt
 from tests.contracts.exchange_mailboxes import KnownSecrets, a_mailbox, a_profile, failure
 from tests.unit.connectors.exchange_messages import keyed
 from tests.unit.connectors.outgoing_messages import an_attachment
-from tests.unit.connectors.replies import a_reply, assert_valid
+from tests.unit.connectors.replies import a_reply, an_item_error, assert_valid
 
 WAITING = (
     '<t:Message><t:ItemId Id="A1" ChangeKey="C2"/><t:IsSubmitted>false</t:IsSubmitted><t:IsDraft>true</t:IsDraft></t:Message>'
@@ -87,6 +87,31 @@ def test_a_draft_of_unknown_version_is_sent_in_the_one_that_the_server_has(reply
     refused = a_reply("SendItem", "").replace(b"NoError", b"ErrorChangeKeyRequired").replace(b"Success", b"Error")
     session = replying(refused, items("GetItem", WAITING), a_reply("SendItem", ""))
     assert ExchangeOutgoing(session).submit(["A1 "], save_copy=True) == [Receipt()]
+
+
+def refused(operation: str, code: bytes) -> bytes:
+    return a_reply(operation, "").replace(b"NoError", code).replace(b"Success", b"Error")
+
+
+@pytest.mark.parametrize("code", [b"ErrorTimeoutExpired", b"ErrorInternalServerTransientError", b"ErrorStaleObject"])
+@pytest.mark.parametrize("gone", [an_item_error("ErrorItemNotFound"), items("GetItem", SUBMITTED)], ids=["gone", "going"])
+def test_what_the_server_puts_off_and_sends_all_the_same_was_sent(replying: Replying, code: bytes, gone: bytes) -> None:
+    checked = [] if code == b"ErrorStaleObject" else [folder("true")]
+    session = replying(refused("SendItem", code), *checked, gone)
+    (outcome,) = ExchangeOutgoing(session).submit(["A2 C1"], save_copy=True)
+    assert isinstance(outcome, DraftGone)
+
+
+def test_what_the_server_puts_off_and_keeps_waits(replying: Replying) -> None:
+    session = replying(refused("SendItem", b"ErrorTimeoutExpired"), folder("true"), items("GetItem", WAITING))
+    (outcome,) = ExchangeOutgoing(session).submit(["A1 C1"], save_copy=True)
+    assert isinstance(outcome, DeliveryPostponed)
+
+
+def test_a_response_that_says_neither_yes_nor_no_says_nothing(replying: Replying) -> None:
+    reply = a_reply("SendItem", "").replace(b"<m:ResponseCode>NoError</m:ResponseCode>", b"")
+    session = replying(reply)
+    assert isinstance(failure(lambda: ExchangeOutgoing(session).submit(["A1 C1"], save_copy=True)), Unreachable)
 
 
 ONE_TOO_FEW: dict[str, Callable[[Session], object]] = {
