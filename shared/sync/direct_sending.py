@@ -61,6 +61,7 @@ class DirectSending:
                 if len(self._receipts) + self._being_written > self._budget.receipts_behind:
                     self._join()
                 self._shipping.keep_lease()
+            self._ask_whose_fault()
             self._settle_broken()
             self._join()
             self._shipping.write(self._receipts)
@@ -87,6 +88,11 @@ class DirectSending:
             answer = error
         self._settle_broken()
         self._receipts.append(self._shipping.receipt(hand, answer))
+
+    def _ask_whose_fault(self) -> None:
+        """Where no other email tells, the server does. Raises MailboxError, TransientError: it is away."""
+        if self._broken is not None:
+            self._mail.check()
 
     def _settle_broken(self) -> None:
         """It was the email's own fault: the connection did not break at another one."""
