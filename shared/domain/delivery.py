@@ -38,8 +38,6 @@ class Delivery:
     """Id of the attempt under way: the intent. None when its receipt is written."""
     attempted_on: datetime | None = None
     """When the last attempt began; its Date header."""
-    draft: str | None = None
-    """The server's reference of the complete draft that is about to be sent, opaque; None before it is complete."""
     sent_on: datetime | None = None
     """senton: when the server accepted it."""
     waiting: tuple[int, ...] = ()

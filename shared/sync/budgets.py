@@ -22,10 +22,12 @@ class RunBudget:
     profile_life: timedelta = timedelta(seconds=30)
     """How long a profile that was read counts as fresh."""
 
-    outbox_batch: int = 50
+    outbox_batch: int = 200
     """Emails of one priority that are read from the outbox at once; then it is looked at again, for what goes ahead."""
-    window: int = 10
-    """Emails that are read at once, and that a server which keeps drafts is given at once."""
+    window: int = 25
+    """Emails that are read at once."""
+    drafts_at_once: int = 50
+    """Emails that a server which keeps drafts is given at once, as long as they have no more than `batch_bytes` together."""
     intents_ahead: int = 1
     receipts_behind: int = 1
     """Where the server takes each email by itself: how many intents are written before their turn, and how many receipts are

@@ -20,9 +20,16 @@ type ReadBlob = Callable[[str], Iterator[bytes]]
 
 
 def composed(
-    email: EmailActivity, content: EmailContent, profile: EmailServerProfile, mailbox: Mailbox, read: ReadBlob
+    email: EmailActivity,
+    content: EmailContent,
+    profile: EmailServerProfile,
+    mailbox: Mailbox,
+    read: ReadBlob,
+    *,
+    with_text: bool = True,
 ) -> OutgoingMessage:
-    """The message of the attempt under way, sent through `mailbox`. Raises DeliveryRefused where it has no sender."""
+    """The message of the attempt under way, sent through `mailbox`; `with_text`: beside HTML, derived from it where there is
+    none. Raises DeliveryRefused where it has no sender."""
     delivery = delivery_of(email)
     from_ = next(_addresses(content, ParticipationType.SENDER), None)
     if from_ is None or content.message_id is None:
@@ -39,7 +46,7 @@ def composed(
         bcc=_once(_addresses(content, ParticipationType.BCC)),
         subject=content.subject,
         body_html=content.body_html,
-        body_text=content.body_text or text_of_html(content.body_html or ""),
+        body_text=content.body_text or (text_of_html(content.body_html or "") if with_text else ""),
         attachments=tuple(_attached(each, read) for each in content.attachments),
         in_reply_to=content.in_reply_to,
         references=content.references,

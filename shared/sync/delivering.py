@@ -104,26 +104,14 @@ def begun(email: EmailActivity, attempt_id: str, now: datetime, *, can_tell: boo
         status_code="",
         detail="",
     )
-    attempt = Attempt(email.id, delivery.last_attempt, attempt_id, now)
     status = EmailStatus.SENT if delivery.waiting else EmailStatus.SENDING
     after = replace(email, state=ActivityState.COMPLETED, status=status, delivery=delivery)
-    return Outcome(after, (*history, attempt))
+    return Outcome(after, history)
 
 
-def drafted(email: EmailActivity, draft: str) -> Outcome:
-    """A complete draft is on the server: from now on that can be asked what became of it."""
-    return Outcome(replace(email, delivery=replace(delivery_of(email), draft=draft)))
-
-
-def resumed(email: EmailActivity, draft: str, now: datetime) -> Outcome:
+def resumed(email: EmailActivity, now: datetime) -> Outcome:
     """The intent to send the draft of an attempt that was interrupted: under the same id, which the draft carries."""
-    intent = begun(email, delivery_of(email).attempt or "", now, can_tell=True)
-    return replace(intent, email=replace(intent.email, delivery=replace(delivery_of(intent.email), draft=draft)))
-
-
-def undrafted(email: EmailActivity) -> Outcome:
-    """Its draft is about to be removed, and must not be taken for sent when it is gone."""
-    return Outcome(replace(email, delivery=replace(delivery_of(email), draft=None)))
+    return begun(email, delivery_of(email).attempt or "", now, can_tell=True)
 
 
 def is_to_rest(email: EmailActivity, now: datetime, allowed: int) -> bool:
@@ -242,7 +230,6 @@ def _settled(delivery: Delivery, error: Exception | None) -> Delivery:
     return replace(
         delivery,
         attempt=None,
-        draft=None,
         due=None,
         error=None if error is None else code_of(error),
         status_code=error.status_code if isinstance(error, DeliveryError) else "",

@@ -1,19 +1,22 @@
 """Sends through a server that keeps drafts (Exchange): several complete drafts are made, their references recorded, then sent.
 
 A recorded draft that is still among the drafts was not sent, one that is gone was; what was never recorded was never sent. Each
-attempt has a key of its own, which its draft carries: so nobody removes the draft of another worker.
+attempt has a key of its own, which its draft carries: so nobody removes the draft of another worker. While a window is with
+the server, the receipts of the one before and the intents of the next are written.
 """
 
 import logging
-from collections.abc import Collection, Iterator, Sequence
-from concurrent.futures import Executor, Future
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from concurrent.futures import Executor, Future, wait
+from typing import NamedTuple
 
 from shared.domain.alerts import code_of
 from shared.domain.email import EmailActivity
-from shared.domain.errors import DeliveryError, DeliveryUnknown, DraftGone, SyncError, TransientError
+from shared.domain.errors import Busy, DeliveryError, DeliveryUnknown, DraftGone, LeaseLost, SyncError, TransientError
 from shared.domain.ids import ActivityId
 from shared.domain.outgoing import OutgoingMessage, Receipt
 from shared.ports import Drafting
+from shared.sync.budgets import RunBudget
 from shared.sync.delivering import delivery_of, is_under_way
 from shared.sync.journal import InHand, Move
 from shared.sync.shipping import NOT_ABOUT_AN_EMAIL, Shipping, log_failure
@@ -21,42 +24,62 @@ from shared.sync.shipping import NOT_ABOUT_AN_EMAIL, Shipping, log_failure
 log = logging.getLogger(__name__)
 
 type _Answer = tuple[InHand, Receipt | Exception]
+type _Window = Sequence[InHand]
+
+
+class _Begun(NamedTuple):
+    """A window whose turn comes, and its emails that have an intent by then; None where that is still to be written."""
+
+    window: _Window
+    begun: _Window | None
 
 
 class DraftSending:
     """A window of emails after the other."""
 
-    def __init__(self, mail: Drafting, shipping: Shipping, executor: Executor, window: int) -> None:
+    def __init__(self, mail: Drafting, shipping: Shipping, executor: Executor, budget: RunBudget) -> None:
         self._mail = mail
         self._shipping = shipping
+        self._drafts = shipping.drafts
         self._executor = executor
-        self._window = window
-        self._begun: Sequence[InHand] = ()
+        self._budget = budget
+        self._begun: _Window = ()
         """Emails of the present window that have an intent of this run."""
+        self._ahead: Future[_Begun] | None = None
+        self._coming: _Window = ()
+        """The window that is begun ahead."""
         self._writing: Future[Exception | None] | None = None
         self._broke = False
         """The connection broke at the last email that was tried alone."""
 
     def send(self, emails: Iterator[InHand]) -> None:
         """Raises SyncError where the run cannot go on; emails of which something is to be found out stay as they are then."""
+        windows = self._windows(emails)
         try:
-            for window in self._windows(emails):
+            self._begin_beside(windows)
+            while (following := self._join_ahead()).window:
                 self._shipping.keep_lease()
-                self._send_window(window)
-        except BaseException:
+                self._begin_beside(windows)
+                self._send_window(*following)
+        except BaseException as error:
             self._join()
+            self._bring_back_ahead(error)
             raise
         if failure := self._join():
             raise failure
+        if not self._shipping.is_cut_short:
+            self._drafts.forget_all()
 
-    def _windows(self, emails: Iterator[InHand]) -> Iterator[Sequence[InHand]]:
+    def _windows(self, emails: Iterator[InHand]) -> Iterator[_Window]:
         """An email that was interrupted may be what stops the process: it is sent alone, and interrupts no other."""
         window: list[InHand] = []
+        size = 0
         for hand in emails:
-            is_suspect = is_under_way(hand.email)
-            if window and (is_suspect or len(window) == self._window):
+            is_suspect, size = is_under_way(hand.email), size + _size(hand)
+            is_full = len(window) == self._budget.drafts_at_once or size > self._budget.batch_bytes
+            if window and (is_suspect or is_full):
                 yield window
-                window = []
+                window, size = [], _size(hand)
             if is_suspect:
                 yield [hand]
             else:
@@ -64,12 +87,39 @@ class DraftSending:
         if window:
             yield window
 
+    # ---- the next window
+
+    def _begin_beside(self, windows: Iterator[_Window]) -> None:
+        """Reads the next window and writes its intents, unless it has to be looked up first."""
+
+        def begin() -> _Begun:
+            window = next(windows, ())
+            if any(is_under_way(hand.email) for hand in window):
+                return _Begun(window, None)
+            self._coming = window
+            return _Begun(window, self._intend(window, {}))
+
+        self._ahead = self._executor.submit(begin)
+
+    def _join_ahead(self) -> _Begun:
+        ahead = self._ahead
+        following = ahead.result() if ahead is not None else _Begun((), None)
+        self._ahead, self._coming = None, ()
+        return following
+
+    def _bring_back_ahead(self, error: BaseException) -> None:
+        """They wait as before; their drafts were not begun."""
+        if self._ahead is not None:
+            wait([self._ahead])
+        if isinstance(error, Exception):
+            self._settle([hand for hand in self._coming if is_under_way(hand.email)], error, counts=False)
+
     # ---- one window
 
-    def _send_window(self, window: Sequence[InHand]) -> None:
-        self._begun = ()
+    def _send_window(self, window: _Window, begun: _Window | None = None) -> None:
+        self._begun = begun or ()
         try:
-            self._attempt(window)
+            self._attempt(window, begun)
         except NOT_ABOUT_AN_EMAIL as error:
             self._bring_back(error)
             raise
@@ -81,84 +131,97 @@ class DraftSending:
         else:
             self._broke = False
 
-    def _send_one_by_one(self, window: Sequence[InHand]) -> None:
+    def _send_one_by_one(self, window: _Window) -> None:
         """One of them may be what breaks the connection: it is found, and the others are sent."""
         for hand in window:
             if _is_waiting(hand.email):
                 self._send_window([hand])
 
-    def _attempt(self, window: Sequence[InHand]) -> None:
+    def _attempt(self, window: _Window, begun: _Window | None) -> None:
         """Raises SyncError, and whatever else a connector fails with."""
-        left = self._look_up(window)
-        self._begun = self._taken([self._intent(hand, left.get(hand.email.id)) for hand in window if _may_begin(hand, left)])
-        answers = self._prepare([hand for hand in self._begun if _draft_of(hand) is None])
-        answers += self._submit([hand for hand in self._begun if _draft_of(hand) is not None])
+        if begun is None:
+            begun = self._intend(window, self._look_up(window))
+        self._begun = begun
+        answers = self._prepare([hand for hand in begun if hand.draft is None])
+        answers += self._submit([hand for hand in begun if hand.draft is not None])
         self._conclude(answers)
 
-    def _look_up(self, window: Sequence[InHand]) -> dict[ActivityId, str | None]:
+    def _look_up(self, window: _Window) -> dict[ActivityId, str | None]:
         """What became of the emails that an earlier run left: the reference of the draft of each that was not sent."""
         left = [hand for hand in window if is_under_way(hand.email)]
+        for hand in left:
+            hand.draft = self._drafts.reference(_key_of(hand))
         present = self._find(left)
-        self._shipping.write([self._shipping.found_sent(hand) for hand in left if _is_gone(hand, present)])
+        self._end([self._shipping.found_sent(hand) for hand in left if _is_gone(hand, present)])
         unsent = [hand for hand in left if is_under_way(hand.email)]
         useless = [hand for hand in unsent if present.get(hand.email.id) is None or self._shipping.is_to_rest(hand)]
-        removed = {hand.email.id for hand in self._remove_drafts(useless)}
+        self._remove_drafts(useless)
         kept = {hand.email.id: present.get(hand.email.id) for hand in unsent if hand not in useless}
-        return {**kept, **dict.fromkeys(removed)}
+        return {**kept, **dict.fromkeys(hand.email.id for hand in useless)}
 
-    def _find(self, hands: Sequence[InHand]) -> dict[ActivityId, str | None]:
+    def _find(self, hands: _Window) -> dict[ActivityId, str | None]:
         """The present reference of each draft that was recorded; None: it was sent."""
-        recorded = [(hand, draft) for hand in hands if (draft := _draft_of(hand)) is not None]
+        recorded = [(hand, hand.draft) for hand in hands if hand.draft is not None]
         if not recorded:
             return {}
         found = self._mail.find([draft for _, draft in recorded])
         return {hand.email.id: reference for (hand, _), reference in zip(recorded, found, strict=True)}
 
-    def _intent(self, hand: InHand, draft: str | None) -> Move:
-        return self._shipping.intent(hand, can_tell=True) if draft is None else self._shipping.resumed(hand, draft)
-
-    def _taken(self, moves: Sequence[Move]) -> Sequence[InHand]:
-        """In the order of `moves`: the emails whose step was taken, and that are under way."""
+    def _intend(self, window: _Window, left: Mapping[ActivityId, str | None]) -> _Window:
+        """Writes the intents; the emails that are under way by them, in their order. `left`: what was looked up."""
+        moves = [self._intent(hand, left.get(hand.email.id)) for hand in window if _may_begin(hand, left)]
         taken = {hand.email.id for hand in self._shipping.write(moves)}
         return [hand for hand, _ in moves if hand.email.id in taken and is_under_way(hand.email)]
 
+    def _intent(self, hand: InHand, draft: str | None) -> Move:
+        hand.draft = draft
+        return self._shipping.intent(hand, can_tell=True) if draft is None else self._shipping.resumed(hand)
+
     # ---- the server
 
-    def _prepare(self, hands: Sequence[InHand]) -> list[_Answer]:
+    def _prepare(self, hands: _Window) -> list[_Answer]:
         """Makes drafts and records them; what failed at that."""
         answers: list[_Answer] = []
         composed: list[tuple[InHand, OutgoingMessage]] = []
         for hand in hands:
             try:
-                composed.append((hand, self._shipping.message(hand)))
+                composed.append((hand, self._shipping.message(hand, with_text=False)))
             except DeliveryError as error:
                 answers.append((hand, error))
         if not composed:
             return answers
         made = self._mail.prepare([message for _, message in composed])
-        moves: list[Move] = []
-        for (hand, _), result in zip(composed, made, strict=True):
-            if isinstance(result, DeliveryError):
-                answers.append((hand, result))
-            else:
-                moves.append(self._shipping.drafted(hand, result))
-        taken = {hand.email.id for hand in self._shipping.write(moves)}
-        self._give_up([hand for hand, _ in moves if hand.email.id not in taken])
+        drafted = [(hand, result) for (hand, _), result in zip(composed, made, strict=True) if isinstance(result, str)]
+        answers += [
+            (hand, result) for (hand, _), result in zip(composed, made, strict=True) if isinstance(result, DeliveryError)
+        ]
+        self._record(drafted)
         return answers
 
-    def _give_up(self, hands: Sequence[InHand]) -> None:
-        """Another worker has these emails. Our drafts are removed, unless it took one of them over: with its key."""
-        if not hands:
+    def _record(self, drafted: Sequence[tuple[InHand, str]]) -> None:
+        """Raises LeaseLost, when the drafts are removed, and Busy."""
+        if not drafted:
             return
+        for hand, draft in drafted:
+            hand.draft = draft
+        try:
+            self._drafts.record({_key_of(hand): draft for hand, draft in drafted})
+        except LeaseLost:
+            self._give_up([hand for hand, _ in drafted])
+            raise
+        except TransientError as error:
+            raise Busy("The store does not take the references of drafts.", error.retry_after) from error
+
+    def _give_up(self, hands: _Window) -> None:
+        """Another worker has the mailbox. Our drafts are removed, unless it took one of them over: with its key."""
         present = self._shipping.keys_in_use([hand.email.id for hand in hands])
-        self._begun = [hand for hand in self._begun if hand not in hands]
+        self._begun = ()
         self._withdraw([key for hand in hands if (key := _key_of(hand)) not in present])
 
-    def _submit(self, hands: Sequence[InHand]) -> list[_Answer]:
-        hands = [hand for hand in hands if hand in self._begun]
-        if not hands:
+    def _submit(self, hands: _Window) -> list[_Answer]:
+        drafts = [draft for hand in hands if (draft := hand.draft) is not None]
+        if not drafts:
             return []
-        drafts = [draft for hand in hands if (draft := _draft_of(hand)) is not None]
         answers = self._mail.submit(drafts, save_copy=self._shipping.profile.save_sent_items)
         return list(zip(hands, answers, strict=True))
 
@@ -180,17 +243,20 @@ class DraftSending:
                 moves.append(self._shipping.receipt(hand, answer))
             else:
                 failed.append((hand, answer))
-        removed = {hand.email.id for hand in self._remove_drafts([hand for hand, _ in failed])}
-        moves += [self._shipping.receipt(hand, error) for hand, error in failed if hand.email.id in removed]
-        self._write_beside(moves)
+        self._remove_drafts([hand for hand, _ in failed])
+        self._write_beside([*moves, *(self._shipping.receipt(hand, error) for hand, error in failed)])
 
-    def _remove_drafts(self, hands: Sequence[InHand]) -> Sequence[InHand]:
-        """Removes what these attempts made, and says which are ours. Noted first: a draft that is gone counts as sent."""
-        recorded = [self._shipping.undrafted(hand) for hand in hands if _draft_of(hand) is not None]
-        taken = {hand.email.id for hand in self._shipping.write(recorded)}
-        ours = [hand for hand in hands if _draft_of(hand) is None or hand.email.id in taken]
-        self._withdraw([_key_of(hand) for hand in ours])
-        return ours
+    def _remove_drafts(self, hands: _Window) -> None:
+        """Removes what these attempts made. Struck first: a recorded draft that is gone counts as sent. Raises LeaseLost."""
+        self._drafts.strike([_key_of(hand) for hand in hands])
+        for hand in hands:
+            hand.draft = None
+        self._withdraw([_key_of(hand) for hand in hands])
+
+    def _end(self, moves: Sequence[Move]) -> None:
+        """Writes how attempts ended; what was recorded of their drafts is not needed any more."""
+        keys = {hand.email.id: _key_of(hand) for hand, _ in moves}
+        self._drafts.forget([keys[hand.email.id] for hand in self._shipping.write(moves)])
 
     def _write_beside(self, moves: Sequence[Move]) -> None:
         """While the next window is with the server: a recorded draft tells what became of it, if this does not come about."""
@@ -203,7 +269,7 @@ class DraftSending:
 
     def _written(self, moves: Sequence[Move]) -> Exception | None:
         try:
-            self._shipping.write(moves)
+            self._end(moves)
         except SyncError as error:
             return error
         return None
@@ -226,13 +292,14 @@ class DraftSending:
         log_failure(error, in_hand)
         return self._settle(in_hand, error, counts=not broke_again) and bool(in_hand) and not broke_again
 
-    def _settle(self, hands: Sequence[InHand], error: Exception, *, counts: bool) -> bool:
+    def _settle(self, hands: _Window, error: Exception, *, counts: bool) -> bool:
         try:
             present = self._find(hands)
-            self._shipping.write([self._shipping.found_sent(hand) for hand in hands if _is_gone(hand, present)])
-            unsent = self._remove_drafts([hand for hand in hands if not _is_gone(hand, present)])
+            self._end([self._shipping.found_sent(hand) for hand in hands if _is_gone(hand, present)])
+            unsent = [hand for hand in hands if not _is_gone(hand, present)]
+            self._remove_drafts(unsent)
             ended = self._shipping.receipt if counts else self._shipping.returned
-            self._shipping.write([ended(hand, error) for hand in unsent])
+            self._end([ended(hand, error) for hand in unsent])
         except Exception as failure:  # noqa: BLE001 # what ended the run is reported; the next run finds out the rest
             log.warning("emails_left_in_hand", extra={"emails": len(hands), "code": code_of(failure)})
             return False
@@ -243,13 +310,15 @@ def _is_waiting(email: EmailActivity) -> bool:
     return delivery_of(email).sent_on is None and not is_under_way(email)
 
 
-def _may_begin(hand: InHand, left: dict[ActivityId, str | None]) -> bool:
+def _size(hand: InHand) -> int:
+    """Bytes, roughly: enough to tell when a window is large."""
+    content = hand.content
+    return sum(each.size for each in content.attachments) + len(content.body_html or "") + len(content.body_text)
+
+
+def _may_begin(hand: InHand, left: Mapping[ActivityId, str | None]) -> bool:
     """Nobody left it, or what he left is known."""
     return hand.email.id in left or _is_waiting(hand.email)
-
-
-def _draft_of(hand: InHand) -> str | None:
-    return delivery_of(hand.email).draft
 
 
 def _key_of(hand: InHand) -> str:

@@ -30,6 +30,8 @@ class Filing:
         self._settings = settings
         self._at_once = at_once
         self._adding = Lock()
+        self.removed = 0
+        """Entries that are not in the outbox any more."""
         self._sent: list[InHand] = []
         self._done: list[OutboxEntry] = []
 
@@ -61,13 +63,15 @@ class Filing:
             log.warning("sent_emails_not_filed", extra={"emails": len(done), "code": error.code})
 
     def _file(self, sent: Sequence[InHand], done: Sequence[OutboxEntry]) -> None:
+        if found_by := [entry for hand in sent for entry in self._found_by(hand)]:
+            self._stores.correlations.put(found_by)  # first of all: an answer may be there already
         if sent:
             self._stores.timeline.put([row for hand in sent for row in _rows(hand)])
             self._stores.timeline.remove([unsent_entry(hand.email) for hand in sent])
-        if found_by := [entry for hand in sent for entry in self._found_by(hand)]:
-            self._stores.correlations.put(found_by)
         if done:
             self._stores.outbox.remove(done)
+            with self._adding:
+                self.removed += len(done)
 
     def _found_by(self, hand: InHand) -> Sequence[CorrelationEntry]:
         entries = entries_of(hand.email, hand.content, self._settings)

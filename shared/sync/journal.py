@@ -27,6 +27,8 @@ class InHand:
     entry: OutboxEntry
     stored: StoredActivity
     content: EmailContent
+    draft: str | None = None
+    """The server's reference of the complete draft that may be sent, of the attempt under way."""
 
     @property
     def email(self) -> EmailActivity:
@@ -105,5 +107,5 @@ def _step(hand: InHand, outcome: Outcome) -> Step:
 def _stage(email: EmailActivity) -> tuple[object, ...]:
     """Tells apart how far an email is on its way."""
     delivery = delivery_of(email)
-    tried = delivery.last_attempt, delivery.attempt, delivery.attempts, delivery.draft
+    tried = delivery.last_attempt, delivery.attempt, delivery.attempts
     return email.status, delivery.submission, delivery.due, *tried

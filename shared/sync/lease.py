@@ -122,6 +122,10 @@ class Lease:
         if expires is not None and expires - self._clock() < time:
             self._commit_once((), (), self.state)
 
+    def note(self, mark: Mark) -> None:
+        """Keeps something for the next run. Raises LeaseLost, TransientError."""
+        self._commit_once((), (mark,), self.state)
+
     def try_alone(self, key: ItemKey, changes: Sequence[Change] = ()) -> None:
         """Notes which item is being tried before it is touched: if the process dies of it, the next run knows."""
         self._commit_all(changes, (), replace(self.state, trying=key), during=self.state)

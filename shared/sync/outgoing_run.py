@@ -27,6 +27,7 @@ from shared.sync.filing import Filing
 from shared.sync.journal import InHand, Journal
 from shared.sync.lease import Lease, is_held
 from shared.sync.pace import pace_of
+from shared.sync.recorded_drafts import RecordedDrafts
 from shared.sync.shipping import LONGEST_EFFECT, Shipping
 from shared.sync.whereabouts import whereabouts
 
@@ -50,8 +51,6 @@ class OutgoingRun:
         """Emails that this run has tried already."""
         self._passed: set[OutboxEntry] = set()
         """Entries that this run has looked at."""
-        self._left = 0
-        """Entries that stay where they are, in front of others."""
         self._lease = Lease(
             around.stores.ledger,
             self._mailbox.id,
@@ -99,8 +98,7 @@ class OutgoingRun:
 
     def give_back(self) -> None:
         """Releases the lease if this run holds it. Raises TransientError or LeaseLost; the lease then expires by itself."""
-        mark = self._shipping.pace.mark() if self._shipping is not None else None
-        self._lease.release(marks=() if mark is None else (mark,))
+        self._lease.release(marks=() if self._shipping is None else self._shipping.marks())
 
     def _was_changed(self) -> bool:
         """The mailbox was changed after this run read it: another run follows, as the change made the mailbox due."""
@@ -120,12 +118,11 @@ class OutgoingRun:
                     yield hand
             yield from sorted(interrupted, key=lambda hand: delivery_of(hand.email).attempts)
             filing.file()
-            entries = self._next_entries()
+            entries = self._next_entries(filing.removed)
 
-    def _next_entries(self) -> Sequence[OutboxEntry]:
-        """Read again after each batch, so that high priority goes ahead."""
-        budget = self._around.budget
-        limit = budget.outbox_batch + budget.window + self._left
+    def _next_entries(self, removed: int = 0) -> Sequence[OutboxEntry]:
+        """Read again after each batch, so that high priority goes ahead. Those that were looked at may still be there."""
+        limit = self._around.budget.outbox_batch + len(self._passed) - removed
         found = self._stores.outbox.due(self._mailbox.id, self._around.clock(), limit)
         new = [entry for entry in found if entry not in self._passed]
         self._passed.update(new)
@@ -155,8 +152,6 @@ class OutgoingRun:
         if stands is Standing.READY and entry.activity_id not in self._taken_up:
             self._taken_up.add(entry.activity_id)
             return hand
-        if stands is Standing.UNANNOUNCED:
-            self._left += 1
         if stands is Standing.WAITING:
             self._announce_again(hand)
         if stands in (Standing.WAITING, Standing.SENT):
@@ -173,7 +168,7 @@ class OutgoingRun:
     def _send(self, mail: OutgoingEmail, shipping: Shipping, waiting: Iterator[InHand]) -> None:
         emails, budget, executor = shipping.as_long_as_possible(waiting), self._around.budget, self._around.executor
         if isinstance(mail, Drafting):
-            DraftSending(mail, shipping, executor, budget.window).send(emails)
+            DraftSending(mail, shipping, executor, budget).send(emails)
         else:
             DirectSending(mail, shipping, executor, budget).send(emails)
 
@@ -184,10 +179,11 @@ class OutgoingRun:
             profile=profile,
             blobs=self._stores.blobs,
             journal=Journal(self._stores),
-            filing=Filing(self._stores, around.settings(), around.budget.window),
+            filing=Filing(self._stores, around.settings(), around.budget.drafts_at_once),
             lease=self._lease,
             clock=around.clock,
             deadline=self._started + around.budget.time,
             pace=pace_of(head, profile.emails_per_minute),
+            drafts=RecordedDrafts(self._lease, head),
             tally=self.tally,
         )

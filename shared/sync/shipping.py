@@ -26,6 +26,7 @@ from shared.domain.errors import (
     TransientError,
 )
 from shared.domain.ids import ActivityId
+from shared.domain.ledger import Mark
 from shared.domain.outgoing import OutgoingMessage, Receipt
 from shared.ports import Blobs, Clock
 from shared.sync import delivering
@@ -36,6 +37,7 @@ from shared.sync.filing import Filing
 from shared.sync.journal import InHand, Journal, Move
 from shared.sync.lease import Lease
 from shared.sync.pace import Pace
+from shared.sync.recorded_drafts import RecordedDrafts
 
 log = logging.getLogger(__name__)
 
@@ -69,6 +71,7 @@ class Shipping:
     clock: Clock
     deadline: datetime
     pace: Pace
+    drafts: RecordedDrafts
     tally: Tally
     new_attempt: Callable[[], str] = lambda: uuid4().hex
     is_out_of_time: bool = False
@@ -76,6 +79,15 @@ class Shipping:
     _counting: Lock = field(default_factory=Lock)
 
     # ---- when to stop
+
+    @property
+    def is_cut_short(self) -> bool:
+        """It stopped, though more may wait."""
+        return self.is_out_of_time or self.tally.not_before is not None
+
+    def marks(self) -> tuple[Mark, ...]:
+        """What the next run needs to know."""
+        return tuple(mark for mark in (self.pace.mark(), self.drafts.mark()) if mark is not None)
 
     def as_long_as_possible(self, emails: Iterable[InHand]) -> Iterator[InHand]:
         """The emails while there is time, and the pace allows."""
@@ -98,9 +110,9 @@ class Shipping:
 
     # ---- the steps of an email
 
-    def message(self, hand: InHand) -> OutgoingMessage:
-        """Raises DeliveryRefused."""
-        return composed(hand.email, hand.content, self.profile, self.mailbox, self.blobs.read)
+    def message(self, hand: InHand, *, with_text: bool = True) -> OutgoingMessage:
+        """`with_text`: beside the HTML, derived from it where nobody wrote one. Raises DeliveryRefused."""
+        return composed(hand.email, hand.content, self.profile, self.mailbox, self.blobs.read, with_text=with_text)
 
     def intent(self, hand: InHand, *, can_tell: bool) -> Move:
         """Or a rest, where its attempts were interrupted again and again."""
@@ -116,14 +128,8 @@ class Shipping:
         """As the attempts, though never so few that an email fails for being beside the one that stopped the process."""
         return max(self.profile.delivery_attempts, 3)
 
-    def resumed(self, hand: InHand, draft: str) -> Move:
-        return hand, delivering.resumed(hand.email, draft, self.clock())
-
-    def drafted(self, hand: InHand, draft: str) -> Move:
-        return hand, delivering.drafted(hand.email, draft)
-
-    def undrafted(self, hand: InHand) -> Move:
-        return hand, delivering.undrafted(hand.email)
+    def resumed(self, hand: InHand) -> Move:
+        return hand, delivering.resumed(hand.email, self.clock())
 
     def receipt(self, hand: InHand, answer: Receipt | Exception) -> Move:
         return hand, delivering.answered(hand.email, hand.entry, answer, self.clock(), self.profile.delivery_attempts)

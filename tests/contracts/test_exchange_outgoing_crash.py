@@ -32,7 +32,7 @@ def scene_over(server: MailServer, connect: Connect, world: FaultyWorld, monkeyp
     credentials = Credentials(username=SERVICE, secret=SecretRef(PASSWORD, "1"))
     scene = by_exchange(world, incoming_location=server.ews_url, credentials=credentials, use_impersonation=True)
     scene.outward = connect.outgoing  # type: ignore[assignment]  # a fake there
-    scene.budget = RunBudget(window=3, outbox_batch=4)
+    scene.budget = RunBudget(window=3, drafts_at_once=2, outbox_batch=4)
 
     def reply(session: Session, body: RequestBody, headers: Mapping[str, str | bytes]) -> bytes:
         found = OPERATION.search(body if isinstance(body, bytes) else next(iter(body)))

@@ -20,7 +20,7 @@ from shared.domain.ids import ActivityId
 # ---- shown
 
 
-@shows(Delivery, without=("submission", "attempt", "draft", "waiting"))
+@shows(Delivery, without=("submission", "attempt", "waiting"))
 class DeliveryShown(Shown):
     """How an email that is written here is on its way."""
 

@@ -39,12 +39,16 @@ class OutgoingLists:
         return self._confirmed(part, lambda email: email.status in (STATUSES[:-1] if status is None else (status,)))
 
     def attempts(self, activity_id: ActivityId) -> Sequence[Attempt]:
-        """Oldest first. Raises RecordNotFound; NotPossibleNow for an email that was not written here."""
+        """Oldest first, the one under way last. Raises RecordNotFound; NotPossibleNow for an email that was not written
+        here."""
         stored = self._stores.activities.get(activity_id)
         if stored is None or stored.record.deleted_on is not None:
             raise RecordNotFound(f"there is no activity {activity_id}")
-        delivery_of(stored.record)
-        return self._stores.activities.attempts(activity_id)
+        delivery = delivery_of(stored.record)
+        ended = self._stores.activities.attempts(activity_id)
+        if delivery.attempt is None or delivery.attempted_on is None:
+            return ended
+        return [*ended, Attempt(activity_id, delivery.last_attempt, delivery.attempt, delivery.attempted_on)]
 
     def _waiting(
         self, mailbox_id: MailboxId, status: EmailStatus, continuation: str | None, limit: int

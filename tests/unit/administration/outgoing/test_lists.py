@@ -112,6 +112,13 @@ def test_attempts_are_told_oldest_first(room: PostRoom) -> None:
     assert [each.number for each in room.outgoing.lists.attempts(draft)] == [1, 2]
 
 
+def test_the_attempt_under_way_is_told_last(room: PostRoom) -> None:
+    draft = room.has_draft()
+    room.has_status(draft, EmailStatus.SENDING, attempt="now", last_attempt=3, attempted_on=MONDAY)
+    [attempt] = room.outgoing.lists.attempts(draft)
+    assert (attempt.number, attempt.outcome, attempt.started_on) == (3, AttemptOutcome.UNDER_WAY, MONDAY)
+
+
 def test_what_was_not_written_here_has_no_attempts(room: PostRoom) -> None:
     room.stores.activities.create([an_email(NOWHERE, room.mailbox())])
 

@@ -28,7 +28,7 @@ def test_an_email_behind_more_unfinished_hints_than_are_read_at_once_is_sent(sce
 
 def test_all_are_sent_where_as_many_are_read_at_once_as_are_filed_at_once() -> None:
     scene = by_smtp()
-    scene.budget = replace(scene.budget, window=4, outbox_batch=4)
+    scene.budget = replace(scene.budget, window=4, drafts_at_once=4, outbox_batch=4)
     for number in range(13):
         scene.send(f"Offer {number}")
     scene.run()

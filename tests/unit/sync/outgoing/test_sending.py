@@ -60,7 +60,7 @@ def test_high_priority_goes_ahead_then_the_one_that_waits_longest(build: Build) 
 
 def test_what_is_sent_with_high_priority_meanwhile_goes_ahead_of_the_next_batch() -> None:
     scene = by_smtp()
-    scene.budget = RunBudget(outbox_batch=2, window=2)
+    scene.budget = RunBudget(outbox_batch=2, window=2, drafts_at_once=2)
     for number in range(10):
         scene.send(f"Offer {number}")
     assert isinstance(scene.server, InMemorySending)
@@ -469,13 +469,13 @@ def test_a_spent_pace_makes_the_mailbox_due_when_there_is_room() -> None:
 @both_servers
 def test_a_run_that_is_out_of_time_queues_its_continuation(build: Build) -> None:
     scene = build()
-    scene.budget = RunBudget(time=timedelta(seconds=10), window=2)
-    for number in range(8):
+    scene.budget = RunBudget(time=timedelta(seconds=10), window=2, drafts_at_once=2)
+    for number in range(12):
         scene.send(f"Offer {number}")
     scene.world.watch = lambda name: scene.clock.advance(timedelta(seconds=4)) if name in ("mail.send", "mail.submit") else None
     assert scene.run() is RunOutcome.CONTINUED
     done = len(sent(scene))
-    assert 0 < done < 8
+    assert 0 < done < 12
     queues = scene.stores.queues
     assert isinstance(queues, MemoryQueues)
     [message] = [parse(text) for text in queues.receive(Queue.SYNC_OUTGOING)]
@@ -484,7 +484,7 @@ def test_a_run_that_is_out_of_time_queues_its_continuation(build: Build) -> None
     assert scene.schedule().queued_until is not None
     scene.world.watch = None
     assert scene.process().run(message) is RunOutcome.COMPLETED
-    assert len(sent(scene)) == 8
+    assert len(sent(scene)) == 12
 
 
 def test_a_refusal_of_another_kind_is_final_too() -> None:
