@@ -107,7 +107,7 @@ def _check_cancelable(email: EmailActivity) -> None:
         if email.status is EmailStatus.SENDING:
             raise NotPossibleNow("the email is being sent", "Wait until it was sent, or has failed.")
         raise NotPossibleNow("the email does not wait to be sent", "Change or delete it instead.")
-    if email.status is EmailStatus.PENDING_SEND and (delivery.draft is not None or delivery.attempt is not None):
+    if email.status is EmailStatus.PENDING_SEND and delivery.attempt is not None:
         raise NotPossibleNow("the email may have been sent just now", "Wait until it was sent, or has failed.")
 
 
@@ -123,7 +123,6 @@ def _submitted(email: EmailActivity, ready: Ready, now: datetime) -> EmailActivi
         due=max(now, delivery.send_after) if delivery.send_after else now,
         attempts=0,
         attempt=None,
-        draft=None,
         sent_on=None,
         waiting=(),
         refused=0,

@@ -34,7 +34,7 @@ from shared.domain.errors import (
 from shared.domain.folders import DRAFTS
 from shared.domain.outgoing import OutgoingAttachment, OutgoingMessage, Receipt
 
-TOGETHER = 10
+TOGETHER = 25
 """Drafts of one request: a server answers what takes long with a timeout, and leaves open what happened."""
 LARGEST_REQUEST = 4 << 20
 """Characters of bodies and bytes of attachments in one request, unless one email alone has more."""
