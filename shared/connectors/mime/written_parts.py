@@ -8,9 +8,9 @@ import binascii
 import re
 from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass
-from email.message import EmailMessage
-from email.policy import SMTP
+from email.utils import quote
 from itertools import batched, chain
+from urllib.parse import quote as percent_encoded
 
 import pybase64
 
@@ -29,6 +29,8 @@ _LONGEST_LINE = 998
 """Bytes of a line, without its end (RFC 5322 section 2.1.1)."""
 _LINES_AT_ONCE = 1000
 _LONGEST_NAME = 255
+_LONGEST_PIECE = 60
+"""Characters of a name that stand in one line."""
 _MOST_LINES_LIKE_BOUNDARIES = 1000
 _LINE_END = re.compile(r"\r\n?|\n")
 _TYPE = re.compile(r"[a-z0-9!#$&^_.+-]{1,60}/[a-z0-9!#$&^_.+-]{1,100}")
@@ -95,10 +97,31 @@ def _head(attachment: OutgoingAttachment, content_type: str, encoding: str, *, i
     fields = f"Content-Type: {content_type}\r\nContent-Transfer-Encoding: {encoding}\r\n"
     if has_written_id(attachment):
         fields += f"Content-ID: <{attachment.content_id}>\r\n"
-    named = EmailMessage(policy=SMTP)
     name = one_line(attachment.name)[:_LONGEST_NAME].strip() or "attachment"
-    named.add_header("Content-Disposition", "inline" if is_inline else "attachment", filename=name)
-    return fields.encode("ascii") + named.as_bytes().removesuffix(b"\r\n")
+    return (fields + _disposition("inline" if is_inline else "attachment", name)).encode("ascii")
+
+
+def _disposition(kind: str, name: str) -> str:
+    """Not by the standard library: it decodes a name that looks like an encoded word, and writes the line breaks in it."""
+    plain = f'Content-Disposition: {kind}; filename="{quote(name)}"'
+    if name.isascii() and "=?" not in name and len(plain) <= LINE:
+        return f"{plain}\r\n"
+    pieces = list(_encoded_pieces(name))
+    numbered = [f"filename*{number}*={piece}" for number, piece in enumerate(pieces)]
+    parameters = numbered if len(pieces) > 1 else [f"filename*={pieces[0]}"]
+    return ";\r\n ".join((f"Content-Disposition: {kind}", *parameters)) + "\r\n"
+
+
+def _encoded_pieces(name: str) -> Iterator[str]:
+    """RFC 2231, no character in two of them."""
+    piece = "utf-8''"
+    for each in name:
+        encoded = percent_encoded(each, safe="")
+        if len(piece) + len(encoded) > _LONGEST_PIECE:
+            yield piece
+            piece = ""
+        piece += encoded
+    yield piece
 
 
 def _stored_pieces(attachment: OutgoingAttachment) -> Iterator[bytes]:

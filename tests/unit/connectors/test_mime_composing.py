@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from shared.connectors.mime.composing import IN_MEMORY, compose
 from shared.connectors.mime.words import visible
-from shared.connectors.mime.written_fields import one_line
+from shared.connectors.mime.written_fields import LINE, one_line
 from shared.domain.choices import Priority
 from shared.domain.email import Address
 from shared.domain.errors import AttachmentLost, DeliveryPostponed, DeliveryRefused
@@ -148,6 +148,23 @@ def test_a_content_type_changes_nothing_about_the_structure(content_type: str) -
     read = read_back(message)
     assert [content(each) for each in read.attachments] == [b"\xff\n"]
     assert not read.attachments[0].is_message
+
+
+@pytest.mark.parametrize("hidden", ["a=0D=0AX-Evil:_1", "=0A=0AX-Evil", "=22;_filename=3D=22b", "=00", "a"])
+def test_a_name_that_looks_encoded_is_that_name(hidden: str) -> None:
+    message = a_message(attachments=(an_attachment(b"x", f"=?utf-8?q?{hidden}?=.pdf"),))
+    assert_legal(octets(message))
+    assert [each.name for each in read_back(message).attachments] == [f"=?utf-8?q?{hidden}?=.pdf"]
+
+
+@given(NAMES | st.text(st.sampled_from("ab\"\\;%'*=?ö日😀 ("), max_size=300))
+def test_a_name_of_any_kind_comes_back_from_lines_of_ordinary_length(name: str) -> None:
+    message = a_message(attachments=(an_attachment(b"x", name),))
+    assert_legal(octets(message))
+    assert max(map(len, octets(message).split(b"\r\n"))) <= LINE
+    expected = one_line(name)[:255].strip() or "attachment"
+    assert [each.get_filename() for each in parsed(message).iter_attachments()] == [expected]
+    assert [seen(each.name) for each in read_back(message).attachments] == [seen(expected)]
 
 
 def test_nobody_is_told_who_gets_a_blind_copy() -> None:
