@@ -48,7 +48,8 @@ class DraftSending:
         self._ahead: Future[_Begun] | None = None
         self._coming: _Window = ()
         """The window that is begun ahead."""
-        self._writing: Future[Exception | None] | None = None
+        self._ended: list[Move] = []
+        """Receipts that are written with the next intents: a recorded draft tells what became of it, if that fails."""
         self._broke = False
         """The connection broke at the last email that was tried alone."""
 
@@ -62,11 +63,9 @@ class DraftSending:
                 self._begin_beside(windows)
                 self._send_window(*following)
         except BaseException as error:
-            self._join()
-            self._bring_back_ahead(error)
+            self._wind_up(error)
             raise
-        if failure := self._join():
-            raise failure
+        self._end(self._ended)
         if not self._shipping.is_cut_short:
             self._drafts.forget_all()
 
@@ -90,14 +89,20 @@ class DraftSending:
     # ---- the next window
 
     def _begin_beside(self, windows: Iterator[_Window]) -> None:
-        """Reads the next window and writes its intents, unless it has to be looked up first."""
+        """Reads the next window, and writes its intents with the receipts of the last: one transaction holds some of both. A
+        window that has to be looked up first is begun when its turn comes."""
+        ended, self._ended = self._ended, []
 
         def begin() -> _Begun:
-            window = next(windows, ())
-            if any(is_under_way(hand.email) for hand in window):
-                return _Begun(window, None)
-            self._coming = window
-            return _Begun(window, self._intend(window, {}))
+            try:
+                window = next(windows, ())
+            except Exception:
+                self._end(ended)
+                raise
+            is_suspect = any(is_under_way(hand.email) for hand in window)
+            self._coming = () if is_suspect else window
+            begun = self._intend(self._coming, {}, ended)
+            return _Begun(window, None if is_suspect else begun)
 
         self._ahead = self._executor.submit(begin)
 
@@ -107,12 +112,17 @@ class DraftSending:
         self._ahead, self._coming = None, ()
         return following
 
-    def _bring_back_ahead(self, error: BaseException) -> None:
-        """They wait as before; their drafts were not begun."""
+    def _wind_up(self, error: BaseException) -> None:
+        """What is known is written; those of the next window wait as before, as their drafts were not begun."""
         if self._ahead is not None:
             wait([self._ahead])
-        if isinstance(error, Exception):
-            self._settle([hand for hand in self._coming if is_under_way(hand.email)], error, counts=False)
+        if not isinstance(error, Exception):
+            return
+        try:
+            self._end(self._ended)
+        except SyncError as failure:
+            log.warning("receipts_not_written", extra={"emails": len(self._ended), "code": code_of(failure)})
+        self._settle([hand for hand in self._coming if is_under_way(hand.email)], error, counts=False)
 
     # ---- one window
 
@@ -167,10 +177,11 @@ class DraftSending:
         found = self._mail.find([draft for _, draft in recorded])
         return {hand.email.id: reference for (hand, _), reference in zip(recorded, found, strict=True)}
 
-    def _intend(self, window: _Window, left: Mapping[ActivityId, str | None]) -> _Window:
-        """Writes the intents; the emails that are under way by them, in their order. `left`: what was looked up."""
+    def _intend(self, window: _Window, left: Mapping[ActivityId, str | None], ended: Sequence[Move] = ()) -> _Window:
+        """Writes the intents; the emails that are under way by them, in their order. `left`: what was looked up; `ended`: what
+        is written with them."""
         moves = [self._intent(hand, left.get(hand.email.id)) for hand in window if _may_begin(hand, left)]
-        taken = {hand.email.id for hand in self._shipping.write(moves)}
+        taken = self._end(ended, moves)
         return [hand for hand, _ in moves if hand.email.id in taken and is_under_way(hand.email)]
 
     def _intent(self, hand: InHand, draft: str | None) -> Move:
@@ -244,7 +255,7 @@ class DraftSending:
             else:
                 failed.append((hand, answer))
         self._remove_drafts([hand for hand, _ in failed])
-        self._write_beside([*moves, *(self._shipping.receipt(hand, error) for hand, error in failed)])
+        self._ended += [*moves, *(self._shipping.receipt(hand, error) for hand, error in failed)]
 
     def _remove_drafts(self, hands: _Window) -> None:
         """Removes what these attempts made. Struck first: a recorded draft that is gone counts as sent. Raises LeaseLost."""
@@ -253,30 +264,13 @@ class DraftSending:
             hand.draft = None
         self._withdraw([_key_of(hand) for hand in hands])
 
-    def _end(self, moves: Sequence[Move]) -> None:
-        """Writes how attempts ended; what was recorded of their drafts is not needed any more."""
+    def _end(self, moves: Sequence[Move], others: Sequence[Move] = ()) -> Collection[ActivityId]:
+        """Writes how attempts ended, after which nobody needs what was recorded of their drafts, and `others` with that; returns
+        whose step was taken."""
         keys = {hand.email.id: _key_of(hand) for hand, _ in moves}
-        self._drafts.forget([keys[hand.email.id] for hand in self._shipping.write(moves)])
-
-    def _write_beside(self, moves: Sequence[Move]) -> None:
-        """While the next window is with the server: a recorded draft tells what became of it, if this does not come about."""
-        failure = self._join()
-        if moves:
-            self._writing = self._executor.submit(self._written, moves)
-        if failure is not None:
-            self._begun = ()
-            raise failure
-
-    def _written(self, moves: Sequence[Move]) -> Exception | None:
-        try:
-            self._end(moves)
-        except SyncError as error:
-            return error
-        return None
-
-    def _join(self) -> Exception | None:
-        writing, self._writing = self._writing, None
-        return writing.result() if writing is not None else None
+        taken = {hand.email.id for hand in self._shipping.write([*moves, *others])}
+        self._drafts.forget([key for email, key in keys.items() if email in taken])
+        return taken
 
     # ---- failures
 
