@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 
+from shared.administration.outgoing.checks import is_content_id
 from shared.domain.answering import (
     continued_index,
     known_as,
@@ -57,7 +58,6 @@ class Answers:
         return tuple(
             self._copy(attachment, f"{email_folder(email)}{place}-{attachment.sha256}")
             for place, attachment in enumerate(continued.content.attachments)
-            if attachment.upload is None
         )
 
     def _copy(self, attachment: Attachment, blob: str) -> Attachment:
@@ -67,7 +67,7 @@ class Answers:
             raise InvalidRecord(
                 "answers/activity_id", "the content of one of its attachments is not there any more", "Write a new email."
             ) from error
-        return replace(attachment, name=_line(attachment.name) or "attachment", blob=blob)
+        return replace(_writable(attachment), blob=blob)
 
     def _known(self, activity_id: ActivityId) -> EmailActivity | None:
         stored = self._stores.activities.get(activity_id)
@@ -118,6 +118,13 @@ def threaded(content: EmailContent, email: EmailActivity, continued: Continued |
         references=references_of(continued.email, continued.content),
         conversation_index=index or new_index(conversation, now),
     )
+
+
+def _writable(attachment: Attachment) -> Attachment:
+    """With a name and a content id that can stand in headers: strangers wrote them."""
+    content_id = attachment.content_id if is_content_id(attachment.content_id or "") else None
+    is_inline = attachment.is_inline and content_id is not None
+    return replace(attachment, name=_line(attachment.name) or "attachment", content_id=content_id, is_inline=is_inline)
 
 
 def _recipients(addresses: Sequence[Address]) -> tuple[Recipient, ...]:

@@ -3,6 +3,7 @@
 The order: who sends, for whom, through which mailbox; the recipients one by one; the subject; the attachments; the whole.
 """
 
+import re
 import unicodedata
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -16,7 +17,7 @@ from shared.domain import words
 from shared.domain.choices import OwnerKind, ParticipationType, Workload
 from shared.domain.configuration import Matches, Owner, OwnerRef, StoredMailbox
 from shared.domain.drafts import Draft
-from shared.domain.eligibility import Ineligible, own_ineligibility, profile_ineligibility
+from shared.domain.eligibility import own_ineligibility, profile_ineligibility
 from shared.domain.email import Attachment, EmailContent, Party
 from shared.domain.errors import InvalidRecord
 from shared.domain.ids import OwnerId, mailbox_id_of, normalised_address
@@ -24,8 +25,8 @@ from shared.domain.organisation import DoNotEmail, OrganisationSettings, is_bloc
 from shared.domain.records import AddressBookRecord
 from shared.ports import Stores
 
-_BREAKERS = (Ineligible.PROFILE_BREAKER_OPEN, Ineligible.BREAKER_OPEN)
-"""What passes by itself: the email waits for it in the outbox."""
+LONGEST_CONTENT_ID = 200
+_CONTENT_ID = re.compile(r"[A-Za-z0-9.!#$%&'*+/=?^_`{|}~@-]+\Z")
 _ALLOWED_DOMAINS = ("local", "test")
 """Domains that email-validator refuses as special, and that organisations and tests use inside."""
 
@@ -47,9 +48,10 @@ class Checks:
         """Raises InvalidRecord."""
         sender = self._owner("sender", draft.sender)
         submitter = self._submitter(draft, sender)
-        is_delegated = settings.delegate_sending and submitter is not None and submitter.id != sender.id
-        through, field = (submitter, "submitter") if is_delegated and submitter is not None else (sender, "sender")
-        mailbox = self._mailbox(field, through, now)
+        if submitter is None or submitter == sender or not settings.delegate_sending:
+            mailbox = self._mailbox("sender", sender, now)
+        else:
+            mailbox = self._mailbox("submitter", submitter, now)
         recipients = self._recipients(content.parties, settings)
         check_line("subject", content.subject)
         check_attachments(content, settings)
@@ -80,14 +82,15 @@ class Checks:
         return submitter
 
     def _mailbox(self, field: str, owner: Owner, now: datetime) -> StoredMailbox:
+        """Where a breaker is open, the email waits for its end in the outbox."""
         stored = self._stores.mailboxes.get(mailbox_id_of(owner.kind, owner.id))
         if stored is None:
             raise InvalidRecord(field, f"the {owner.kind.value} {owner.id} has no mailbox", "Save the owner once more.")
         reason = own_ineligibility(stored.record, Workload.OUTGOING)
         if reason is None and stored.record.profile_id is not None:
             profile = self._stores.profiles.get(stored.record.profile_id)
-            reason = profile_ineligibility(profile, Workload.OUTGOING, now)
-        if reason is not None and reason not in _BREAKERS:
+            reason = profile_ineligibility(profile, Workload.OUTGOING, now, probing=True)
+        if reason is not None:
             raise InvalidRecord(field, f"{field} cannot send: {words.INELIGIBLE[reason]}", remedy(reason))
         return stored
 
@@ -177,11 +180,14 @@ def _email_validator() -> ModuleType:
     return email_validator
 
 
+def is_content_id(text: str) -> bool:
+    """Whether it can stand in a header, between angle brackets."""
+    return len(text) <= LONGEST_CONTENT_ID and _CONTENT_ID.match(text) is not None
+
+
 def check_attachments(content: EmailContent, settings: OrganisationSettings) -> None:
     for place, attachment in enumerate(content.attachments):
         field = f"attachments/{place}"
-        check_line(f"{field}/name", attachment.name)
-        check_line(f"{field}/content_id", attachment.content_id or "")
         check_attachment(field, field, attachment, settings)
         if attachment.upload is not None:
             raise InvalidRecord(field, f"{field} was not uploaded completely", "Upload all of its parts, or remove it.")

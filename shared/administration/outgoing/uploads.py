@@ -15,7 +15,7 @@ from uuid import UUID, uuid4, uuid5
 from shared.administration import rules
 from shared.administration.auditing import Auditing, Trail
 from shared.administration.failures import NotPossibleNow, RecordNotFound
-from shared.administration.outgoing.checks import check_attachment, check_line
+from shared.administration.outgoing.checks import LONGEST_CONTENT_ID, check_attachment, check_line, is_content_id
 from shared.administration.outgoing.standing import advance, as_draft, check_editable, read
 from shared.administration.writing import check_etag, persistently
 from shared.domain.audit import Caller, ChangeAction
@@ -31,10 +31,8 @@ MOST_BYTES = 100 * 1024 * 1024
 """Bytes of all attachments of an email together."""
 MOST_ATTACHMENTS = 100
 LONGEST_NAME = 255
-LONGEST_CONTENT_ID = 200
 
 _MEDIA_TYPE = re.compile(r"[a-z0-9][a-z0-9!#$&^_.+-]{0,63}/[a-z0-9][a-z0-9!#$&^_.+-]{0,63}\Z", re.IGNORECASE)
-_CONTENT_ID = re.compile(r"[A-Za-z0-9.!#$%&'*+/=?^_`{|}~@-]+\Z")
 _UPLOADS = UUID("c9e7d2b6-31f4-5a08-bd5e-7f60a8c41905")
 
 
@@ -210,7 +208,7 @@ class Uploads:
             raise InvalidRecord("name", "name holds a folder", "Write the name of the file alone.")
         if not _MEDIA_TYPE.match(new.content_type) or new.content_type.lower().startswith("multipart/"):
             raise InvalidRecord("content_type", "content_type is no media type", "Write one such as application/pdf.")
-        if new.content_id is not None and not (len(new.content_id) <= LONGEST_CONTENT_ID and _CONTENT_ID.match(new.content_id)):
+        if new.content_id is not None and not is_content_id(new.content_id):
             raise InvalidRecord(
                 "content_id",
                 "content_id cannot stand in a header",

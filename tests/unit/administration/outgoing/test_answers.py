@@ -85,6 +85,15 @@ def test_what_is_given_is_not_replaced(room: PostRoom) -> None:
     )
 
 
+def test_an_answer_to_what_began_with_an_answer_may_be_joined_with_it(room: PostRoom) -> None:
+    email = an_email(BEGINNING, MailboxId("anna"), parties=PARTIES)
+    fragment = replace(email.activity, conversation=BEGINNING, is_fragment=True)
+    room.stores.activities.create([replace(email, activity=fragment)])
+    for kind, expected in ((AnswerKind.REPLY, True), (AnswerKind.FORWARD, False)):
+        answer = room.outgoing.drafts.create(a_draft(), ADMIN, Answered(BEGINNING, kind)).stored.record.id
+        assert room.email(answer).is_fragment is expected
+
+
 def test_a_forward_begins_a_conversation_and_has_copies_of_the_attachments(room: PostRoom) -> None:
     forward = answered(room, AnswerKind.FORWARD)
     email, content = room.email(forward), room.content(forward)
@@ -95,6 +104,17 @@ def test_a_forward_begins_a_conversation_and_has_copies_of_the_attachments(room:
     assert (addresses(room, forward), email.attachment_count) == ([], 1)
     assert content.attachments[0].name == "te rms.txt"
     assert b"".join(room.administration.activities.attachment(forward, 0)[1]) == b"terms"
+
+
+@pytest.mark.parametrize(("given", "kept"), [("logo@fabrikam.example", True), ("logo>\r\nBcc: <eve@evil.example", False)])
+def test_a_forward_takes_over_no_content_id_that_cannot_be_written(room: PostRoom, given: str, kept: bool) -> None:
+    logo = replace(TERMS, content_id=given, is_inline=True)
+    room.stores.activities.create([an_email(BEGINNING, MailboxId("anna"), parties=PARTIES, attachments=(logo,))])
+    forward = room.outgoing.drafts.create(a_draft(), ADMIN, Answered(BEGINNING, AnswerKind.FORWARD)).stored.record.id
+
+    (attached,) = room.content(forward).attachments
+    assert (attached.content_id, attached.is_inline) == ((given, True) if kept else (None, False))
+    room.outgoing.sending.send(forward, ADMIN)
 
 
 def test_a_forward_of_what_is_not_there_any_more_is_refused(room: PostRoom) -> None:
