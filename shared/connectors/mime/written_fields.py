@@ -6,6 +6,7 @@ Lines have 78 characters where words allow it, and never more than 998. Encoded 
 import re
 from collections.abc import Iterable, Iterator, Sequence
 from email.header import Header
+from email.utils import quote
 
 from shared.connectors.mime.written_addresses import ascii_domain, written_address
 from shared.domain.email import Address
@@ -108,8 +109,7 @@ def _phrase(name: str) -> str:
         return _encoded(name, 0)
     if _WORDS.fullmatch(name):
         return name
-    quoted = name.replace("\\", "\\\\").replace('"', '\\"')
-    return f'"{quoted}"'
+    return f'"{quote(name)}"'
 
 
 def _is_plain(value: str) -> bool:
