@@ -85,6 +85,15 @@ def test_what_is_given_is_not_replaced(room: PostRoom) -> None:
     )
 
 
+def test_what_is_just_being_deleted_is_not_answered(room: PostRoom) -> None:
+    stored = room.administration.emails.get(ORIGINAL)
+    room.stores.activities.replace(replace(stored.record, deleted_on=MONDAY), stored.etag)
+
+    with pytest.raises(InvalidRecord) as refused:
+        answered(room, AnswerKind.REPLY)
+    assert refused.value.field == "answers/activity_id"
+
+
 def test_an_answer_to_what_began_with_an_answer_may_be_joined_with_it(room: PostRoom) -> None:
     email = an_email(BEGINNING, MailboxId("anna"), parties=PARTIES)
     fragment = replace(email.activity, conversation=BEGINNING, is_fragment=True)
