@@ -113,11 +113,12 @@ class Drafts:
         self._stores.timeline.put([unsent_entry(email)])
         if has_moved:
             self._stores.activities.sight([_sighting(email)])
-            self._stores.activities.unsight(former.id, former.receiving_mailbox)
         trail.note(ChangeAction.CHANGED, _facts(former, stored.content), _facts(email, content), stored.activity.etag)
         taken = advance(self._stores.activities, stored, email, content)
         if has_moved:
+            self._stores.timeline.put([unsent_entry(email)])  # who listed in between removed it as an orphan
             self._stores.timeline.remove([unsent_entry(former)])
+            self._stores.activities.unsight(former.id, former.receiving_mailbox)
         return taken
 
     # ---- what a draft becomes

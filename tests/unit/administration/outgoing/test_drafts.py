@@ -1,5 +1,6 @@
 """Drafts: created once, edited until they are sent."""
 
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from datetime import timedelta
 
@@ -8,7 +9,7 @@ import pytest
 from shared.administration.failures import NotPossibleNow, RecordNotFound
 from shared.domain.choices import ActivityState, Direction, EmailStatus, ParticipationType, RegardingSource
 from shared.domain.drafts import Draft, Recipient
-from shared.domain.email import ListOf, Party
+from shared.domain.email import ListOf, Party, Step, StoredActivity
 from shared.domain.errors import Changed, InvalidRecord
 from shared.domain.ids import ActivityId, OwnerId, email_id
 from shared.domain.records import AddressBookRecord, RecordRef
@@ -185,6 +186,38 @@ def test_a_draft_moves_with_its_sender(room: PostRoom) -> None:
     assert (room.listed(), room.listed(owner=SALES)) == ([], [draft])
     assert room.stores.timeline.list(ListOf.UNSENT, room.mailbox()).items == []
     assert [each.mailbox_id for each in room.stores.activities.sightings(draft)] == [room.mailbox(SALES)]
+
+
+def meanwhile(room: PostRoom, happening: Callable[[], object]) -> None:
+    """Something happens between what a change reads and what it writes."""
+    advance = room.stores.activities.advance
+
+    def after_that(steps: Sequence[Step]) -> Sequence[StoredActivity | Changed]:
+        room.stores.activities.advance = advance  # type: ignore[method-assign]  # only once
+        happening()
+        return advance(steps)
+
+    room.stores.activities.advance = after_that  # type: ignore[method-assign]
+
+
+def test_a_draft_that_moves_while_somebody_lists_is_listed_by_its_new_sender(room: PostRoom) -> None:
+    draft = room.has_draft()
+    room.clock.advance(timedelta(days=1))
+    meanwhile(room, lambda: room.listed(owner=SALES))
+    room.outgoing.drafts.edit(draft, lambda each: replace(each, sender=SALES), ADMIN)
+
+    assert (room.listed(), room.listed(owner=SALES)) == ([], [draft])
+
+
+def test_a_draft_that_was_to_move_and_did_not_is_still_seen_in_its_mailbox(room: PostRoom) -> None:
+    draft = room.has_draft()
+    seen = room.administration.emails.get(draft).etag
+    meanwhile(room, lambda: room.outgoing.drafts.edit(draft, renamed, ADMIN))
+    with pytest.raises(Changed):
+        room.outgoing.drafts.edit(draft, lambda each: replace(each, sender=SALES), ADMIN, seen)
+
+    assert room.mailbox() in [each.mailbox_id for each in room.stores.activities.sightings(draft)]
+    assert room.listed() == [draft]
 
 
 def test_the_sender_stays_once_it_was_tried_to_send_it(room: PostRoom) -> None:
