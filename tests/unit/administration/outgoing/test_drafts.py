@@ -267,6 +267,7 @@ def test_a_draft_that_is_not_there_is_not_edited(room: PostRoom) -> None:
 
 def test_the_audit_tells_who_wrote_what_for_whom_and_nothing_that_it_says(room: PostRoom) -> None:
     draft = room.has_draft(subject="Confidential", body_text="Confidential")
+    room.clock.advance(timedelta(minutes=1))
     room.outgoing.drafts.edit(draft, renamed, ADMIN)
 
     entries = room.audited(f"activity:{draft}")
