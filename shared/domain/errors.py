@@ -295,6 +295,13 @@ class AttachmentLost(DeliveryRefused):
     remedy = "Remove the attachment, add it again, and send the email again."
 
 
+class TextLost(DeliveryRefused):
+    """A text of the email is not in the store any more."""
+
+    code = "text_lost"
+    remedy = "Write the email again: what is left of it cannot be sent."
+
+
 class SendingQuotaSpent(Throttled):
     """The mailbox has sent as much as the server allows for a time; nothing is wrong with any email."""
 

@@ -174,6 +174,7 @@ _ERRORS: Mapping[str, str] = {
     "send_as_denied": "The mail server does not let the mailbox send as, or on behalf of, the sender.",
     "email_too_large": "The email is larger than the mail server takes.",
     "attachment_lost": "The content of an attachment of the email is not in the store any more.",
+    "text_lost": "A text of the email is not in the store any more.",
     "sending_quota_spent": "The mailbox has sent as much as the mail server allows for a time.",
     "watermark_expired": "The mail server forgot how far the folder was read; it is listed again.",
     "folder_not_found": "The folder does not exist on the mail server.",

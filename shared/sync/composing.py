@@ -4,16 +4,33 @@ Refuses to know MIME and servers; what people wrote was checked when they asked 
 """
 
 from collections.abc import Callable, Iterable, Iterator
+from datetime import UTC, datetime
 from functools import partial
 
-from shared.domain.choices import ParticipationType
+from shared.domain.choices import ParticipationType, Priority
 from shared.domain.configuration import EmailServerProfile, Mailbox
 from shared.domain.email import Address, Attachment, EmailActivity, EmailContent
-from shared.domain.errors import DeliveryRefused
+from shared.domain.errors import DeliveryRefused, TextLost
 from shared.domain.ids import normalised_address
 from shared.domain.outgoing import OutgoingAttachment, OutgoingMessage
 from shared.sync.delivering import delivery_of
 from shared.sync.text import text_of_html
+
+LOST = EmailContent(
+    subject="",
+    message_id=None,
+    in_reply_to=None,
+    references=(),
+    parties=(),
+    sent=None,
+    received=datetime.min.replace(tzinfo=UTC),
+    priority=Priority.NORMAL,
+    body_html=None,
+    body_text="",
+    attachments=(),
+    conversation_index=None,
+)
+"""Stands for a content of which a text is gone from the store: nothing can be composed of it."""
 
 type ReadBlob = Callable[[str], Iterator[bytes]]
 """Streams a blob by its name. Raises TransientError, KeyError."""
@@ -29,7 +46,9 @@ def composed(
     with_text: bool = True,
 ) -> OutgoingMessage:
     """The message of the attempt under way, sent through `mailbox`; `with_text`: beside HTML, derived from it where there is
-    none. Raises DeliveryRefused where it has no sender."""
+    none. Raises TextLost; DeliveryRefused where it has no sender."""
+    if content is LOST:
+        raise TextLost("A text of the email is not in the store any more.")
     delivery = delivery_of(email)
     from_ = next(_addresses(content, ParticipationType.SENDER), None)
     if from_ is None or content.message_id is None:

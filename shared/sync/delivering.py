@@ -8,20 +8,18 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from enum import Enum, auto
 
-from shared.domain.alerts import UNEXPECTED, code_of
+from shared.domain.alerts import code_of
 from shared.domain.choices import ActivityState, EmailStatus
 from shared.domain.delivery import Attempt, AttemptOutcome, Delivery, OutboxEntry
 from shared.domain.email import EmailActivity, StoredEmail
 from shared.domain.errors import DeliveryError, DeliveryPostponed, DeliveryUnknown, DraftGone, SyncError
-from shared.domain.outgoing import Receipt
+from shared.domain.outgoing import UNSURE, Receipt
 
 FIRST_WAIT = timedelta(minutes=1)
 LONGEST_WAIT = timedelta(hours=4)
 _LONGEST_HINT = timedelta(hours=24)
 """A server that asks for more is not believed."""
 _LONGEST_DETAIL = 1000
-_UNSURE = frozenset({DeliveryUnknown.code, UNEXPECTED})
-"""Codes of attempts that may have succeeded for all that anybody knows."""
 
 
 class Standing(Enum):
@@ -92,7 +90,7 @@ def begun(email: EmailActivity, attempt_id: str, now: datetime, *, can_tell: boo
     """The intent. `can_tell`: the server was asked what became of the attempts before."""
     former = delivery_of(email)
     history = (_attempt(email, AttemptOutcome.INTERRUPTED, now, _NO_RECEIPT),) if former.attempt is not None else ()
-    unsure = not can_tell and (former.attempt is not None or former.error in _UNSURE)
+    unsure = not can_tell and (former.attempt is not None or former.error in UNSURE)
     delivery = replace(
         former,
         attempts=former.attempts + 1,

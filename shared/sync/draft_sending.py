@@ -66,8 +66,6 @@ class DraftSending:
             self._wind_up(error)
             raise
         self._end(self._ended)
-        if not self._shipping.is_cut_short:
-            self._drafts.forget_all()
 
     def _windows(self, emails: Iterator[InHand]) -> Iterator[_Window]:
         """An email that was interrupted may be what stops the process: it is sent alone, and interrupts no other."""
@@ -118,11 +116,11 @@ class DraftSending:
             wait([self._ahead])
         if not isinstance(error, Exception):
             return
+        returned = [self._shipping.returned(hand, error) for hand in self._coming if is_under_way(hand.email)]
         try:
-            self._end(self._ended)
+            self._end(self._ended, returned)
         except SyncError as failure:
             log.warning("receipts_not_written", extra={"emails": len(self._ended), "code": code_of(failure)})
-        self._settle([hand for hand in self._coming if is_under_way(hand.email)], error, counts=False)
 
     # ---- one window
 
@@ -265,7 +263,7 @@ class DraftSending:
         self._withdraw([_key_of(hand) for hand in hands])
 
     def _end(self, moves: Sequence[Move], others: Sequence[Move] = ()) -> Collection[ActivityId]:
-        """Writes how attempts ended, after which nobody needs what was recorded of their drafts, and `others` with that; returns
+        """Writes how attempts ended, after which nobody needs what was recorded of their drafts, and `others` with that. Those
         whose step was taken."""
         keys = {hand.email.id: _key_of(hand) for hand, _ in moves}
         taken = {hand.email.id for hand in self._shipping.write([*moves, *others])}

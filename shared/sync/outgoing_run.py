@@ -4,7 +4,8 @@ The outbox holds hints; each is confirmed against its email, and what is left ov
 is spoken to, schedules, and what follows from an error.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from concurrent.futures import Executor
 from contextlib import AbstractContextManager
 from dataclasses import replace
 from datetime import timedelta
@@ -20,10 +21,12 @@ from shared.domain.operations import RunOutcome
 from shared.ports import Drafting, OpenOutgoing, OutgoingEmail
 from shared.sync.assignment import Assignment, Surroundings
 from shared.sync.booking import Tally
+from shared.sync.composing import LOST
 from shared.sync.delivering import Standing, delivery_of, is_under_way, standing
 from shared.sync.direct_sending import DirectSending
 from shared.sync.draft_sending import DraftSending
 from shared.sync.filing import Filing
+from shared.sync.inline import InlineExecutor
 from shared.sync.journal import InHand, Journal
 from shared.sync.lease import Lease, is_held
 from shared.sync.pace import pace_of
@@ -86,7 +89,7 @@ class OutgoingRun:
         self._shipping = shipping
         try:
             with self._open() as mail:
-                self._send(mail, shipping, self._waiting(entries, shipping.filing))
+                self._send(mail, shipping, entries)
         finally:
             shipping.filing.file()
         self.give_back()
@@ -107,11 +110,11 @@ class OutgoingRun:
 
     # ---- what waits
 
-    def _waiting(self, entries: Sequence[OutboxEntry], filing: Filing) -> Iterator[InHand]:
+    def _waiting(self, entries: Sequence[OutboxEntry], filing: Filing, executor: Executor) -> Iterator[InHand]:
         """Emails to be sent now, each once. One that was interrupted comes last: it may be what stopped the run before."""
         while entries:
             interrupted: list[InHand] = []
-            for hand in self._confirmed(entries, filing):
+            for hand in self._confirmed(entries, filing, executor):
                 if is_under_way(hand.email):
                     interrupted.append(hand)
                 else:
@@ -128,19 +131,27 @@ class OutgoingRun:
         self._passed.update(new)
         return new
 
-    def _confirmed(self, entries: Sequence[OutboxEntry], filing: Filing) -> Iterator[InHand]:
+    def _confirmed(self, entries: Sequence[OutboxEntry], filing: Filing, executor: Executor) -> Iterator[InHand]:
         """What the entries announce, read in windows, the next one while this one is sent."""
-        read, executor = self._stores.activities.whole, self._around.executor
         windows = list(batched(entries, self._around.budget.window, strict=False))
         asked = [{entry.activity_id for entry in window} for window in windows]
-        reading = executor.submit(read, asked[0])
+        reading = executor.submit(self._read, asked[0])
         for window, following in zip(windows, [*asked[1:], None], strict=True):
             emails = reading.result()
             if following is not None:
-                reading = executor.submit(read, following)
+                reading = executor.submit(self._read, following)
             for entry in window:
                 if hand := self._settled(entry, emails.get(entry.activity_id), filing):
                     yield hand
+
+    def _read(self, activity_ids: Collection[ActivityId]) -> Mapping[ActivityId, StoredEmail]:
+        """One of which a text is lost keeps none of the others from being read."""
+        try:
+            return self._stores.activities.whole(activity_ids)
+        except KeyError:
+            if len(activity_ids) > 1:
+                return {key: email for each in activity_ids for key, email in self._read([each]).items()}
+        return {key: StoredEmail(stored, LOST) for key, stored in self._stores.activities.find(activity_ids).items()}
 
     def _settled(self, entry: OutboxEntry, email: StoredEmail | None, filing: Filing) -> InHand | None:
         """The email if it is to be sent now; else what its entry leads to is done."""
@@ -165,8 +176,11 @@ class OutgoingRun:
 
     # ---- sending
 
-    def _send(self, mail: OutgoingEmail, shipping: Shipping, waiting: Iterator[InHand]) -> None:
-        emails, budget, executor = shipping.as_long_as_possible(waiting), self._around.budget, self._around.executor
+    def _send(self, mail: OutgoingEmail, shipping: Shipping, entries: Sequence[OutboxEntry]) -> None:
+        """Drafts are read in a thread of the executor, where nothing may wait for another one: all runs share them."""
+        budget, executor = self._around.budget, self._around.executor
+        beside = InlineExecutor() if isinstance(mail, Drafting) else executor
+        emails = shipping.as_long_as_possible(self._waiting(entries, shipping.filing, beside))
         if isinstance(mail, Drafting):
             DraftSending(mail, shipping, executor, budget).send(emails)
         else:

@@ -46,11 +46,6 @@ class RecordedDrafts:
             found = [attempt for attempt in attempts if self._references.pop(attempt, None) is not None]
         return bool(found)
 
-    def forget_all(self) -> None:
-        """All that waited was taken up: what is left here belongs to nobody."""
-        with self._lock:
-            self._references.clear()
-
     def mark(self) -> Mark | None:
         """To be kept for the next run; None where the ledger has none and needs none."""
         with self._lock:

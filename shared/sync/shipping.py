@@ -80,11 +80,6 @@ class Shipping:
 
     # ---- when to stop
 
-    @property
-    def is_cut_short(self) -> bool:
-        """It stopped, though more may wait."""
-        return self.is_out_of_time or self.tally.not_before is not None
-
     def marks(self) -> tuple[Mark, ...]:
         """What the next run needs to know."""
         return tuple(mark for mark in (self.pace.mark(), self.drafts.mark()) if mark is not None)

@@ -7,6 +7,7 @@ import pytest
 from shared.domain.choices import EmailStatus
 from shared.domain.errors import NoAnswer, Unreachable
 from shared.domain.operations import RunOutcome
+from shared.domain.outgoing import OutgoingMessage, Receipt
 from tests.unit.sync.outgoing.in_memory_servers import InMemorySending
 from tests.unit.sync.outgoing.scene import OutgoingScene, by_smtp
 
@@ -20,7 +21,7 @@ class ServerAway(InMemorySending):
         if self.is_away:
             raise NoAnswer("no answer within 30 seconds")
 
-    def send(self, message):  # type: ignore[no-untyped-def] # as above
+    def send(self, message: OutgoingMessage) -> Receipt:
         if self.is_away:
             raise NoAnswer("no answer within 30 seconds")
         return super().send(message)

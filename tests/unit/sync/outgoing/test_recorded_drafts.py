@@ -53,7 +53,7 @@ def test_what_is_forgotten_goes_with_the_next_write_and_not_before() -> None:
     _, after_a_crash = office.run()
     assert after_a_crash.reference("first") == "draft-1", "nobody wrote"
     lease, drafts = office.run()
-    drafts.forget_all()
+    assert drafts.forget(["first"])
     mark = drafts.mark()
     assert mark is not None
     lease.release(marks=(mark,))
