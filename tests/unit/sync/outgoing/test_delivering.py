@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from shared.domain.choices import ActivityState, EmailStatus
-from shared.domain.delivery import AttemptOutcome, Delivery, OutboxEntry
+from shared.domain.delivery import AttemptOutcome, Delivery, OutboxEntry, RefusedRecipient
 from shared.domain.email import EmailActivity, StoredActivity, StoredEmail
 from shared.domain.errors import (
     DeliveryPostponed,
@@ -140,3 +140,17 @@ def test_mail_that_was_read_from_a_mailbox_is_never_sent() -> None:
     with pytest.raises(ValueError, match="not sent"):
         delivery_of(replace(EMAIL, delivery=None))
     assert isinstance(delivery_of(EMAIL), Delivery)
+
+
+def test_what_was_found_out_about_some_recipients_stays_while_the_others_are_waited_for() -> None:
+    """Who was refused, who may have it twice, and under which Message-ID the first ones have it."""
+    gone, busy = (RefusedRecipient(f"{name}@fabrikam.example", "5.1.1") for name in ("gone", "busy"))
+    begun = delivering.begun(EMAIL, "a", MONDAY, can_tell=False).email
+    first = Receipt("q1", refused=(gone, busy), waiting=(1,), may_be_twice=True, message_id="rewritten@server.example")
+    waits = delivering.answered(begun, ENTRY, first, MONDAY, 5).email
+    assert (delivery_of(waits).refused, delivery_of(waits).may_be_twice) == (1, True)
+    again = delivering.begun(waits, "b", MONDAY + HOUR, can_tell=False).email
+    done = delivering.answered(again, ENTRY, Receipt("q2", message_id="other@server.example"), MONDAY + HOUR, 5).email
+    delivery = delivery_of(done)
+    assert (delivery.refused, delivery.may_be_twice) == (1, True)
+    assert delivery.server_message_id == "rewritten@server.example"
