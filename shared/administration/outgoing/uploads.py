@@ -124,24 +124,20 @@ class Uploads:
         return uploading
 
     def remove(self, activity_id: ActivityId, number: int, caller: Caller, etag: str | None = None) -> StoredActivity:
-        """The attachments behind it move up. Raises RecordNotFound, NotPossibleNow, Changed."""
-        trail = self._trail(activity_id, caller)
-
-        def attempt() -> StoredActivity:
-            stored = self._editable(activity_id, etag)
-            attachments = stored.content.attachments
-            if not 0 <= number < len(attachments):
-                raise RecordNotFound(f"activity {activity_id} has {len(attachments)} attachments, counted from 0")
-            removed = attachments[number]
-            trail.note(ChangeAction.CHANGED, None, None, f"{stored.activity.etag}:-{number}")
-            taken = self._with(stored, (*attachments[:number], *attachments[number + 1 :]))
-            if removed.upload is not None:
-                self._stores.blobs.delete_folder(_parts_folder(stored, removed.upload))
-            else:
-                self._stores.blobs.delete(removed.blob)
-            return taken
-
-        return persistently(attempt, etag)
+        """The attachments behind it move up. It is not tried again where others win the race: by then the number may be that of
+        another one. Raises RecordNotFound, NotPossibleNow, Changed."""
+        stored = self._editable(activity_id, etag)
+        attachments = stored.content.attachments
+        if not 0 <= number < len(attachments):
+            raise RecordNotFound(f"activity {activity_id} has {len(attachments)} attachments, counted from 0")
+        removed = attachments[number]
+        self._trail(activity_id, caller).note(ChangeAction.CHANGED, None, None, f"{stored.activity.etag}:-{number}")
+        taken = self._with(stored, (*attachments[:number], *attachments[number + 1 :]))
+        if removed.upload is not None:
+            self._stores.blobs.delete_folder(_parts_folder(stored, removed.upload))
+        else:
+            self._stores.blobs.delete(removed.blob)
+        return taken
 
     # ---- putting together
 

@@ -2,14 +2,15 @@
 
 import hashlib
 import tracemalloc
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 import pytest
 
 from shared.administration.failures import NotPossibleNow, RecordNotFound
 from shared.administration.outgoing.uploads import MOST_ATTACHMENTS, MOST_BYTES, PART_BYTES, Uploading
 from shared.domain.choices import EmailStatus
-from shared.domain.errors import Busy, InvalidRecord
+from shared.domain.email import Step, StoredActivity
+from shared.domain.errors import Busy, Changed, InvalidRecord
 from shared.domain.ids import ActivityId
 from shared.stores.memory.work import MemoryBlobs
 from tests.unit.administration.office import ADMIN
@@ -185,6 +186,23 @@ def test_a_removed_attachment_takes_its_content_along_and_no_other(room: PostRoo
     assert len(room.blobs()) == 1
     with pytest.raises(RecordNotFound):
         room.outgoing.uploads.remove(draft, 1, ADMIN)
+
+
+def test_of_two_who_remove_the_same_attachment_one_does_and_no_other_one_goes(room: PostRoom, draft: ActivityId) -> None:
+    for name in ("first.txt", "second.txt"):
+        room.has_attachment(draft, b"terms", name=name)
+    advance = room.stores.activities.advance
+
+    def after_another(steps: Sequence[Step]) -> Sequence[StoredActivity | Changed]:
+        room.stores.activities.advance = advance  # type: ignore[method-assign]  # only once
+        room.outgoing.uploads.remove(draft, 0, ADMIN)
+        return advance(steps)
+
+    room.stores.activities.advance = after_another  # type: ignore[method-assign]
+    with pytest.raises(Changed):
+        room.outgoing.uploads.remove(draft, 0, ADMIN)
+    assert [each.name for each in room.content(draft).attachments] == ["second.txt"]
+    assert len(room.blobs()) == 1
 
 
 @pytest.mark.parametrize("status", [EmailStatus.PENDING_SEND, EmailStatus.SENDING, EmailStatus.SENT])
