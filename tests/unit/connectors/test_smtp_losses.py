@@ -71,6 +71,16 @@ def test_an_email_has_a_time_all_in_all(abilities: bytes, monkeypatch: pytest.Mo
     assert server.taken == []
 
 
+def test_the_time_of_one_email_is_not_that_of_what_follows(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("shared.connectors.smtp.mail._LONGEST_GIVING", timedelta(seconds=0.4))
+    with serving() as server, opened(server) as mail:
+        mail.send(a_message())
+        time.sleep(0.5)
+        mail.check()
+        mail.send(a_message())
+        assert server.count("greeting") == 1
+
+
 def test_no_second_connection_is_tried_when_the_time_is_over(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("shared.connectors.smtp.mail._LONGEST_ASKING", timedelta(seconds=0.3))
     with serving(MAIL=lambda _: time.sleep(0.4)) as server, opened(server) as mail:

@@ -88,6 +88,21 @@ def test_only_what_the_server_offers_is_asked_of_it() -> None:
         assert server.taken[0].rcpts == ["TO:<bert@fabrikam.example>"]
 
 
+def test_who_writes_for_somebody_else_is_told_of_failures() -> None:
+    with serving() as server:
+        with opened(server) as mail:
+            mail.send(a_message(sender=Address("dora@contoso.example")))
+        assert server.taken[0].mail.startswith("FROM:<dora@contoso.example>")
+
+
+@pytest.mark.parametrize(("local", "told"), [("a=+b", " ENVID=a+3D+2Bb@x.example"), ("a" * 200, "")])
+def test_an_envelope_id_is_escaped_and_never_too_long(local: str, told: str) -> None:
+    with serving() as server:
+        with opened(server) as mail:
+            mail.send(a_message(message_id=f"{local}@x.example", delivery_receipt=True))
+        assert server.taken[0].mail.partition(" RET=HDRS")[2] == told
+
+
 def test_a_message_of_8_bits_is_announced() -> None:
     attached = an_attachment("Subject: x\r\n\r\nGrüße\r\n".encode(), "m.eml", "message/rfc822")
     with serving(EHLO=MODERN) as server:
