@@ -22,11 +22,12 @@ from shared.domain.choices import (
     ServerType,
     Workload,
 )
-from shared.domain.configuration import Breaker, Credentials, EmailServerProfile, Mailbox, WorkloadSchedule
-from shared.domain.consents import Consent, ConsentRequest, ConsentTerms, covers, end_of, server_of_tokens, terms_of
+from shared.domain.configuration import Breaker, Credentials, EmailServerProfile, Mailbox, SecretRef, WorkloadSchedule
+from shared.domain.consents import Consent, ConsentRequest, ConsentTerms, covers, end_of, server_of_tokens, status_of, terms_of
 from shared.domain.errors import Busy
 from shared.domain.ids import MailboxId, ProfileId
 from shared.ports import Granted
+from tests.builders import MONDAY
 from tests.unit.administration.office import ADMIN, Office
 
 DAY = timedelta(days=1)
@@ -345,6 +346,13 @@ def test_a_consent_covers_what_it_was_given_for_and_no_other_server(since: dict[
     given, present = terms(), profile(**since)
     assert covers(given, present, Workload.INCOMING) is reads
     assert covers(given, present, Workload.OUTGOING) is sends
+
+
+def test_a_mailbox_that_sends_by_other_credentials_needs_consent_to_be_read_alone() -> None:
+    given = Consent(MailboxId("m"), terms(**OWN_SIGN_IN), SecretRef("token", "1"), MONDAY, "ada", MONDAY)
+
+    assert status_of(given, profile(**OWN_SIGN_IN), sends=True) is ConsentStatus.GRANTED
+    assert status_of(given, profile(), sends=True) is ConsentStatus.OUTDATED
 
 
 def test_a_consent_that_was_given_for_reading_alone_does_not_send() -> None:
