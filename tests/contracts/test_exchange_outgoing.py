@@ -197,11 +197,11 @@ def test_what_carries_the_key_and_was_sent_is_not_withdrawn(outbound: Outbound) 
     assert (outbound.copies, outbound.accepted()) == (1, ["k1@contoso.example"])
 
 
-def test_many_emails_are_prepared_in_requests_of_ten_and_of_four_mebibytes(outbound: Outbound) -> None:
+def test_many_emails_are_prepared_in_requests_of_25_and_of_four_mebibytes(outbound: Outbound) -> None:
     large = "x" * (1 << 20)
-    messages = [replace(each, body_text=large if number > 12 else "") for number, each in enumerate(outbound.messages(20))]
+    messages = [replace(each, body_text=large if number > 27 else "") for number, each in enumerate(outbound.messages(35))]
     outbound.send(*messages)
-    assert outbound.asked().count("CreateItem") == 3, "10, then 3 empty and 4 large ones, then 3"
+    assert outbound.asked().count("CreateItem") == 3, "25, then 3 empty and 4 large ones, then 3"
     assert outbound.accepted() == [message.message_id for message in messages]
 
 
