@@ -125,9 +125,7 @@ def _may_run(profile: StoredProfile | None, workload: Workload, now: datetime) -
     return not (breaker_stops(profile, workload) and at_probe(profile, now))
 
 
-def _first_at_probe(
-    walk: Walk, workload: Workload, due: Sequence[DueMailbox], now: datetime
-) -> Mapping[ProfileId, DueMailbox]:
+def _first_at_probe(walk: Walk, workload: Workload, due: Sequence[DueMailbox], now: datetime) -> Mapping[ProfileId, DueMailbox]:
     """For every active profile whose breaker is half open, and that was not probed in this walk, its first mailbox."""
     first: dict[ProfileId, DueMailbox] = {}
     for mailbox in due:

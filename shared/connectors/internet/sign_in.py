@@ -5,10 +5,11 @@ Knows no mail protocol. What issues tokens is loaded when the first mailbox need
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from threading import Lock
 from typing import Protocol
 
+from shared.connectors.gate import Gate
 from shared.connectors.stored_secrets import stored_secret
 from shared.domain.choices import AuthenticationProtocol, CredentialSource, OAuthProvider, Workload
 from shared.domain.configuration import Credentials, EmailServerProfile, Mailbox, for_outgoing
@@ -51,6 +52,46 @@ class Token:
 
 
 type SignIn = Password | Token
+
+
+class NoTokensTaken(AuthenticationFailed):
+    """The server takes no tokens at all (XOAUTH2): another one would not help."""
+
+
+def signed_in[C](
+    who: SignIn,
+    gate: Gate | None,
+    timeout: timedelta,
+    *,
+    by_password: Callable[[Password], C],
+    by_token: Callable[[Token, str], C],
+) -> C:
+    """What signing in gives. A password goes through its gate; a token that is refused is replaced once, as it may have been
+    withdrawn before its time. Raises what they raise."""
+    if isinstance(who, Token):
+        return _with_token(who, by_token)
+    if gate is None:
+        return by_password(who)
+    with gate.attempt(timeout.total_seconds()):
+        connection = by_password(who)
+        gate.passed()
+        return connection
+
+
+def _with_token[C](who: Token, by_token: Callable[[Token, str], C]) -> C:
+    token = who.tokens.token()
+    try:
+        return by_token(who, token)
+    except NoTokensTaken:
+        raise
+    except AuthenticationFailed:
+        who.tokens.forget()
+        fresh = who.tokens.token()
+        if fresh == token:
+            raise
+        return by_token(who, fresh)
+
+
 type _Key = tuple[object, ...]
 
 

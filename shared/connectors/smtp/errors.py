@@ -6,6 +6,7 @@ Errors of the server or the mailbox are told by codes alone: alerts and logs car
 from datetime import timedelta
 
 from shared.connectors.internet.connection import mapped as mapped_connection
+from shared.connectors.internet.sign_in import NoTokensTaken
 from shared.connectors.smtp.replies import Reply, retry_hint
 from shared.domain.errors import (
     AccessDenied,
@@ -60,7 +61,7 @@ class NotWelcome(AccessDenied):
     remedy = "Let the mail server accept connections from the address of this deployment: it refuses them."
 
 
-class TokensRefused(AuthenticationFailed):
+class TokensRefused(NoTokensTaken):
     """The server takes no tokens at all (XOAUTH2)."""
 
     remedy = "Allow modern authentication (OAuth) for SMTP on the mail server, or let the profile sign in with a password."

@@ -11,11 +11,11 @@ from time import monotonic
 
 from shared.connectors.gate import Gate
 from shared.connectors.internet.connection import Security, Server
-from shared.connectors.internet.sign_in import Password, SignIn, Token
+from shared.connectors.internet.sign_in import Password, SignIn, Token, signed_in
 from shared.connectors.smtp.connection import Connection
-from shared.connectors.smtp.errors import Closing, NoSmtp, TokensRefused, mapped
+from shared.connectors.smtp.errors import Closing, NoSmtp, mapped
 from shared.connectors.smtp.signing_in import by_password, by_token
-from shared.domain.errors import AuthenticationFailed, NoTls, SyncError
+from shared.domain.errors import NoTls, SyncError
 
 _LONGEST_SIGN_IN = timedelta(minutes=2)
 """All in all, however many steps it has."""
@@ -71,35 +71,14 @@ class Session:
         if self._who is None:
             with self._connected() as connection:
                 return connection
-        if isinstance(self._who, Token):
-            return self._with_token(self._who)
-        if self._gate is None:
-            return self._with_password(self._who)
-        with self._gate.attempt(self._timeout.total_seconds()):
-            connection = self._with_password(self._who)
-            self._gate.passed()
-            return connection
+        return signed_in(self._who, self._gate, self._timeout, by_password=self._with_password, by_token=self._with_token)
 
     def _with_password(self, who: Password) -> Connection:
         with self._connected() as connection:
             by_password(connection, who)
             return connection
 
-    def _with_token(self, who: Token) -> Connection:
-        """One that is refused is replaced once: it may have been withdrawn before its time."""
-        token = who.tokens.token()
-        try:
-            return self._with_this(token, who)
-        except TokensRefused:
-            raise
-        except AuthenticationFailed:
-            who.tokens.forget()
-            fresh = who.tokens.token()
-            if fresh == token:
-                raise
-            return self._with_this(fresh, who)
-
-    def _with_this(self, token: str, who: Token) -> Connection:
+    def _with_token(self, who: Token, token: str) -> Connection:
         with self._connected() as connection:
             by_token(connection, who.username, token, profile_wide=who.profile_wide)
             return connection
