@@ -24,7 +24,7 @@ class RunBudget:
 
     outbox_batch: int = 200
     """Emails of one priority that are read from the outbox at once; then it is looked at again, for what goes ahead."""
-    window: int = 25
+    window: int = 50
     """Emails that are read at once."""
     drafts_at_once: int = 50
     """Emails that a server which keeps drafts is given at once, as long as they have no more than `batch_bytes` together."""

@@ -5,6 +5,7 @@ All of it is derived from the stored email and may be repeated: an entry that is
 
 import logging
 from collections.abc import Sequence
+from concurrent.futures import Executor, Future
 from threading import Lock
 
 from shared.domain.choices import EmailStatus
@@ -25,8 +26,11 @@ log = logging.getLogger(__name__)
 class Filing:
     """Collects what is to be filed, and files it together."""
 
-    def __init__(self, stores: Stores, settings: OrganisationSettings, at_once: int) -> None:
+    def __init__(self, stores: Stores, settings: OrganisationSettings, at_once: int, executor: Executor) -> None:
+        """`executor` files what has come together while other emails are sent."""
         self._stores = stores
+        self._executor = executor
+        self._under_way: list[Future[None]] = []
         self._settings = settings
         self._at_once = at_once
         self._adding = Lock()
@@ -48,15 +52,28 @@ class Filing:
             self._done.append(entry)
 
     def file_if_much(self) -> None:
-        """Files where so much has come together that it is worth it."""
+        """Files where so much has come together that it is worth it; waits for nothing."""
         if len(self._done) >= self._at_once:
-            self.file()
+            self._under_way.append(self._executor.submit(self._file_or_leave, *self._collected()))
 
     def file(self) -> None:
-        """What the store does not take now is filed by a later run: its entries are still there."""
+        """Files what has come together."""
+        self._file_or_leave(*self._collected())
+
+    def finish(self) -> None:
+        """Files what is left, and waits for the rest."""
+        self.file()
+        for each in self._under_way:
+            each.result()
+
+    def _collected(self) -> tuple[Sequence[InHand], Sequence[OutboxEntry]]:
         with self._adding:
             sent, self._sent = self._sent, []
             done, self._done = self._done, []
+        return sent, done
+
+    def _file_or_leave(self, sent: Sequence[InHand], done: Sequence[OutboxEntry]) -> None:
+        """What the store does not take now is filed by a later run: its entries are still there."""
         try:
             self._file(sent, done)
         except TransientError as error:

@@ -91,7 +91,7 @@ class OutgoingRun:
             with self._open() as mail:
                 self._send(mail, shipping, entries)
         finally:
-            shipping.filing.file()
+            shipping.filing.finish()
         self.give_back()
         return RunOutcome.CONTINUED if shipping.is_out_of_time else RunOutcome.COMPLETED
 
@@ -193,7 +193,7 @@ class OutgoingRun:
             profile=profile,
             blobs=self._stores.blobs,
             journal=Journal(self._stores),
-            filing=Filing(self._stores, around.settings(), around.budget.drafts_at_once),
+            filing=Filing(self._stores, around.settings(), around.budget.drafts_at_once, around.executor),
             lease=self._lease,
             clock=around.clock,
             deadline=self._started + around.budget.time,
