@@ -43,9 +43,7 @@ from shared.domain.email import (
     OptOut,
     Page,
     Sighting,
-    Step,
     StoredActivity,
-    StoredEmail,
     TimelineEntry,
 )
 from shared.domain.errors import Changed, DeliveryError, ItemError
@@ -64,6 +62,7 @@ from shared.domain.records import (
     StoredRecord,
     StoredRule,
 )
+from shared.domain.steps import Step, StoredEmail
 
 LEDGER_COMMIT_ROWS = 99
 """Rows that one ledger commit may write beside the state row (a Table transaction holds 100)."""

@@ -18,7 +18,7 @@ from shared.domain.choices import (
     SenderOrigin,
 )
 from shared.domain.configuration import OwnerRef
-from shared.domain.delivery import Attempt, Delivery
+from shared.domain.delivery import Delivery
 from shared.domain.ids import ActivityId, MailboxId, OwnerId
 from shared.domain.records import RecordRef
 
@@ -387,23 +387,3 @@ class StoredActivity:
     etag: str
     created: bool = field(default=False)
     """This call created it; False: it was there already, and `record` is what is stored."""
-
-
-@dataclass(frozen=True, slots=True)
-class StoredEmail:
-    """An activity with its content."""
-
-    activity: StoredActivity
-    content: EmailContent
-
-
-@dataclass(frozen=True, slots=True)
-class Step:
-    """One step of an email that is written here, in one transaction guarded by the ETag of its activity row."""
-
-    activity: EmailActivity
-    etag: str
-    content: EmailContent | None = None
-    """None: it stays as it is."""
-    attempts: tuple[Attempt, ...] = ()
-    """Upserted by number."""

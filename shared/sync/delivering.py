@@ -11,9 +11,10 @@ from enum import Enum, auto
 from shared.domain.alerts import code_of
 from shared.domain.choices import ActivityState, EmailStatus
 from shared.domain.delivery import Attempt, AttemptOutcome, Delivery, OutboxEntry
-from shared.domain.email import EmailActivity, StoredEmail
+from shared.domain.email import EmailActivity
 from shared.domain.errors import DeliveryError, DeliveryPostponed, DeliveryUnknown, DraftGone, SyncError
 from shared.domain.outgoing import UNSURE, Receipt
+from shared.domain.steps import StoredEmail
 
 FIRST_WAIT = timedelta(minutes=1)
 LONGEST_WAIT = timedelta(hours=4)

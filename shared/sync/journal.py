@@ -9,9 +9,10 @@ from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, replace
 
 from shared.domain.delivery import OutboxEntry
-from shared.domain.email import EmailActivity, EmailContent, Step, StoredActivity
+from shared.domain.email import EmailActivity, EmailContent, StoredActivity
 from shared.domain.errors import TransientError
 from shared.domain.ids import ActivityId
+from shared.domain.steps import Step
 from shared.ports import Stores
 from shared.sync.delivering import Outcome, delivery_of
 

@@ -13,11 +13,11 @@ from itertools import batched
 
 from shared.domain.choices import Workload
 from shared.domain.delivery import OutboxEntry
-from shared.domain.email import StoredEmail
 from shared.domain.errors import LeaseLost
 from shared.domain.ids import ActivityId
 from shared.domain.ledger import LedgerHead
 from shared.domain.operations import RunOutcome
+from shared.domain.steps import StoredEmail
 from shared.ports import Drafting, OpenOutgoing, OutgoingEmail
 from shared.sync.assignment import Assignment, Surroundings
 from shared.sync.booking import Tally

@@ -7,9 +7,10 @@ import pytest
 
 from shared.domain.choices import EmailStatus
 from shared.domain.delivery import AttemptOutcome, RefusedRecipient
-from shared.domain.email import NewEmail, Step, StoredActivity, StoredEmail
+from shared.domain.email import NewEmail, StoredActivity
 from shared.domain.errors import Changed
 from shared.domain.ids import ActivityId
+from shared.domain.steps import Step, StoredEmail
 from shared.ports import Stores
 from shared.stores.limits import LISTED_UNITS
 from tests.contracts.gateways import Asked, WatchedGateway, quietly

@@ -10,9 +10,10 @@ from azure.storage.blob import ContainerClient
 
 from shared.domain.choices import EmailStatus
 from shared.domain.delivery import AttemptOutcome
-from shared.domain.email import NewEmail, Step, StoredActivity, StoredEmail
+from shared.domain.email import NewEmail, StoredActivity
 from shared.domain.errors import Changed, Throttled, Unreachable
 from shared.domain.ids import ActivityId, email_folder
+from shared.domain.steps import Step, StoredEmail
 from shared.ports import Blobs, Stores
 from shared.stores.account import StorageConnection, account_of
 from shared.stores.azure import fast_gateway

@@ -21,8 +21,9 @@ from shared.domain.choices import (
 from shared.domain.configuration import Credentials, Mailbox, OwnerRef, WorkloadSchedule
 from shared.domain.delivery import AttemptOutcome
 from shared.domain.drafts import Draft, Recipient
-from shared.domain.email import ListOf, StoredEmail
+from shared.domain.email import ListOf
 from shared.domain.ids import ActivityId, OwnerId, ProfileId
+from shared.domain.steps import StoredEmail
 from tests.builders import a_mailbox, a_profile, an_owner
 from tests.e2e.killing import World, a_world, wait_until
 from tests.e2e.organisation import PASSWORD

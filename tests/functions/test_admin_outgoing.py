@@ -6,8 +6,8 @@ import pytest
 
 from shared.domain.choices import EmailStatus
 from shared.domain.delivery import Attempt, AttemptOutcome, RefusedRecipient
-from shared.domain.email import Step
 from shared.domain.ids import ActivityId
+from shared.domain.steps import Step
 from tests.builders import MONDAY
 from tests.unit.admin.command_line import Deployment
 

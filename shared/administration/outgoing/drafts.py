@@ -30,12 +30,13 @@ from shared.domain.choices import (
 from shared.domain.configuration import Owner, OwnerRef
 from shared.domain.delivery import Delivery
 from shared.domain.drafts import Answered, Draft
-from shared.domain.email import EmailActivity, EmailContent, NewEmail, Party, Sighting, StoredActivity, StoredEmail
+from shared.domain.email import EmailActivity, EmailContent, NewEmail, Party, Sighting, StoredActivity
 from shared.domain.errors import InvalidRecord
 from shared.domain.ids import ActivityId, OwnerId, email_id, mailbox_id_of, message_id_of
 from shared.domain.listings import unsent_entry
 from shared.domain.ranges import BODY, EMAIL_SUBJECT
 from shared.domain.records import RecordRef
+from shared.domain.steps import StoredEmail
 from shared.ports import Clock, Stores
 
 type Edit = Callable[[Draft], Draft]

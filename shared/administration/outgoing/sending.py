@@ -19,8 +19,9 @@ from shared.domain.audit import Caller, ChangeAction
 from shared.domain.choices import ActivityState, EmailStatus, Workload
 from shared.domain.configuration import WorkloadSchedule
 from shared.domain.delivery import OutboxEntry
-from shared.domain.email import EmailActivity, EmailContent, StoredActivity, StoredEmail
+from shared.domain.email import EmailActivity, EmailContent, StoredActivity
 from shared.domain.ids import ActivityId, MailboxId
+from shared.domain.steps import StoredEmail
 from shared.domain.tracking_tokens import with_token
 from shared.messages import Queue, SyncMailbox, SyncReason
 from shared.ports import Clock, Stores

@@ -5,10 +5,11 @@ from dataclasses import replace
 from shared.administration.failures import NotPossibleNow, RecordNotFound
 from shared.domain.choices import ActivityState, EmailStatus
 from shared.domain.delivery import Delivery
-from shared.domain.email import EmailActivity, EmailContent, Step, StoredActivity, StoredEmail
+from shared.domain.email import EmailActivity, EmailContent, StoredActivity
 from shared.domain.errors import Changed
 from shared.domain.ids import ActivityId
 from shared.domain.outgoing import UNSURE
+from shared.domain.steps import Step, StoredEmail
 from shared.ports import Activities
 
 EDITABLE = (EmailStatus.DRAFT, EmailStatus.FAILED, EmailStatus.CANCELED)

@@ -19,10 +19,11 @@ from shared.administration.outgoing.checks import LONGEST_CONTENT_ID, check_atta
 from shared.administration.outgoing.standing import advance, as_draft, check_editable, read
 from shared.administration.writing import check_etag, persistently
 from shared.domain.audit import Caller, ChangeAction
-from shared.domain.email import Attachment, StoredActivity, StoredEmail
+from shared.domain.email import Attachment, StoredActivity
 from shared.domain.errors import Busy, InvalidRecord
 from shared.domain.ids import ActivityId, email_folder
 from shared.domain.listings import unsent_entry
+from shared.domain.steps import StoredEmail
 from shared.ports import Stores
 
 PART_BYTES = 4 * 1024 * 1024

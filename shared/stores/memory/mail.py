@@ -12,13 +12,12 @@ from shared.domain.email import (
     ListOf,
     NewEmail,
     Sighting,
-    Step,
     StoredActivity,
-    StoredEmail,
     TimelineEntry,
 )
 from shared.domain.errors import Changed, InvalidRecord, ItemRejected
 from shared.domain.ids import ActivityId, MailboxId
+from shared.domain.steps import Step, StoredEmail
 from shared.ports import Slice
 from shared.stores.codec import Plain, codec_of
 from shared.stores.entities import inverted_time

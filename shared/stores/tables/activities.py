@@ -11,18 +11,10 @@ from contextlib import suppress
 from dataclasses import dataclass
 
 from shared.domain.delivery import Attempt
-from shared.domain.email import (
-    Annotation,
-    EmailActivity,
-    EmailContent,
-    NewEmail,
-    Sighting,
-    Step,
-    StoredActivity,
-    StoredEmail,
-)
+from shared.domain.email import Annotation, EmailActivity, EmailContent, NewEmail, Sighting, StoredActivity
 from shared.domain.errors import AlreadyExists, Busy, Changed, InvalidRecord, ItemRejected
 from shared.domain.ids import ActivityId, MailboxId
+from shared.domain.steps import Step, StoredEmail
 from shared.stores.entities import (
     activity_partition,
     after,

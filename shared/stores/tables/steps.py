@@ -9,9 +9,10 @@ from contextlib import suppress
 from dataclasses import dataclass
 from uuid import uuid4
 
-from shared.domain.email import EmailActivity, EmailContent, Step, StoredActivity
+from shared.domain.email import EmailActivity, EmailContent, StoredActivity
 from shared.domain.errors import Changed, Throttled, TransientError
 from shared.domain.ids import ActivityId
+from shared.domain.steps import Step
 from shared.stores.entities import activity_partition, attempt_row, content_blob, content_row, is_blob_of
 from shared.stores.limits import storable_activity, storable_attempt, storable_content
 from shared.stores.parallel import Parallel

@@ -11,8 +11,8 @@ from functions.api.schemas import examples
 from shared.administration.outgoing.uploads import PART_BYTES
 from shared.domain.choices import EmailStatus
 from shared.domain.delivery import Attempt, AttemptOutcome
-from shared.domain.email import Step
 from shared.domain.ids import ActivityId, MailboxId
+from shared.domain.steps import Step
 from shared.messages import Queue
 from tests.builders import MONDAY
 from tests.functions.api.found_mail import ACTIVITY, NOWHERE, has_email

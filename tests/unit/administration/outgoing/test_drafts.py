@@ -9,10 +9,11 @@ import pytest
 from shared.administration.failures import NotPossibleNow, RecordNotFound
 from shared.domain.choices import ActivityState, Direction, EmailStatus, ParticipationType, RegardingSource
 from shared.domain.drafts import Draft, Recipient
-from shared.domain.email import ListOf, Party, Step, StoredActivity
+from shared.domain.email import ListOf, Party, StoredActivity
 from shared.domain.errors import Changed, InvalidRecord
 from shared.domain.ids import ActivityId, OwnerId, email_id
 from shared.domain.records import AddressBookRecord, RecordRef
+from shared.domain.steps import Step
 from tests.builders import MONDAY
 from tests.unit.administration.office import ADMIN
 from tests.unit.administration.outgoing.post_room import DORA, SALES, PostRoom, a_draft, an_attachment

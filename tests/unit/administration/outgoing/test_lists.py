@@ -8,9 +8,10 @@ import pytest
 from shared.administration.failures import NotPossibleNow, RecordNotFound
 from shared.domain.choices import EmailStatus, Priority
 from shared.domain.delivery import Attempt, AttemptOutcome
-from shared.domain.email import ListOf, Step
+from shared.domain.email import ListOf
 from shared.domain.ids import ActivityId, MailboxId
 from shared.domain.listings import sent_entry, unsent_entry
+from shared.domain.steps import Step
 from tests.builders import MONDAY
 from tests.unit.administration.emails import an_email
 from tests.unit.administration.office import ADMIN

@@ -9,9 +9,10 @@ import pytest
 from shared.administration.failures import NotPossibleNow, RecordNotFound
 from shared.administration.outgoing.uploads import MOST_ATTACHMENTS, MOST_BYTES, PART_BYTES, Uploading
 from shared.domain.choices import EmailStatus
-from shared.domain.email import Step, StoredActivity
+from shared.domain.email import StoredActivity
 from shared.domain.errors import Busy, Changed, InvalidRecord
 from shared.domain.ids import ActivityId
+from shared.domain.steps import Step
 from shared.stores.memory.work import MemoryBlobs
 from tests.unit.administration.office import ADMIN
 from tests.unit.administration.outgoing.post_room import PostRoom, an_attachment

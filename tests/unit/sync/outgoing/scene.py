@@ -1,11 +1,13 @@
 """A scene: Anna's mailbox, what she writes and sends, her mail server, and the means to run what production would run."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import Executor
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from itertools import count
 from typing import Any
+
+import pytest
 
 from shared.domain.choices import (
     ActivityState,
@@ -21,22 +23,13 @@ from shared.domain.choices import (
 )
 from shared.domain.configuration import EmailServerProfile, OwnerRef, WorkloadSchedule
 from shared.domain.delivery import Attempt, Delivery, OutboxEntry
-from shared.domain.email import (
-    Attachment,
-    EmailActivity,
-    EmailContent,
-    ListOf,
-    NewEmail,
-    Party,
-    Sighting,
-    Step,
-    StoredActivity,
-)
+from shared.domain.email import Attachment, EmailActivity, EmailContent, ListOf, NewEmail, Party, Sighting, StoredActivity
 from shared.domain.errors import TransientError
 from shared.domain.ids import ActivityId, OwnerId, RunId, email_id, short_hash
 from shared.domain.listings import unsent_entry
 from shared.domain.operations import Alert, Run, RunOutcome
 from shared.domain.organisation import OrganisationSettings
+from shared.domain.steps import Step
 from shared.messages import SyncMailbox, SyncReason
 from shared.ports import Stores
 from shared.stores.memory import memory_stores
@@ -258,3 +251,13 @@ class OutgoingScene:
 
     def alerts(self) -> list[Alert]:
         return list(self.stores.alerts.list(limit=100).items)
+
+
+type Build = Callable[..., OutgoingScene]
+
+both_servers = pytest.mark.parametrize("build", [by_smtp, by_exchange])
+
+
+def sent(scene: OutgoingScene) -> list[str]:
+    server = scene.server
+    return [message.subject for message in (server.accepted if isinstance(server, InMemorySending) else server.sent)]

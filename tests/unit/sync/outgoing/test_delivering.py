@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from shared.domain.choices import ActivityState, EmailStatus
 from shared.domain.delivery import AttemptOutcome, Delivery, OutboxEntry, RefusedRecipient
-from shared.domain.email import EmailActivity, StoredActivity, StoredEmail
+from shared.domain.email import EmailActivity, StoredActivity
 from shared.domain.errors import (
     DeliveryPostponed,
     DeliveryRefused,
@@ -19,6 +19,7 @@ from shared.domain.errors import (
     SendAsDenied,
 )
 from shared.domain.outgoing import Receipt
+from shared.domain.steps import StoredEmail
 from shared.sync import delivering
 from shared.sync.delivering import Standing, delivery_of, standing
 from tests.builders import MONDAY

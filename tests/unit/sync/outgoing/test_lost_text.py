@@ -7,9 +7,9 @@ from typing import cast
 import pytest
 
 from shared.domain.choices import EmailStatus
-from shared.domain.email import StoredEmail
 from shared.domain.ids import ActivityId
 from shared.domain.operations import RunOutcome
+from shared.domain.steps import StoredEmail
 from shared.ports import Activities
 from tests.unit.sync.outgoing.scene import OutgoingScene, by_exchange, by_smtp
 
