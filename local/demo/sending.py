@@ -163,7 +163,8 @@ class Sending:
         wait_for(lambda: bool(items()))
         answer = self._api.get(f"/activities/{items()[-1]['activity_id']}")
         found = answer["correlated_to"], answer["correlation_method"]
-        return found == (self._emails[name], method), f"{answer['subject']}: {answer['correlation_method']}"
+        ok = found == (self._emails[name], method)
+        return ok, f"{answer['subject']}: {answer['correlation_method'] if ok else ' '.join(items()[-1]['story'])}"
 
     def _bounced(self) -> Finding:
         def notes() -> list[str]:

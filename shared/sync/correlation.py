@@ -42,6 +42,9 @@ METHODS = (
 )
 """In the order in which they are tried. IN_REPLY_TO covers References."""
 
+CLOCKS_APART = timedelta(minutes=5)
+"""What is sent from here has the time of our clock, answers that of their server's, perhaps in whole seconds: by so much an
+answer may seem to come before what it answers."""
 SHARED_ADDRESSES = 2
 """hashminaddresscount: addresses that two emails with the same words must have in common."""
 SMART_MATCHING_REACHES = timedelta(days=90)
@@ -304,13 +307,14 @@ def entries_of(email: EmailActivity, content: EmailContent, settings: Organisati
         *([_words_clue(words)] if words else []),
     ]
     hashes = address_hashes(party.address for party in content.parties)
+    time = email.received if email.delivery is None else email.received - CLOCKS_APART
     return tuple(
         CorrelationEntry(
             kind=clue.kind,
             key=clue.key,
             activity_id=email.id,
             conversation=email.conversation or email.id,
-            time=email.received,
+            time=time,
             addresses=() if clue.kind is CorrelationKind.CONVERSATION else hashes,
             is_fragment=email.is_fragment,
         )

@@ -8,6 +8,7 @@ import pytest
 
 from shared.domain.choices import (
     ActivityState,
+    CorrelationMethod,
     Direction,
     EmailStatus,
     OwnerKind,
@@ -22,6 +23,7 @@ from shared.domain.email import EmailActivity, EmailContent, IncomingMessage, Ne
 from shared.domain.folders import SENT_ITEMS
 from shared.domain.ids import OwnerId, email_id
 from shared.domain.organisation import InternalMail, OrganisationSettings
+from shared.sync.correlation import entries_of
 from tests.builders import MONDAY, a_mailbox, a_message
 from tests.unit.sync.scene import Scene
 
@@ -131,6 +133,20 @@ def test_a_copy_waits_as_long_as_the_email_is_put_off_and_is_never_given_up_for_
     scene.until_nothing_is_left()
     [item] = scene.ledger().values()
     assert (item.verdict, item.activity_id) == (Verdict.PROMOTED, ACTIVITY)
+
+
+@pytest.mark.parametrize(("behind", "method"), [(1, CorrelationMethod.TRACKING_TOKEN), (600, CorrelationMethod.NONE)])
+def test_an_answer_is_found_by_its_token_though_its_servers_clock_is_behind(behind: int, method: CorrelationMethod) -> None:
+    scene = a_scene()
+    subject = "Offer SYNC:0000042"
+    email = sent_from_here()
+    content = replace(email.content, subject=subject)
+    scene.stores.correlations.put(entries_of(email.activity, content, OrganisationSettings()))
+    received = SENT_ON - timedelta(seconds=behind)
+    scene.anna.deliver(a_message(f"RE: {subject}", received=received))
+    scene.until_idle("anna")
+    [answer] = [scene.activity(each).record for each in scene.activity_ids() if each != ACTIVITY]
+    assert answer.correlation_method is method
 
 
 def test_an_answer_continues_what_was_sent_from_here() -> None:
