@@ -22,6 +22,12 @@ def sync_backfill(message: func.QueueMessage) -> None:
     bootstrap.sidesync().incoming.run(read(message, SyncMailbox), message.dequeue_count or 1)
 
 
+@blueprint.queue_trigger(arg_name="message", queue_name=Queue.SYNC_OUTGOING.value, connection=STORAGE)
+def sync_outgoing(message: func.QueueMessage) -> None:
+    """Emails that were written here and wait to be sent."""
+    bootstrap.sidesync().outgoing.run(read(message, SyncMailbox), message.dequeue_count or 1)
+
+
 @blueprint.queue_trigger(arg_name="message", queue_name=Queue.SYNC_INCOMING.poison, connection=STORAGE)
 def sync_incoming_poison(message: func.QueueMessage) -> None:
     bootstrap.sidesync().poison.handle(Queue.SYNC_INCOMING, text_of(message))
@@ -30,3 +36,8 @@ def sync_incoming_poison(message: func.QueueMessage) -> None:
 @blueprint.queue_trigger(arg_name="message", queue_name=Queue.SYNC_BACKFILL.poison, connection=STORAGE)
 def sync_backfill_poison(message: func.QueueMessage) -> None:
     bootstrap.sidesync().poison.handle(Queue.SYNC_BACKFILL, text_of(message))
+
+
+@blueprint.queue_trigger(arg_name="message", queue_name=Queue.SYNC_OUTGOING.poison, connection=STORAGE)
+def sync_outgoing_poison(message: func.QueueMessage) -> None:
+    bootstrap.sidesync().poison.handle(Queue.SYNC_OUTGOING, text_of(message))

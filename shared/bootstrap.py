@@ -13,7 +13,7 @@ from shared.connectors.connect import Connect
 from shared.connectors.internet.consenting import ConsentIssuers
 from shared.connectors.probe import probes
 from shared.organisation import LevelledAlerts, RecentSettings
-from shared.ports import Clock, ConsentIssuer, Discover, OpenMailbox, OrganisationStore, Stores
+from shared.ports import Clock, ConsentIssuer, Discover, OpenMailbox, OpenOutgoing, OrganisationStore, Stores
 from shared.settings import Settings, read_settings
 from shared.stores.account import StorageConnection
 from shared.stores.azure import azure_stores
@@ -23,6 +23,7 @@ from shared.sync.enumeration import Enumeration
 from shared.sync.folders import Folders
 from shared.sync.incoming import IncomingSync
 from shared.sync.item_changes import ItemChanges
+from shared.sync.outgoing import OutgoingSync
 from shared.sync.poison import Poison
 from shared.sync.preview import Preview
 from shared.sync.relinking import Relinking
@@ -31,7 +32,7 @@ VERSION = "0.1.0"
 """Of Sidesync: quarantined items name the version that gave up on them."""
 
 _STORING_THREADS = 16
-"""Calls of the stores that run beside the fetching, over all runs of a worker."""
+"""Calls of the stores that run beside the fetching and sending, over all runs of a worker."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +43,7 @@ class Sidesync:
     stores: Stores
     enumeration: Enumeration
     incoming: IncomingSync
+    outgoing: OutgoingSync
     items: ItemChanges
     relinking: Relinking
     preview: Preview
@@ -54,6 +56,7 @@ def compose(
     settings: Settings,
     stores: Stores,
     open_mailbox: OpenMailbox,
+    open_outgoing: OpenOutgoing,
     clock: Clock,
     discover: Discover | None = None,
     consent_issuer: ConsentIssuer | None = None,
@@ -76,6 +79,7 @@ def compose(
             version=VERSION,
             discover=discover,
         ),
+        outgoing=OutgoingSync(stores, open_outgoing, clock, budget=budget, executor=executor, discover=discover),
         items=ItemChanges(stores, clock, budget),
         relinking=Relinking(stores, clock, budget),
         preview=Preview(stores, open_mailbox, clock, executor, discover),
@@ -85,7 +89,7 @@ def compose(
             stores,
             clock,
             Rules(allow_local_servers=settings.allow_local_servers),
-            probes(open_mailbox),
+            probes(open_mailbox, open_outgoing),
             discover,
             findings,
             VERSION,
@@ -103,7 +107,7 @@ def build(settings: Settings) -> Sidesync:
     local_servers = LocalServers(stores.settings, utc_now, always=settings.allow_local_servers)
     connect = Connect(stores.secrets, allow_local_servers=local_servers, shares=stores.shares, consents=stores.consents)
     issuers = ConsentIssuers(stores.secrets, allow_local_servers=local_servers)
-    return compose(settings, stores, connect, utc_now, connect.discover, issuers)
+    return compose(settings, stores, connect, connect.outgoing, utc_now, connect.discover, issuers)
 
 
 _SETTINGS_LIFE = timedelta(minutes=1)

@@ -19,6 +19,7 @@ class Queue(StrEnum):
 
     SYNC_INCOMING = "sync-incoming"
     SYNC_BACKFILL = "sync-backfill"
+    SYNC_OUTGOING = "sync-outgoing"
     ENUMERATE_SHARDS = "enumerate-shards"
     TEST_MAILBOX = "test-mailbox"
     LOAD_RECORDS = "load-records"

@@ -28,6 +28,7 @@ from shared.domain.configuration import (
     WorkloadSchedule,
 )
 from shared.domain.consents import Consent, ConsentRequest, ConsentTerms, StoredConsent
+from shared.domain.delivery import Attempt, OutboxEntry
 from shared.domain.email import (
     Annotation,
     CorrelationEntry,
@@ -45,12 +46,13 @@ from shared.domain.email import (
     StoredActivity,
     TimelineEntry,
 )
-from shared.domain.errors import ItemError
+from shared.domain.errors import Changed, DeliveryError, ItemError
 from shared.domain.folders import Folder, KnownTree, TreeFolder
 from shared.domain.ids import ActivityId, MailboxId, OwnerId, ProfileId
 from shared.domain.ledger import ItemKey, LedgerCommit, LedgerHead, LedgerItem
 from shared.domain.operations import Alert, QuarantinedItem, Run
 from shared.domain.organisation import OrganisationSettings, StoredSettings
+from shared.domain.outgoing import OutgoingMessage, Receipt
 from shared.domain.records import (
     AddressBookRecord,
     BulkLoad,
@@ -60,12 +62,16 @@ from shared.domain.records import (
     StoredRecord,
     StoredRule,
 )
+from shared.domain.steps import Step, StoredEmail
 
 LEDGER_COMMIT_ROWS = 99
 """Rows that one ledger commit may write beside the state row (a Table transaction holds 100)."""
 
 TODOS_AT_ONCE = 500
 """Todos that one run takes up; the next run finds the others."""
+
+OUTBOX_AT_ONCE = 200
+"""Emails of one priority that a run reads from the outbox at once."""
 
 PAGE_ITEMS = 512
 """Items of a page at most; Exchange allows no more."""
@@ -155,6 +161,60 @@ class OpenMailbox(Protocol):
     ) -> AbstractContextManager[IncomingEmail]:
         """`discovered` says where it is, for a profile that uses autodiscover."""
         ...
+
+
+class Sending(Protocol):
+    """A mailbox whose server takes an email in one go and cannot be asked later whether it did (SMTP)."""
+
+    def check(self) -> None:
+        """Signs in as for sending, and sends nothing. Raises MailboxError, TransientError."""
+        ...
+
+    def send(self, message: OutgoingMessage) -> Receipt:
+        """Raises DeliveryError about this email, DeliveryUnknown among them; MailboxError and TransientError about the mailbox
+        or the server, with the certainty that this email was not accepted."""
+        ...
+
+
+@runtime_checkable
+class Drafting(Protocol):
+    """A mailbox whose server keeps drafts, so that it can be told whether one was sent (Exchange). A draft is complete before
+    anybody knows its reference; only what is known is ever sent, so one that nobody knows was not."""
+
+    def check(self) -> None:
+        """Opens the folder of drafts as the identity that sends; makes and sends nothing there. Raises MailboxError,
+        TransientError."""
+        ...
+
+    def prepare(self, messages: Sequence[OutgoingMessage]) -> Sequence[str | DeliveryError]:
+        """For each, in order, the reference of a complete draft that carries its key, or the error that it has. Raises
+        MailboxError, TransientError: what was begun then is there as unfinished drafts."""
+        ...
+
+    def submit(self, drafts: Sequence[str], *, save_copy: bool) -> Sequence[Receipt | DeliveryError]:
+        """Sends drafts that `prepare` made; for each, in order, what the server answers. DraftGone where it is not there: it
+        was sent before. Raises MailboxError, TransientError: which of them were sent then says `find`."""
+        ...
+
+    def find(self, drafts: Sequence[str]) -> Sequence[str | None]:
+        """The present reference of each draft, None where it is not among the drafts any more: it was sent."""
+        ...
+
+    def withdraw(self, keys: Collection[str]) -> None:
+        """Removes drafts that carry one of these keys. Idempotent."""
+        ...
+
+
+type OutgoingEmail = Sending | Drafting
+"""A mailbox that email is sent through."""
+
+
+class OpenOutgoing(Protocol):
+    """Chooses the connector for what a mailbox sends and opens it. Raises MailboxError, TransientError."""
+
+    def __call__(
+        self, profile: EmailServerProfile, mailbox: Mailbox, discovered: Discovered | None = None
+    ) -> AbstractContextManager[OutgoingEmail]: ...
 
 
 class Probe(Protocol):
@@ -303,6 +363,11 @@ class Mailboxes(Protocol):
         """One write; leaves the record's ETag and the other workloads alone."""
         ...
 
+    def make_due(self, mailbox_id: MailboxId, workload: Workload, at: datetime) -> None:
+        """Due at `at`, unless it is due before. All else of the schedule, and the record's ETag, stay as they are, whoever
+        writes them meanwhile. A mailbox that is not there stays so."""
+        ...
+
     def due(self, workload: Workload, now: datetime, first_shard: int, last_shard: int) -> Iterator[Sequence[DueMailbox]]:
         """Mailboxes due at `now`, in groups of one shard, in order of shards. Filtered by the store."""
         ...
@@ -446,6 +511,19 @@ class Activities(Protocol):
         """What may change of an email. Raises Changed."""
         ...
 
+    def whole(self, activity_ids: Collection[ActivityId]) -> Mapping[ActivityId, StoredEmail]:
+        """Those of `activity_ids` that exist with their content, tombstones not; one read each, several in flight at once."""
+        ...
+
+    def advance(self, steps: Sequence[Step]) -> Sequence[StoredActivity | Changed]:
+        """Takes each step, or says that its activity was changed since; one that fails does not affect the others. The same id
+        stands in `steps` once. A TransientError leaves open which were taken."""
+        ...
+
+    def attempts(self, activity_id: ActivityId) -> Sequence[Attempt]:
+        """Oldest first."""
+        ...
+
     def erase(self, activity: EmailActivity, etag: str) -> None:
         """Leaves `activity`, which says when it was deleted, as a tombstone; then removes content, sightings and annotations.
         Blobs of attachments are not its business. Raises Changed. A crash may leave the tombstone with something behind it:
@@ -478,6 +556,30 @@ class Timeline(Protocol):
 
     def list(self, list_of: ListOf, whose: str, continuation: str | None = None, limit: int = 50) -> Slice[TimelineEntry]:
         """Newest first."""
+        ...
+
+
+class Outbox(Protocol):
+    """What waits to be sent, by mailbox: hints, confirmed against the activity."""
+
+    def put(self, entries: Sequence[OutboxEntry]) -> None:
+        """Upserts by mailbox, priority, due time, activity and submission."""
+        ...
+
+    def remove(self, entries: Sequence[OutboxEntry]) -> None:
+        """By the same. What is not there counts as removed."""
+        ...
+
+    def due(self, mailbox_id: MailboxId, now: datetime, limit: int = OUTBOX_AT_ONCE) -> Sequence[OutboxEntry]:
+        """Those due at `now`: high priority first, within one priority the earliest due first; `limit` of each priority."""
+        ...
+
+    def next_due(self, mailbox_id: MailboxId) -> datetime | None:
+        """When the first of all is due, past or to come; None where nothing waits."""
+        ...
+
+    def list(self, mailbox_id: MailboxId, continuation: str | None = None, limit: int = 50) -> Slice[OutboxEntry]:
+        """In the order of `due`."""
         ...
 
 
@@ -659,6 +761,7 @@ class Stores:
     consents: Consents
     shares: ConnectionShares
     activities: Activities
+    outbox: Outbox
     timeline: Timeline
     correlations: Correlations
     ledger: Ledger

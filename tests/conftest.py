@@ -1,11 +1,12 @@
-"""Fixtures of all tests: one Azurite and one Dovecot per test process, each started when the first test asks for it."""
+"""Fixtures of all tests: one Azurite, Dovecot and Exim per test process, each started when the first test asks for it."""
 
 from collections.abc import Iterator
 
 import pytest
 
 from local.azurite import Azurite
-from tests.dovecot import Dovecot, needs_dovecot
+from tests.dovecot import Dovecot
+from tests.exim import Exim
 
 
 @pytest.fixture(scope="session")
@@ -16,6 +17,13 @@ def azurite() -> Iterator[Azurite]:
 
 @pytest.fixture(scope="session")
 def dovecot() -> Iterator[Dovecot]:
-    needs_dovecot()
+    Dovecot.needed()
     with Dovecot() as running:
+        yield running
+
+
+@pytest.fixture(scope="session")
+def exim() -> Iterator[Exim]:
+    Exim.needed()
+    with Exim() as running:
         yield running

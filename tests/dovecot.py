@@ -1,38 +1,22 @@
-"""Dovecot, a real POP3 and IMAP server, as a plain process: free loopback ports, one folder, no daemon, no service.
+"""Dovecot, a real POP3 and IMAP server, as a plain process.
 
-`with Dovecot() as dovecot:` serves mailboxes that spring into being when somebody signs in or mail is delivered. Started by
-root it runs as `nobody`, since it gives nobody's mail to root: so one configuration holds for every tester. Its log is
-`dovecot.log` in its folder. Knows no connector.
+Mailboxes spring into being when somebody signs in or mail is delivered. Knows no connector.
 """
 
 import base64
 import grp
-import os
-import pwd
 import secrets
-import shutil
-import socket
-import subprocess
-import tempfile
-import time
+from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
-from email.utils import format_datetime
-from itertools import count
 from pathlib import Path
-from types import TracebackType
-from typing import Self
 
 import jwt
-import pytest
 
-from local.mailserver.tls import server_context
+from tests.maildir import Maildir, an_unused_address
+from tests.plain_server import PlainServer, free_ports
 
 PASSWORD = "correct-horse-battery-staple"
 """Of every mailbox. Dovecot takes what follows a space for another setting."""
-INSTALL = "apt-get install --no-install-recommends dovecot-core dovecot-imapd dovecot-pop3d"
-_READY_WITHIN = 20.0
-_ATTEMPTS = 5
-"""A free port may be somebody else's by the time Dovecot listens there."""
 
 _CONFIGURATION = """
 base_dir = {folder}/run
@@ -106,87 +90,28 @@ username_attribute = sub
 """
 
 
-class DovecotMissing(RuntimeError):
-    """Dovecot cannot be started; the message says why, and what to install."""
-
-
-def dovecot_program() -> str | None:
-    """Debian keeps it where the search path of ordinary users does not lead."""
-    return shutil.which("dovecot") or shutil.which("dovecot", path="/usr/sbin:/usr/local/sbin")
-
-
-def needs_dovecot() -> None:
-    """Skips the test that asks, with the reason, where Dovecot is not installed."""
-    if dovecot_program() is None:
-        pytest.skip(f"Dovecot is not installed: {INSTALL}")
-
-
-class Dovecot:
-    """A server between `start` and `stop`; a context manager does both."""
+class Dovecot(PlainServer):
+    name = "Dovecot"
+    program = "dovecot"
+    packages = "dovecot-core dovecot-imapd dovecot-pop3d"
+    greetings = (b"+OK", b"* OK")
+    log_name = "dovecot.log"
 
     def __init__(self) -> None:
-        self._numbers = count(1)
-        self._process: subprocess.Popen[bytes] | None = None
+        super().__init__()
         self._key = secrets.token_bytes(32)
-        self._owner = pwd.getpwnam("nobody") if os.geteuid() == 0 else pwd.getpwuid(os.geteuid())
-        # The sockets in it have to have short names: a Unix socket takes 107 characters.
-        self._directory = tempfile.TemporaryDirectory(prefix="dovecot-", ignore_cleanup_errors=True)
-        self.folder = Path(self._directory.name)
-        self.host = "127.0.0.1"
         self.pop3_port = self.pop3s_port = self.imap_port = self.imaps_port = 0
 
     @property
-    def certificate_file(self) -> Path:
-        """What a client has to trust; it is for `localhost` and 127.0.0.1."""
-        return self.folder / "certificate.pem"
+    def mail(self) -> Path:
+        """Where the mailboxes are, each in a folder of its name."""
+        return self.folder / "mail"
 
-    @property
-    def pid(self) -> int:
-        """Of the process that leads all others of this server; they are in its session."""
-        if self._process is None:
-            raise RuntimeError("Dovecot was not started")
-        return self._process.pid
-
-    @property
-    def log(self) -> str:
-        path = self.folder / "dovecot.log"
-        return path.read_text("utf-8", "replace") if path.exists() else ""
-
-    def start(self) -> None:
-        """Returns when it answers on all ports. Raises DovecotMissing; nothing is left running then."""
-        if (program := dovecot_program()) is None:
-            raise DovecotMissing(f"Dovecot is not installed: {INSTALL}")
-        server_context(self.folder)
-        self._write_key()
-        for _ in range(_ATTEMPTS):
-            self._configure()
-            self._process = self._launch(program)
-            if self._answers():
-                return
-            self._end()
-        raise DovecotMissing(f"Dovecot did not start. Its log ends:\n{self.log[-2000:]}")
-
-    def stop(self) -> None:
-        self._end()
-        self._directory.cleanup()
-
-    def __enter__(self) -> Self:
-        try:
-            self.start()
-        except BaseException:
-            self.stop()
-            raise
-        return self
-
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
-        self.stop()
-
-    def add_mailbox(self, username: str = "") -> "Maildir":
+    def add_mailbox(self, username: str = "") -> "DovecotMailbox":
         """An empty one. Without a name it gets one that no other has."""
-        name = username or f"mailbox{next(self._numbers)}@contoso.example"
-        maildir = Maildir(self, name, self.folder / "mail" / name / "Maildir")
-        maildir.create()
-        return maildir
+        mailbox = DovecotMailbox(self, username or an_unused_address())
+        mailbox.create()
+        return mailbox
 
     def token(self, username: str, lifetime: timedelta = timedelta(hours=1)) -> str:
         """A bearer token that signs in as `username`; one whose lifetime is negative has expired."""
@@ -194,25 +119,14 @@ class Dovecot:
         claims = {"sub": username, "iat": now - timedelta(days=1), "nbf": now - timedelta(days=1), "exp": now + lifetime}
         return jwt.encode(claims, self._key, algorithm="HS256", headers={"kid": "default"})
 
-    def own(self, path: Path) -> None:
-        """Gives to the server what the tester made for it."""
-        if os.geteuid() == 0:
-            os.chown(path, self._owner.pw_uid, self._owner.pw_gid)
-
-    def _write_key(self) -> None:
-        keys = self.folder / "keys" / "default" / "HS256"
-        keys.mkdir(parents=True, exist_ok=True)
-        (keys / "default").write_bytes(base64.b64encode(self._key))
-
-    def _configure(self) -> None:
-        ports = _free_ports(4)
-        self.pop3_port, self.pop3s_port, self.imap_port, self.imaps_port = ports
+    def configure(self) -> None:
+        self.pop3_port, self.pop3s_port, self.imap_port, self.imaps_port = free_ports(4)
         written = _CONFIGURATION.format(
             folder=self.folder,
-            user=self._owner.pw_name,
-            group=grp.getgrgid(self._owner.pw_gid).gr_name,
-            uid=self._owner.pw_uid,
-            gid=self._owner.pw_gid,
+            user=self.owner.pw_name,
+            group=grp.getgrgid(self.owner.pw_gid).gr_name,
+            uid=self.owner.pw_uid,
+            gid=self.owner.pw_gid,
             password=PASSWORD,
             pop3=self.pop3_port,
             pop3s=self.pop3s_port,
@@ -221,101 +135,27 @@ class Dovecot:
         )
         (self.folder / "dovecot.conf").write_text(written, "utf-8")
         (self.folder / "oauth2.conf").write_text(_TOKENS.format(folder=self.folder), "utf-8")
-        (self.folder / "dovecot.log").touch()
-        for path in (self.folder, *self.folder.rglob("*")):
-            self.own(path)
+        keys = self.folder / "keys" / "default" / "HS256"
+        keys.mkdir(parents=True, exist_ok=True)
+        (keys / "default").write_bytes(base64.b64encode(self._key))
+        self.mail.mkdir(exist_ok=True)
 
-    def _launch(self, program: str) -> subprocess.Popen[bytes]:
-        becoming = (self._owner.pw_uid, self._owner.pw_gid) if os.geteuid() == 0 else (None, None)
-        with (self.folder / "dovecot.log").open("ab") as log:
-            return subprocess.Popen(  # noqa: S603 - our own arguments
-                [program, "-F", "-c", str(self.folder / "dovecot.conf")],
-                stdin=subprocess.DEVNULL,
-                stdout=log,
-                stderr=log,
-                start_new_session=True,
-                user=becoming[0],
-                group=becoming[1],
-                extra_groups=None if becoming[0] is None else (),
-            )
+    def arguments(self) -> list[str]:
+        return ["-F", "-c", str(self.folder / "dovecot.conf")]
 
-    def _answers(self) -> bool:
-        deadline = time.monotonic() + _READY_WITHIN
-        while time.monotonic() < deadline and self._process is not None and self._process.poll() is None:
-            if all(_greets(self.host, port) for port in (self.pop3_port, self.imap_port)):
-                return True
-            time.sleep(0.05)
-        return False
-
-    def _end(self) -> None:
-        """Dovecot ends its own processes when it is told to."""
-        process, self._process = self._process, None
-        if process is None:
-            return
-        process.terminate()
-        try:
-            process.wait(10)
-        except subprocess.TimeoutExpired:
-            process.kill()
-            process.wait()
+    @property
+    def ports(self) -> Sequence[int]:
+        return (self.pop3_port, self.imap_port)
 
 
-class Maildir:
+class DovecotMailbox(Maildir):
     """One mailbox on disk: mail arrives here as a local delivery agent brings it."""
 
-    _numbers = count(1)
-
-    def __init__(self, server: Dovecot, username: str, path: Path) -> None:
+    def __init__(self, server: Dovecot, username: str) -> None:
+        super().__init__(username, server.mail / username / "Maildir", server.own)
         self.server = server
-        self.username = username
-        self.path = path
-
-    def create(self) -> None:
-        for folder in (self.path, *(self.path / part for part in ("tmp", "new", "cur"))):
-            folder.mkdir(parents=True, exist_ok=True)
-        for folder in (self.path.parent, self.path, *self.path.iterdir()):
-            self.server.own(folder)
-
-    def deliver(self, raw: bytes, received: datetime, *, stamped: bool = True) -> None:
-        """`stamped`: with a Received field of that time on top, as transport leaves it."""
-        name = f"{int(received.timestamp())}.M{next(self._numbers):09}P{os.getpid()}.tests"
-        arriving = self.path / "tmp" / name
-        arriving.write_bytes(_trace(received) + raw if stamped else raw)
-        os.utime(arriving, (received.timestamp(), received.timestamp()))
-        self.server.own(arriving)
-        arriving.rename(self.path / "new" / name)
-
-    def messages(self) -> list[bytes]:
-        """What lies there, as it lies there."""
-        return [file.read_bytes() for part in ("new", "cur") for file in sorted((self.path / part).iterdir())]
-
-    def flags(self) -> list[str]:
-        """Flags of each message, in Maildir's letters; `S` is seen."""
-        files = [*(self.path / "new").iterdir(), *(self.path / "cur").iterdir()]
-        return [file.name.partition(":2,")[2] for file in sorted(files)]
 
     def forget_identities(self) -> None:
         """As after a restore: every folder's UIDVALIDITY, and with it every UIDL, is another one from now on."""
         for file in (*self.path.rglob("dovecot-uidlist"), *self.path.rglob("dovecot.index*")):
             file.unlink()
-
-
-def _trace(received: datetime) -> bytes:
-    return f"Received: from sender by mail.contoso.example with LMTP; {format_datetime(received)}\r\n".encode()
-
-
-def _free_ports(wanted: int) -> list[int]:
-    sockets = [socket.create_server(("127.0.0.1", 0)) for _ in range(wanted)]
-    try:
-        return [one.getsockname()[1] for one in sockets]
-    finally:
-        for one in sockets:
-            one.close()
-
-
-def _greets(host: str, port: int) -> bool:
-    try:
-        with socket.create_connection((host, port), timeout=2) as one:
-            return one.recv(200).startswith((b"+OK", b"* OK"))
-    except OSError:
-        return False

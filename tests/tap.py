@@ -64,8 +64,8 @@ class Tap:
         self._remaining = count
 
     def break_before(self, command: bytes) -> None:
-        """Breaks the connection when a client says this; the server does not hear it."""
-        self._fatal = command
+        """Breaks the connection when a client says this, in whatever letters; the server does not hear it."""
+        self._fatal = command.upper()
 
     def stall(self) -> None:
         """The server is heard no more, and the connection stays."""
@@ -112,7 +112,7 @@ class Tap:
             while piece := client.recv(_CHUNK):
                 with self._lock:
                     self._said += piece
-                if self._fatal is not None and self._fatal in piece:
+                if self._fatal is not None and self._fatal in piece.upper():
                     _shut(client)
                     break
                 conversation.client_waits = True

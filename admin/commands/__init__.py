@@ -10,6 +10,7 @@ from admin.commands.loading import load
 from admin.commands.mailboxes import add_mailbox_commands
 from admin.commands.messages import add_message_commands
 from admin.commands.operations import add_operation_commands
+from admin.commands.outgoing import outgoing
 from admin.commands.policy import policy
 from admin.commands.preview import add_preview_commands
 from admin.commands.quarantine import quarantine
@@ -48,6 +49,7 @@ add_mailbox_commands(app)
 add_message_commands(app)
 app.add_typer(consent, name="consent")
 app.add_typer(emails, name="emails")
+app.add_typer(outgoing, name="outgoing")
 app.add_typer(quarantine, name="quarantine")
 add_preview_commands(app)
 add_operation_commands(app)

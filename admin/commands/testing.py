@@ -23,7 +23,7 @@ LOOK_EVERY = 1.0
 WORKLOADS = ("incoming", "outgoing", "act")
 _PROFILE_BREAKER = "profile_breaker_open"
 _SUCCEEDED = "test_succeeded"
-"""Code of the alert that tells it; the schedule may be written a moment later."""
+"""Code of the alert that tells it; the schedule may be written a moment later, after a failure too."""
 _STYLES = {"success": "green", "failure": "red"}
 NO_OUTCOME = "no outcome yet"
 
@@ -135,10 +135,11 @@ def _outcome(mailbox: Fields, workload: str, present: Fields | None, news: _News
     outcome = {"mailbox_id": mailbox["id"], "address": mailbox["address"], "workload": workload}
     if present is None:
         return outcome | {"status": NO_OUTCOME, "cause": "", "remedy": "The mailbox is no longer there."}
-    shown, told = present["workloads"][workload], news.raised.get(f"mailbox:{mailbox['id']}", ())
-    own = next((alert for alert in told if alert["parameters"].get("workload") == workload), None)
+    shown, raised = present["workloads"][workload], news.raised.get(f"mailbox:{mailbox['id']}", ())
+    told = [alert for alert in raised if alert["parameters"].get("workload", workload) == workload]
+    own = next((alert for alert in told if "workload" in alert["parameters"]), None)
     if own is not None:
-        status = "success" if own["code"] == _SUCCEEDED else shown["status"]
+        status = "success" if own["code"] == _SUCCEEDED else "failure" if own["level"] == "error" else shown["status"]
         return outcome | {"status": status, "cause": own["cause"], "remedy": own["remedy"]}
     failed_anew = _signature(shown) != _signature(mailbox["workloads"][workload]) or any(
         alert["code"] == shown["last_error"] for alert in told

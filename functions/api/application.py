@@ -13,6 +13,7 @@ from functions.api.routers.address_book import address_book, loads
 from functions.api.routers.alerts import alerts
 from functions.api.routers.audit import audit
 from functions.api.routers.consents import consent_page, consents
+from functions.api.routers.drafts import attachments, drafts, outgoing
 from functions.api.routers.emails import emails
 from functions.api.routers.findings import findings
 from functions.api.routers.folders import folders
@@ -126,6 +127,9 @@ def create_app(sidesync: Sidesync) -> Api:
         address_book(administration.address_book),
         loads(administration.loads),
         emails(administration),
+        drafts(administration),
+        attachments(administration),
+        outgoing(administration),
         activities(administration),
         alerts(administration),
         audit(administration),

@@ -139,7 +139,7 @@ def _accepted_field(each: RecordField, *, partial: bool) -> tuple[Any, Any]:
     kind = _accepted(each.kind)
     if each.nested:
         kind = _accepted_model(each.nested, partial=partial)
-        default = default and kind()
+        default = default if each.is_required else default and kind()
     nullable = partial or each.is_optional
     return kind | None if nullable else kind, SchemaField(
         default=default, description=each.description, json_schema_extra=limits

@@ -126,6 +126,7 @@ LOOKS: Responses = ACTS | _UNREADABLE
 """Of an action with a body that changes nothing."""
 DELETES: Responses = READS | _CONFLICT | _CHANGED | {204: {"description": "It is gone."}}
 QUEUES: Responses = READS | _CONFLICT | {202: {"description": "The work is queued."}}
+SENDS: Responses = READS | _CONFLICT | _CHANGED | {202: {"description": "It waits to be sent.", "headers": ETAG}}
 ORDERS: Responses = QUEUES | _UNREADABLE
 """Of work that is queued as a body says."""
 

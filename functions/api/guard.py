@@ -1,6 +1,7 @@
 """The outermost layer: HEAD is GET, bodies have a limit, answers are kept by nobody, what nobody foresaw has no details."""
 
 import logging
+import re
 from http import HTTPStatus
 
 from fastapi import HTTPException
@@ -9,11 +10,20 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from functions.api.problems import problem
 from shared.administration.loading import LARGEST_FILE
+from shared.administration.outgoing.uploads import PART_BYTES
 
 LONGEST_BODY = 256 * 1024
 """Bytes; a configuration record is a hundredth of that."""
-LONGER_BODIES = {"/api/loads": LARGEST_FILE}
-"""Paths that take files; they go through as they come."""
+LONGEST_DRAFT = 8 * 1024 * 1024
+"""Bytes of an email that is written, without its attachments."""
+
+_ACTIVITY = r"/api/activities/[^/]+"
+_LONGER_BODIES = (
+    (re.compile(r"/api/loads"), LARGEST_FILE),
+    (re.compile(rf"/api/activities|{_ACTIVITY}"), LONGEST_DRAFT),
+    (re.compile(rf"{_ACTIVITY}/uploads/[^/]+/parts/[^/]+"), PART_BYTES),
+)
+"""Paths that take files, which go through as they come, and long texts."""
 
 _log = logging.getLogger("sidesync.api")
 
@@ -23,6 +33,11 @@ def _keep_private(message: Message) -> None:
     headers = MutableHeaders(raw=message["headers"])
     headers.setdefault("Cache-Control", "no-store")
     headers.setdefault("X-Content-Type-Options", "nosniff")
+
+
+def longest_body(path: str) -> int:
+    """Bytes that the body of a request to this path may have."""
+    return next((longest for paths, longest in _LONGER_BODIES if paths.fullmatch(path)), LONGEST_BODY)
 
 
 class Guard:
@@ -37,7 +52,7 @@ class Guard:
             scope = {**scope, "method": "GET"}  # the host leaves the body out
         started = False
         received = 0
-        longest = LONGER_BODIES.get(scope["path"], LONGEST_BODY)
+        longest = longest_body(scope["path"])
 
         async def counted() -> Message:
             nonlocal received

@@ -63,7 +63,11 @@ def _of(record: type, given: Given) -> Iterator[RecordField]:
 
 
 def _made(each: RecordField, value: Any) -> Any:
-    return made(each.nested, value) if each.nested is not None and value is not None else value
+    if each.nested is None or value is None:
+        return value
+    if isinstance(value, Given):
+        return made(each.nested, value)
+    return tuple(made(each.nested, entry) for entry in value)
 
 
 def _merged(present: Any, each: RecordField, value: Any, path: str) -> Any:
@@ -71,7 +75,7 @@ def _merged(present: Any, each: RecordField, value: Any, path: str) -> Any:
     if isinstance(value, Given) and each.nested is not None:
         return _begun(each.nested, value, pointer) if present is None else merged(present, value, f"{pointer}/")
     if value is not None:
-        return value
+        return _made(each, value)
     if each.is_required:
         raise InvalidRecord(pointer, f"{each.name} cannot be without a value", "Give it one, or leave it out.")
     return each.default

@@ -99,14 +99,14 @@ async def _on_sync_error(_: Request, error: SyncError) -> JSONResponse:
 
 def _field_problem(error: InvalidRecord) -> FieldProblem:
     where = next((place for place, fields in _ELSEWHERE.items() if error.field in fields), "#")
-    pointer = f"{where}/{error.field}"
+    pointer = f"{where}/{error.field}" if error.field else where
     return FieldProblem(pointer=pointer, detail=str(error), remedy=error.remedy)
 
 
 _ELSEWHERE = {
-    "query": ("continuation", "limit", "message_id", "queue"),
+    "query": ("continuation", "limit", "message_id", "queue", "sha256"),
     "header": ("If-None-Match",),
-    "path": ("folder_id",),
+    "path": ("folder_id", "number"),
 }
 """Fields that stand elsewhere than in the body; no body has one of these."""
 
@@ -148,6 +148,8 @@ _DETAILS: dict[str, tuple[str, str | None]] = {
     "string_type": ("is no text", "Write a text in quotes."),
     "bool_type": ("is neither true nor false", "Write true or false."),
     "int_type": ("is no whole number", "Write a whole number."),
+    "is_instance_of": ("is no list", "Write a list in square brackets."),
+    "sequence_str": ("is no list", "Write a list in square brackets."),
     "model_attributes_type": ("is no JSON object", "Send a JSON object, with Content-Type: application/json."),
     "json_invalid": ("is not JSON", "Send a JSON object in UTF-8."),
     "timezone_aware": ("has no time zone", "Write it with an offset, such as 2026-01-31T00:00:00Z."),

@@ -30,6 +30,13 @@ class Api:
         """For a browser: the key stands in it."""
         return f"{self.base_url}/api{path}{'&' if '?' in path else '?'}code={self.key}"
 
+    def list(self, path: str) -> list[Json]:
+        """Of what is answered as a bare list. Raises Refused."""
+        reply = self._http.get(path)
+        _check(reply)
+        items: list[Json] = reply.json()
+        return items
+
     def get(self, path: str, **query: str | int) -> Json:
         """Raises Refused."""
         return _content(self._http.get(path, params=query))
@@ -42,9 +49,13 @@ class Api:
         """Raises Refused."""
         return _content(self._http.patch(path, json=content))
 
-    def post(self, path: str) -> Json:
+    def post(self, path: str, content: Mapping[str, object] | None = None) -> Json:
         """Raises Refused."""
-        return _content(self._http.post(path))
+        return _content(self._http.post(path, json=content) if content is not None else self._http.post(path))
+
+    def put_octets(self, path: str, content: bytes) -> Json:
+        """Raises Refused."""
+        return _content(self._http.put(path, content=content, headers={"Content-Type": "application/octet-stream"}))
 
     def upload(self, path: str, content: bytes, media_type: str) -> Json:
         """Raises Refused."""

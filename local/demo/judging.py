@@ -59,6 +59,11 @@ class Story:
         self._check_verdicts(checks, later, "of the answers")
         checks.make("the decision is told in plain words, of what is tracked and of what is not", self._told)
 
+    @property
+    def question(self) -> str:
+        """The activity that the customer's question became."""
+        return str(self._item(judged.QUESTION)["activity_id"])
+
     def explanations(self) -> Mapping[str, Sequence[str]]:
         """Letters of the story, each with what became of it in plain words."""
         return {f"{name} ({self._subject(name)})": self._item(name)["story"] for name in TOLD}

@@ -5,6 +5,7 @@ from collections.abc import Iterator, Mapping, Sequence, Set
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 
 from rich.console import Console
@@ -21,6 +22,7 @@ from local.demo.judging import Story
 from local.demo.machine import Machine
 from local.demo.misuse import check_misuse
 from local.demo.outcome import MailboxOutcome, Watched, read, wait_until_settled
+from local.demo.sending import Sending
 from local.demo.showing import Shown, check_samples
 from local.demo.untouched import check_idle, check_untouched
 from local.mailserver.remote import MailServerControl
@@ -75,6 +77,8 @@ def play_samples(play: Play, size: int) -> bool:
         story.check(play.checks)
         check_administration(play.checks, api, control, play.machine.ews_url, mailboxes)
         Collecting(api, control, play.machine.pop3_port, lambda: _let_the_timer_enumerate(play)).check(play.checks)
+        enumerate_now = partial(_let_the_timer_enumerate, play)
+        Sending(api, control, play.machine.smtp_port, story.question, enumerate_now).check(play.checks)
         check_misuse(play.checks, api, play.machine.azurite.connection_string, play.machine.host.log)
         _check_operations(play, api, outcomes, alerts={"malformed_message", "test_succeeded", "authentication_failed"})
         explanations = story.explanations()

@@ -1,13 +1,17 @@
-"""What every head of lines works on: the store, who may sign in, and how this server is today."""
+"""What every head works on: the store and its transport, who may sign in and send, and how this server is today."""
 
 import ssl
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from local.mailserver.accounts import Accounts
 from local.mailserver.faults import Faults
+from local.mailserver.greylist import Greylist
 from local.mailserver.habits import Habit, Habits
 from local.mailserver.journal import Journal
+from local.mailserver.limits import Limits
 from local.mailserver.model import MailStore
+from local.mailserver.rights import Rights
+from local.mailserver.transport import Transport
 
 
 @dataclass(slots=True)
@@ -17,6 +21,10 @@ class Backend:
     faults: Faults
     requests: Journal
     habits: Habits
+    transport: Transport
+    greylist: Greylist = field(default_factory=Greylist)
+    rights: Rights = field(default_factory=Rights)
+    limits: Limits = field(default_factory=Limits)
     tls: ssl.SSLContext | None = None
     """With which connections are protected; None: this server has no certificate."""
 

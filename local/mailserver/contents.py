@@ -5,6 +5,7 @@ happened since.
 """
 
 from bisect import bisect_left, bisect_right, insort
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import Enum, auto
@@ -50,6 +51,8 @@ class Item:
     categories: tuple[str, ...] = ()
     flags: frozenset[str] = frozenset()
     """Further marks that mail clients set: \\Answered, \\Deleted, \\Flagged (RFC 3501 section 2.3.2)."""
+    properties: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    """Further properties that clients keep with it, by names that their protocol makes; they are not mailed."""
     uid: int = 0
     """Number in its folder, in order of arrival there."""
 

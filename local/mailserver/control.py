@@ -5,6 +5,7 @@ The answer is {"result": ...}, or {"error", "detail"} with 404 for what does not
 `remote.MailServerControl` is its client.
 """
 
+import base64
 import json
 from collections.abc import Callable, Mapping
 from dataclasses import asdict
@@ -15,6 +16,7 @@ from urllib.parse import parse_qs, urlsplit
 from local.mailserver.faults import Faults
 from local.mailserver.journal import Journal
 from local.mailserver.model import NotFound
+from local.mailserver.transport import Accepted
 from local.mailserver.web import Reply, Request
 
 CONTROL_PATH = "/control"
@@ -31,6 +33,9 @@ METHODS = (
     "revoke_tokens",
     "revoke_consents",
     "set_token_lifetime",
+    "grant_sending",
+    "revoke_sending",
+    "set_limits",
     "deliver",
     "put",
     "send",
@@ -64,6 +69,8 @@ class Controlled(Protocol):
     @property
     def faults(self) -> Faults: ...
 
+    def accepted(self, message_id: str | None = None) -> list[Accepted]: ...
+
     @property
     def requests(self) -> Journal: ...
 
@@ -75,6 +82,7 @@ class Control:
             **{name: getattr(server, name) for name in METHODS},
             "faults.add": server.faults.add,
             "faults.clear": server.faults.clear,
+            "accepted": self._accepted,
             "requests.of": self._requests,
             "requests.clear": server.requests.clear,
         }
@@ -96,6 +104,11 @@ class Control:
         except (ValueError, TypeError, AttributeError) as error:
             return _json(400, {"error": type(error).__name__, "detail": str(error)})
         return _json(200, {"result": result})
+
+    def _accepted(self, message_id: str | None = None) -> list[dict[str, Any]]:
+        """The octets are in base64."""
+        found = self._server.accepted(message_id)
+        return [each.fields() | {"octets": base64.b64encode(each.octets[:]).decode()} for each in found]
 
     def _requests(self, **wanted: str | None) -> list[dict[str, Any]]:
         return [asdict(asked) for asked in self._server.requests.of(**wanted)]

@@ -1,17 +1,16 @@
 """How mail arrives: transport stamps it, and every recipient gets a copy. Knows the store, no protocol."""
 
-import re
 from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
 from email.utils import format_datetime
 from itertools import count
 
 from local.mailserver.contents import Item
-from local.mailserver.message import Message, spooled, with_headers
+from local.mailserver.message import Message, fields_named, spooled, with_headers
 from local.mailserver.model import MailStore
 
 HOST = "mail.contoso.example"
-_FIREWALLED = re.compile(rb"^X-MS-Exchange-(?:Organization|Forest)-[^\n]*\n(?:[ \t][^\n]*\n)*", re.IGNORECASE | re.MULTILINE)
+_FIREWALLED = fields_named(r"X-MS-Exchange-(?:Organization|Forest)-[^:\n]*")
 """Headers that only the organisation's own transport may set: those of strangers are taken out (Exchange's header firewall)."""
 
 _numbers = count(1)

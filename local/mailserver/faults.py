@@ -1,7 +1,7 @@
 """Switches that make the server misbehave on purpose, for a mailbox, an operation, a number of times. Knows no protocol."""
 
 import threading
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass, field
 from enum import StrEnum
 from itertools import count
@@ -9,13 +9,15 @@ from itertools import count
 
 class FaultKind(StrEnum):
     SERVER_BUSY = "server_busy"
-    """Refused for now; `seconds` says how long (0: the server does not say). POP3 [SYS/TEMP], IMAP [UNAVAILABLE]."""
+    """Refused for now; `seconds` says how long (0: the server does not say). POP3 [SYS/TEMP], IMAP [UNAVAILABLE], SMTP 451."""
     UNAVAILABLE = "unavailable"
-    """503 with Retry-After (0: without). POP3 and IMAP: as busy, and the server hangs up."""
+    """503 with Retry-After (0: without). POP3 and IMAP: as busy, and the server hangs up, as SMTP does with 421."""
     TOO_MANY_REQUESTS = "too_many_requests"
-    """429 with Retry-After. POP3 [SYS/TEMP], IMAP [LIMIT]."""
+    """429 with Retry-After. POP3 [SYS/TEMP], IMAP [LIMIT], SMTP 421 4.4.2."""
     UNAUTHORIZED = "unauthorized"
+    """401. SMTP 535."""
     FORBIDDEN = "forbidden"
+    """403. SMTP 550 5.7.60: not as this sender."""
     CONNECTION_RESET = "connection_reset"
     """The request is not carried out, the connection breaks."""
     REPLY_LOST = "reply_lost"
@@ -23,10 +25,15 @@ class FaultKind(StrEnum):
     TRUNCATED_REPLY = "truncated_reply"
     SLOW_REPLY = "slow_reply"
     """The answer comes after `seconds`."""
+    HANG_UP = "hang_up"
+    """The connection ends `seconds` after the answer, without a word."""
     NONSENSE_REPLY = "nonsense_reply"
     """200, or a line, with something that is no answer of this protocol (`text`)."""
     ERROR = "error"
-    """Every response message of the request is the error `code`. POP3 and IMAP: the command is refused with that code."""
+    """Every response message of the request is the error `code`. POP3 and IMAP: the command is refused with that code.
+
+    SMTP: with that code and enhanced code, such as "452 4.2.2", and `text`; 421 hangs up. `after` makes a quota of it.
+    """
     SOAP_FAULT = "soap_fault"
     """The request as a whole is refused with the error `code`."""
     UNREADABLE_ITEM = "unreadable_item"
@@ -34,11 +41,18 @@ class FaultKind(StrEnum):
     UNREADABLE_ATTACHMENT = "unreadable_attachment"
     """Attachments of the item `item` cannot be read: `code`."""
     UNWRITABLE_ITEM = "unwritable_item"
-    """The item `item` cannot be changed, moved or deleted: `code`."""
+    """The item `item` (its id or Message-ID), or each, cannot be created, changed, moved, sent or deleted: `code`."""
+    BREAKS_OFF = "breaks_off"
+    """The connection breaks before the item `item`, or any, is changed or sent; those before it in the request have been."""
     INVALID_SYNC_STATE = "invalid_sync_state"
     ERROR_WITHOUT_SYNC_STATE = "error_without_sync_state"
     """As `invalid_sync_state`, in the form without an element for the state."""
     FOLDER_GONE = "folder_gone"
+    BOUNCES = "bounces"
+    """What a recipient (`mailbox`) was to get is accepted, and comes back as undeliverable: `code` ("552 5.2.2") and `text`."""
+
+
+type Names = str | Collection[str] | None
 
 
 @dataclass(slots=True)
@@ -63,12 +77,12 @@ class Fault:
         """Whether it is the fault of that number, and of that mailbox; None is any."""
         return number in (None, self.id) and (mailbox is None or mailbox.lower() == (self.mailbox or "").lower())
 
-    def matches(self, kind: FaultKind, mailbox: str | None, operation: str | None, item: str | None) -> bool:
+    def matches(self, kind: FaultKind, mailboxes: Collection[str], operation: str | None, items: Collection[str]) -> bool:
         return (
             kind is self.kind
-            and (self.mailbox is None or (mailbox is not None and self.mailbox.lower() == mailbox.lower()))
+            and (self.mailbox is None or self.mailbox.lower() in (each.lower() for each in mailboxes))
             and (self.operation is None or self.operation == operation)
-            and (self.item is None or self.item == item)
+            and (self.item is None or self.item in items)
         )
 
 
@@ -95,7 +109,9 @@ class Faults:
     ) -> int:
         """Turns a fault on; the number returned turns it off again.
 
-        `operation` is a name such as GetItem, RETR, FETCH (with UID or without) or Token; Connect is the greeting.
+        `operation` is a name such as GetItem, RETR, FETCH (with UID or without) or Token; Connect is the greeting. Of SMTP
+        also Transfer, while a message comes, and Message, when it has come. `mailbox` is a recipient for RCPT, the sender for
+        MAIL; afterwards the message is about all of them.
         """
         with self._lock:
             number = next(self._numbers)
@@ -107,13 +123,14 @@ class Faults:
         with self._lock:
             self._on = [fault for fault in self._on if not fault.is_meant(number, mailbox)]
 
-    def hit(self, kind: FaultKind, mailbox: str | None, operation: str | None, item: str | None = None) -> Fault | None:
-        """The fault of this kind that strikes now, if one does; it is used up by one."""
+    def hit(self, kind: FaultKind, mailbox: Names, operation: str | None, item: Names = None) -> Fault | None:
+        """The fault of this kind that strikes now, if one does; it is used up by one. Of several names each may be meant."""
         if not self._on:
             return None
+        mailboxes, items = _several(mailbox), _several(item)
         with self._lock:
             for fault in self._on:
-                if not fault.matches(kind, mailbox, operation, item):
+                if not fault.matches(kind, mailboxes, operation, items):
                     continue
                 if fault.after > 0:
                     fault.after -= 1
@@ -129,3 +146,9 @@ class Faults:
     def __iter__(self) -> Iterator[Fault]:
         with self._lock:
             return iter(list(self._on))
+
+
+def _several(names: Names) -> Collection[str]:
+    if names is None:
+        return ()
+    return (names,) if isinstance(names, str) else names

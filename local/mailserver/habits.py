@@ -10,7 +10,7 @@ from enum import StrEnum
 
 class Habit(StrEnum):
     CLEARTEXT_REFUSED = "cleartext_refused"
-    """Nobody signs in before the connection is protected (POP3 and IMAP)."""
+    """Nobody signs in before the connection is protected (POP3, IMAP and SMTP)."""
 
     POP3_WITHOUT_CAPA = "pop3_without_capa"
     POP3_WITHOUT_APOP = "pop3_without_apop"
@@ -33,6 +33,26 @@ class Habit(StrEnum):
     """No keyword can be stored: PERMANENTFLAGS has no \\*."""
     IMAP_WITH_OBJECTID = "imap_with_objectid"
     """Folders have a MAILBOXID that renaming does not change (RFC 8474)."""
+
+    SMTP_AUTH_REQUIRED = "smtp_auth_required"
+    """Strangers send nothing."""
+    SMTP_SENDERS_CHECKED = "smtp_senders_checked"
+    """Who signed in sends as himself only, and as those who granted it, by envelope and by the fields of the message."""
+    SMTP_GREYLISTS = "smtp_greylists"
+    """A sender's first attempt to reach a recipient is refused for now."""
+    SMTP_BOUNCES_LATER = "smtp_bounces_later"
+    """Recipients here who do not exist are accepted, and the message comes back."""
+    SMTP_REWRITES_MESSAGE_IDS = "smtp_rewrites_message_ids"
+    """Every message gets another Message-ID, which the reply names."""
+    SMTP_WITHOUT_EHLO = "smtp_without_ehlo"
+    SMTP_WITHOUT_SIZE = "smtp_without_size"
+    SMTP_WITHOUT_8BITMIME = "smtp_without_8bitmime"
+    SMTP_WITHOUT_SMTPUTF8 = "smtp_without_smtputf8"
+    SMTP_WITHOUT_DSN = "smtp_without_dsn"
+    SMTP_WITHOUT_AUTH = "smtp_without_auth"
+    SMTP_WITHOUT_STARTTLS = "smtp_without_starttls"
+    SMTP_WITHOUT_PIPELINING = "smtp_without_pipelining"
+    """Not offered."""
 
     REFRESH_TOKENS_RENEWED = "refresh_tokens_renewed"
     """Every refresh gives a new refresh token as well; the old one stays good (Entra ID)."""

@@ -18,6 +18,8 @@ class Asked:
     status: int
     code: str
     username: str | None = None
+    parameters: str = ""
+    """Of MAIL and RCPT, as they were sent."""
 
 
 class Journal:

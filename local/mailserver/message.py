@@ -76,9 +76,11 @@ class Message:
     def root(self) -> Part:
         return mime.parse(self.raw, self.start, self.end)
 
-    @property
+    @cached_property
     def fields(self) -> HeaderFields:
-        return self.root.fields
+        """Of the message itself: whoever wants no more need not have all of it taken apart."""
+        known: Part | None = self.__dict__.get("root")
+        return (known or mime.parse(self.raw, self.start, self.end, depth=mime.MAX_DEPTH)).fields
 
     @cached_property
     def headers(self) -> tuple[tuple[str, str], ...]:
@@ -205,6 +207,12 @@ def _meeting_class(calendar: Part) -> str:
         answer = re.search(r"PARTSTAT=(\w+)", text, re.IGNORECASE)
         return _MEETING_REPLIES.get(answer.group(1).upper() if answer else "", "IPM.Schedule.Meeting.Resp.Tent")
     return _MEETING_CLASSES.get(method, "IPM.Note")
+
+
+def fields_named(names: str) -> re.Pattern[bytes]:
+    """Header fields, with the lines that continue them, whose name is as this regular expression says; case does not matter."""
+    field = rb"^(?:%b):[^\n]*(?:\n|\Z)(?:[ \t][^\n]*(?:\n|\Z))*" % names.encode()
+    return re.compile(field, re.IGNORECASE | re.MULTILINE)
 
 
 def with_headers(raw: bytes, added: list[tuple[str, str]], removed: re.Pattern[bytes] | None = None) -> bytes:

@@ -30,6 +30,8 @@ _FIELDS = re.compile(
     rb"(?:[^\s:\x00][^\n:]*+:[^\n]*+(?:\n|\Z)"
     rb"(?:[ \t][^\n]*+(?:\n|\Z))*+)*+"  # continuation lines, empty ones too: some senders fold so
 )
+_LF = ord("\n")
+_DELIMITER_REST = re.compile(rb"(--)?[ \t]*+(?:\r?\n|\Z|\r\Z)")
 _BLANK_LINE = re.compile(rb"[ \t]*+\r?\n")
 _WHITE_SPACE = b" \t\r\n\v\f"
 _NOT_BASE64 = bytes(sorted(set(range(256)) - set(b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/=")))
@@ -152,20 +154,30 @@ def _parts(buffer: Buffer, body: int, end: int, fields: HeaderFields, content_ty
     if not boundary:
         return ()
     inner_default = "message/rfc822" if content_type == "multipart/digest" else "text/plain"
-    delimiter = re.compile(
-        rb"^--" + re.escape(boundary.encode("utf-8", "surrogateescape")) + rb"(--)?[ \t]*+(?:\r?\n|\Z|\r\Z)", re.MULTILINE
-    )
     parts: list[Part] = []
     opened: int | None = None
-    for match in delimiter.finditer(buffer, body, end):
+    for found, behind, is_last in _delimiters(buffer, b"--" + boundary.encode("utf-8", "surrogateescape"), body, end):
         if opened is not None:
-            parts.append(parse(buffer, opened, _before_line_break(buffer, opened, match.start()), depth + 1, inner_default))
-        opened = None if match.group(1) else match.end()
+            parts.append(parse(buffer, opened, _before_line_break(buffer, opened, found), depth + 1, inner_default))
+        opened = None if is_last else behind
         if opened is None:
             break
     if opened is not None and opened < end:  # the closing delimiter is missing
         parts.append(parse(buffer, opened, end, depth + 1, inner_default))
     return tuple(parts)
+
+
+def _delimiters(buffer: Buffer, delimiter: bytes, start: int, end: int) -> Iterator[tuple[int, int, bool]]:
+    """Lines that begin with the delimiter and say no more: where they begin, what is behind them, and whether it is the last.
+
+    Searched as bytes: a pattern for every boundary would cost more than the message.
+    """
+    at = buffer.find(delimiter, start, end)
+    while at >= 0:
+        rest = _DELIMITER_REST.match(buffer, at + len(delimiter), end) if at == 0 or buffer[at - 1] == _LF else None
+        if rest is not None:
+            yield at, rest.end(), rest.group(1) is not None
+        at = buffer.find(delimiter, at + 1 if rest is None else rest.end(), end)
 
 
 def _before_line_break(buffer: Buffer, start: int, position: int) -> int:

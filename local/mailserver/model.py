@@ -7,7 +7,7 @@ folder that moves keeps its own, as on Exchange.
 import base64
 import hashlib
 import threading
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import replace
 from datetime import UTC, datetime
 from itertools import count
@@ -190,6 +190,8 @@ class Mailbox:
         is_from_me: bool = False,
         through_transport: bool = True,
         item_class: str = "",
+        categories: tuple[str, ...] = (),
+        properties: Mapping[str, tuple[str, ...]] | None = None,
     ) -> Item:
         """`item_class`: another one than the message's form tells."""
         with self.lock:
@@ -210,6 +212,8 @@ class Mailbox:
                 is_from_me=is_from_me,
                 through_transport=through_transport,
                 item_class=item_class or message.item_class,
+                categories=categories,
+                properties=properties or {},
             )
             target.put(item)
             return item
@@ -254,6 +258,13 @@ class Mailbox:
             item.folder.record(item.id, item.changed)
             return item
 
+    def rewrite(self, item_id: str, message: Message) -> Item:
+        """The item is another message from now on: somebody goes on writing it."""
+        with self.lock:
+            item = self.touch(item_id)
+            item.message, item.item_class = message, message.item_class
+            return item
+
     def flag(self, item_id: str, flags: Collection[str], *, is_draft: bool) -> Item:
         """The item has these marks of mail clients from now on."""
         with self.lock:
@@ -294,6 +305,7 @@ class MailStore:
     def __init__(self) -> None:
         self._mailboxes: dict[str, Mailbox] = {}
         self._by_guid: dict[str, Mailbox] = {}
+        self._domains: set[str] = set()
         self._numbers = count(1)
         self._lock = threading.Lock()
 
@@ -306,6 +318,7 @@ class MailStore:
                 self._mailboxes[address.lower()] = self._by_guid[mailbox.guid] = mailbox
             for alias in aliases:
                 self._mailboxes[alias.lower()] = mailbox
+            self._domains.update(known.lower().rpartition("@")[2] for known in (address, *aliases))
             return mailbox
 
     def mailbox(self, address: str) -> Mailbox:
@@ -314,6 +327,10 @@ class MailStore:
             return self._mailboxes[address.strip().lower()]
         except KeyError:
             raise NoSuchMailbox(address) from None
+
+    def serves(self, address: str) -> bool:
+        """Whether mail to the domain of an address ends here: a mailbox is in it."""
+        return address.strip().lower().rpartition("@")[2] in self._domains
 
     def mailbox_of_id(self, opaque_id: str) -> Mailbox:
         """The mailbox that an id of an item or folder belongs to. Raises ValueError where it is no id, NoSuchMailbox."""
@@ -332,3 +349,4 @@ class MailStore:
         with self._lock:
             self._mailboxes.clear()
             self._by_guid.clear()
+            self._domains.clear()

@@ -1,5 +1,6 @@
 """`MailServerControl`: the methods of `MailServer` for one that runs in another process, over its control API."""
 
+import base64
 import http.client
 import json
 import threading
@@ -23,6 +24,8 @@ from local.mailserver.model import (
     NoSuchMailbox,
     NotFound,
 )
+from local.mailserver.rights import Right
+from local.mailserver.transport import Accepted
 
 _REFUSED = FolderRefused, FolderExists, FolderLoop, DistinguishedFolder
 _MISSING = NotFound, NoSuchMailbox, NoSuchFolder, NoSuchItem
@@ -127,6 +130,19 @@ class MailServerControl:
 
     def set_token_lifetime(self, seconds: float) -> None:
         self.call("set_token_lifetime", seconds=seconds)
+
+    def grant_sending(self, mailbox: str, to: str, right: Right | str = Right.SEND_AS) -> None:
+        self.call("grant_sending", mailbox=mailbox, to=to, right=right)
+
+    def revoke_sending(self, mailbox: str, to: str) -> None:
+        self.call("revoke_sending", mailbox=mailbox, to=to)
+
+    def set_limits(self, largest_message: int | None = None, most_recipients: int | None = None) -> None:
+        self.call("set_limits", largest_message=largest_message, most_recipients=most_recipients)
+
+    def accepted(self, message_id: str | None = None) -> list[Accepted]:
+        found = self.call("accepted", message_id=message_id)
+        return [_as_accepted(each) for each in found]
 
     def deliver(
         self,
@@ -247,6 +263,11 @@ class RemoteJournal:
 
     def clear(self) -> None:
         self.control.call("requests.clear")
+
+
+def _as_accepted(said: dict[str, Any]) -> Accepted:
+    known = {"recipients": tuple(said["recipients"]), "octets": base64.b64decode(said["octets"])}
+    return Accepted(**said | known)
 
 
 def _plain(impersonation: bool | Sequence[str]) -> bool | list[str]:

@@ -24,8 +24,9 @@ from local.mailserver.journal import Journal
 from local.mailserver.message import Message, spooled
 from local.mailserver.model import MailStore, NotFound
 from local.mailserver.oauth import IDENTITY_PATH, MANAGED_IDENTITY, TokenEndpoint
-from local.mailserver.smtp import SmtpHead
+from local.mailserver.rights import Right
 from local.mailserver.tls import server_context
+from local.mailserver.transport import Accepted, Transport
 from local.mailserver.web import Reply, Request, WebServer
 
 EWS_PATH = "/EWS/Exchange.asmx"
@@ -54,15 +55,16 @@ class MailServer:
         self.requests = Journal()
         self.habits = Habits()
         self.grants = Grants(self.habits)
-        backend = Backend(self.store, self.accounts, self.faults, self.requests, self.habits)
-        self._ews = EwsEndpoint(self.store, self.accounts, self.faults, self.requests, tuple(schemes), compress=compress)
+        self._transport = Transport(self.store, self.faults)
+        backend = Backend(self.store, self.accounts, self.faults, self.requests, self.habits, self._transport)
+        self._backend = backend
+        self._ews = EwsEndpoint(backend, tuple(schemes), compress=compress)
         self._autodiscover = AutodiscoverEndpoint(self.store, self.accounts, self.faults, self.requests, tuple(schemes))
         self._tokens = TokenEndpoint(self.accounts, self.grants, self.faults, self.requests)
         self._authorize = AuthorizeEndpoint(self.accounts, self.grants)
         self._control = Control(self)
         self._web = WebServer(self._route, ews_port)
-        self._smtp = SmtpHead(self.store, self.accounts, self.requests, self._arrived, smtp_port)
-        self._lines = LineHeads(backend, pop3_port=pop3_port, imap_port=imap_port, tls=tls)
+        self._lines = LineHeads(backend, pop3_port=pop3_port, imap_port=imap_port, smtp_port=smtp_port, tls=tls)
         self._directory = tempfile.TemporaryDirectory(prefix="sidesync-mailserver-") if tls else None
         self._secure: WebServer | None = None
         self.certificate_file: Path | None = None
@@ -82,13 +84,11 @@ class MailServer:
             self._secure = WebServer(self._route_securely, tls=context)
             self._secure.start()
         self._web.start()
-        self._smtp.start()
         self._lines.start(context)
 
     def stop(self) -> None:
         self._ews.stop()
         self._lines.stop()
-        self._smtp.stop()
         self._web.stop()
         if self._secure is not None:
             self._secure.stop()
@@ -112,7 +112,13 @@ class MailServer:
 
     @property
     def smtp_port(self) -> int:
-        return self._smtp.port
+        """Without TLS at first; with STARTTLS where the server was started with a certificate."""
+        return self._lines.port("smtp")
+
+    @property
+    def smtps_port(self) -> int:
+        """With TLS from the first byte. Raises RuntimeError unless it was asked for."""
+        return self._lines.port("smtps")
 
     @property
     def pop3_port(self) -> int:
@@ -156,7 +162,6 @@ class MailServer:
         found: dict[str, str | int] = {
             "ews_url": self.ews_url,
             "control_url": self.control_url,
-            "smtp_port": self.smtp_port,
             "ews_port": self._web.port,
             **self._lines.ports(),
             "identity_endpoint": self.identity_endpoint,
@@ -279,7 +284,22 @@ class MailServer:
 
         `raw` needs no more than recipients, subject and text; Bcc is for his copy only. `answers` is an item of his mailbox.
         """
-        return sending.send(self.store, raw, mailbox, time, answers=answers).id
+        return sending.send(self.store, self._transport, raw, mailbox, time, answers=answers).id
+
+    def grant_sending(self, mailbox: str, to: str, right: Right | str = Right.SEND_AS) -> None:
+        """Somebody, by the address of his mailbox or the name of his account, may send in the name of a mailbox from now on."""
+        self._backend.rights.grant(mailbox, to, right)
+
+    def revoke_sending(self, mailbox: str, to: str) -> None:
+        self._backend.rights.revoke(mailbox, to)
+
+    def set_limits(self, largest_message: int | None = None, most_recipients: int | None = None) -> None:
+        """Bytes, and recipients of one message, by every protocol; None: as the server is by itself."""
+        self._backend.limits.set(largest_message, most_recipients)
+
+    def accepted(self, message_id: str | None = None) -> list[Accepted]:
+        """Every message that was sent through this server, by whatever protocol, oldest first; or the copies of one."""
+        return self._transport.accepted(message_id)
 
     def move(self, mailbox: str, item_id: str, folder: str) -> str:
         """The new id."""
@@ -351,9 +371,10 @@ class MailServer:
         self.faults.clear()
         self.requests.clear()
         self.habits.set()
-
-    def _arrived(self, raw: bytes, to: list[str], internal: bool) -> None:
-        delivery.deliver(self.store, raw, to, internal=internal)
+        self._backend.rights.clear()
+        self._backend.limits.set()
+        self._backend.greylist.clear()
+        self._transport.clear()
 
     def _route(self, request: Request) -> Reply:
         return self._reply(request, self.base_url)

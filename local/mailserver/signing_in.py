@@ -1,4 +1,4 @@
-"""Signing in to POP3 and IMAP: passwords, SASL PLAIN (RFC 4616) and XOAUTH2, and whose mailbox is opened then."""
+"""Signing in to POP3, IMAP and SMTP: passwords, SASL PLAIN (RFC 4616) and XOAUTH2, and whose mailbox is opened then."""
 
 import base64
 import binascii
@@ -11,6 +11,8 @@ from local.mailserver.accounts import Account, Accounts
 from local.mailserver.model import Mailbox, MailStore, NoSuchMailbox
 
 MECHANISMS = ("PLAIN", "XOAUTH2")
+POP3, IMAP, SMTP = "POP.AccessAsUser.All", "IMAP.AccessAsUser.All", "SMTP.Send"
+"""What the owner of a mailbox consents to at Microsoft for each protocol."""
 _BEARER = "auth=Bearer "
 
 
@@ -54,13 +56,13 @@ def by_digest(accounts: Accounts, username: str, digest: str, timestamp: str) ->
     return Claim(username, "", account if password and secrets.compare_digest(proof, digest.lower()) else None)
 
 
-def by_response(accounts: Accounts, mechanism: str, response: bytes) -> Claim:
-    """What a SASL client answered, in base64. Raises ValueError where it is malformed."""
+def by_response(accounts: Accounts, mechanism: str, response: bytes, protocol: str) -> Claim:
+    """What a SASL client answered, in base64, at the server of a protocol. Raises ValueError where it is malformed."""
     try:
         decoded = base64.b64decode(response, validate=True).decode()
     except (binascii.Error, UnicodeDecodeError) as error:
         raise ValueError("no base64") from error
-    return _plain(accounts, decoded) if mechanism == "PLAIN" else _xoauth2(accounts, decoded)
+    return _plain(accounts, decoded) if mechanism == "PLAIN" else _xoauth2(accounts, decoded, protocol)
 
 
 def _plain(accounts: Accounts, decoded: str) -> Claim:
@@ -71,13 +73,21 @@ def _plain(accounts: Accounts, decoded: str) -> Claim:
     return Claim(username, "" if wanted == username else wanted, accounts.sign_in(username, password))
 
 
-def _xoauth2(accounts: Accounts, decoded: str) -> Claim:
+def _xoauth2(accounts: Accounts, decoded: str, protocol: str) -> Claim:
     fields = decoded.removesuffix("\x01\x01").split("\x01")
     user = next((part.removeprefix("user=") for part in fields if part.startswith("user=")), "")
     token = next((part[len(_BEARER) :] for part in fields if part.lower().startswith(_BEARER.lower())), "")
     if not user or not token or not decoded.endswith("\x01\x01"):
         raise ValueError("no XOAUTH2 message")
-    return Claim(user, user, accounts.bearer(token), by_token=True)
+    known = accounts.token(token)
+    account = known.account if known is not None and _goes_for(protocol, known.scope) else None
+    return Claim(user, user, account, by_token=True)
+
+
+def _goes_for(protocol: str, scope: str) -> bool:
+    """A token that names protocols goes for these alone; those of applications, and Google's, name none."""
+    named = {each.rpartition("/")[2] for each in scope.split()} & {POP3, IMAP, SMTP}
+    return not named or protocol in named
 
 
 def challenge_of_error() -> bytes:

@@ -57,6 +57,8 @@ class Reply:
     cut_after: int | None = None
     """Break the connection after this many bytes of the body."""
     close: bool = False
+    hang_up_after: float | None = None
+    """End the connection so many seconds after the reply, without having said so."""
 
 
 type Handler = Callable[[Request], Reply]
@@ -89,6 +91,9 @@ class WebServer(Head):
                 return
             keep = not reply.close and request.headers.get("connection", "").lower() != "close"
             _send(peer.socket, reply, keep, request.method)
+            if reply.hang_up_after is not None:
+                self._listener.stopping.wait(reply.hang_up_after)
+                return
             if not keep:
                 return
 

@@ -1,12 +1,13 @@
-"""One connection of a protocol of text lines (POP3, IMAP): lines and literals in, replies out, broken on request."""
+"""One connection of a protocol of text lines (POP3, IMAP, SMTP): lines and literals in, replies out, broken on request."""
 
 import ssl
 from collections.abc import Sequence
 
-from local.mailserver.faults import FaultKind, Faults
+from local.mailserver.faults import FaultKind, Faults, Names
 from local.mailserver.listener import Disconnect, Peer
 from local.mailserver.mime import Buffer
 
+_END_OF_TEXT = b"\r\n.\r\n"
 _BLOCK = 64 * 1024
 """Bytes that are read from the network, or joined before they are sent, at once."""
 
@@ -53,6 +54,30 @@ class Wire:
         del self._buffer[:size]
         return content
 
+    def read_dotted(self, limit: int) -> bytes | None:
+        """A text that ends with a line of a dot (RFC 5321 section 4.5.2), without that; read to its end.
+
+        None where it has more bytes than `limit`. Raises ValueError where the client goes before.
+        """
+        self._buffer[:0] = b"\r\n"
+        searched, is_too_long = 0, False
+        while (end := self._buffer.find(_END_OF_TEXT, searched)) < 0:
+            if len(self._buffer) > limit + len(_END_OF_TEXT):
+                is_too_long = True
+                del self._buffer[: -len(_END_OF_TEXT)]
+            searched = max(0, len(self._buffer) - len(_END_OF_TEXT))
+            if not self._receive():
+                raise ValueError("the client went in the middle of a text")
+        text = None if is_too_long or end > limit else bytes(self._buffer[2 : end + 2])
+        if text is not None and (b"\n." in text or text.startswith(b".")):
+            text = (b"\r\n" + text).replace(b"\r\n.", b"\r\n")[2:]
+        del self._buffer[: end + len(_END_OF_TEXT)]
+        return text
+
+    def has_some(self) -> bool:
+        """Waits until the client has sent something; False where it has gone."""
+        return bool(self._buffer) or self._receive()
+
     def _receive(self) -> bool:
         block = self._peer.socket.recv(_BLOCK)
         self._buffer += block
@@ -85,7 +110,7 @@ class Wire:
     def wait(self, seconds: float) -> None:
         self._peer.stopping.wait(seconds)
 
-    def deliver(self, pieces: Pieces, faults: Faults, mailbox: str | None, operation: str) -> bool:
+    def deliver(self, pieces: Pieces, faults: Faults, mailbox: Names, operation: str) -> bool:
         """Sends a reply as it reaches the client while a fault of the way back is on; whether the connection goes on.
 
         Raises Disconnect where the reply is lost.
@@ -103,7 +128,10 @@ class Wire:
             self.send_part(pieces)
             return False
         self.send(pieces)
-        return True
+        idle = faults.hit(FaultKind.HANG_UP, mailbox, operation)
+        if idle is not None:
+            self.wait(idle.seconds)
+        return idle is None
 
 
 _NONSENSE = "HTTP/1.0 400 Bad Request"
@@ -114,14 +142,14 @@ _REFUSING_SOMEBODY = (FaultKind.UNAUTHORIZED, FaultKind.FORBIDDEN)
 """Only where it is known who asks."""
 
 
-def refusal(faults: Faults, mailbox: str | None, operation: str) -> tuple[FaultKind, str, str] | None:
+def refusal(faults: Faults, mailbox: Names, operation: str) -> tuple[FaultKind, str, str] | None:
     """What a command is refused with instead of being carried out: the kind of the fault, its code and its text.
 
     Raises Disconnect where the connection breaks instead.
     """
     if faults.hit(FaultKind.CONNECTION_RESET, mailbox, operation) is not None:
         raise Disconnect
-    for kind in (*_REFUSING, *(_REFUSING_SOMEBODY if mailbox is not None else ())):
+    for kind in (*_REFUSING, *(_REFUSING_SOMEBODY if mailbox else ())):
         fault = faults.hit(kind, mailbox, operation)
         if fault is not None:
             return kind, fault.code, fault.text

@@ -20,6 +20,7 @@ from shared.administration.loading import Loads
 from shared.administration.mailbox_records import MailboxRecords
 from shared.administration.mailboxes import MailboxAdministration
 from shared.administration.operations import Operations
+from shared.administration.outgoing import Outgoing
 from shared.administration.owners import OwnerAdministration
 from shared.administration.profiles import ProfileAdministration
 from shared.administration.rules import Rules
@@ -64,6 +65,7 @@ class Administration:
         self.loads = Loads(stores, clock)
         self.activities = Activities(stores)
         self.emails = Emails(stores, clock, auditing, found_by)
+        self.outgoing = Outgoing(stores, clock, auditing)
         self.items = ItemRequests(stores, clock, auditing)
         self.operations = Operations(stores, clock, auditing)
         self.housekeeping = Housekeeping(stores, clock, version=version)

@@ -102,6 +102,8 @@ class Activities:
         if not 0 <= number < len(attachments):
             raise RecordNotFound(f"activity {activity_id} has {len(attachments)} attachments, counted from 0")
         attachment = attachments[number]
+        if attachment.upload is not None:
+            raise RecordNotFound(f"attachment {number} was not uploaded completely yet")
         try:
             chunks = iter(self._stores.blobs.read(attachment.blob))
             first = next(chunks, b"")

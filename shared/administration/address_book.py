@@ -121,6 +121,7 @@ def valid_record(record: AddressBookRecord) -> AddressBookRecord:
         name=rules.text("name", record.name, RECORD_NAME.high),
         addresses=_valid_addresses(record.addresses),
         owner_id=None if record.owner_id is None else rules.identifier("owner_id", record.owner_id),
+        do_not_email=record.do_not_email,
         active=record.active,
     )
 

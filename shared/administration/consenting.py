@@ -25,7 +25,7 @@ from shared.domain.audit import Caller, ChangeAction
 from shared.domain.choices import AlertLevel, ConsentStatus, Workload
 from shared.domain.configuration import EmailServerProfile, Mailbox, SecretRef
 from shared.domain.consents import Consent, ConsentRequest, ConsentTerms, end_of, signs_in_as, status_of, terms_of
-from shared.domain.eligibility import own_ineligibility
+from shared.domain.eligibility import is_server_side, own_ineligibility
 from shared.domain.errors import SyncError
 from shared.domain.ids import MailboxId
 from shared.domain.operations import Alert
@@ -77,7 +77,8 @@ class Consenting:
         mailbox = self._records.read(mailbox_id).record
         stored = self._stores.consents.get(mailbox_id)
         consent = None if stored is None else stored.record
-        return ConsentStanding(status_of(consent, self._profile_of(mailbox)), consent)
+        sends = is_server_side(mailbox, Workload.OUTGOING)
+        return ConsentStanding(status_of(consent, self._profile_of(mailbox), sends=sends), consent)
 
     def ask(self, mailbox_id: MailboxId, redirect_uri: str, caller: Caller) -> ConsentLink:
         """A link for the owner. A consent that stands is kept until the owner consents again.
@@ -181,9 +182,10 @@ class Consenting:
         if end_of(consent) - self._clock() < SOON:
             self._stores.alerts.put(end_alert(consent, self._clock()))
         stored = self._records.read(consent.mailbox_id)
-        if own_ineligibility(stored.record, Workload.INCOMING) is None:
-            schedule = due_now(stored.schedule.get(Workload.INCOMING), self._clock())
-            self._stores.mailboxes.reschedule(stored.record.id, Workload.INCOMING, schedule)
+        for workload in Workload:
+            if own_ineligibility(stored.record, workload) is None:
+                schedule = due_now(stored.schedule.get(workload), self._clock())
+                self._stores.mailboxes.reschedule(stored.record.id, workload, schedule)
 
     # ---- the end
 

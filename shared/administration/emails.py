@@ -11,6 +11,7 @@ from dataclasses import replace
 
 from shared.administration.auditing import Auditing
 from shared.administration.failures import NotPossibleNow, RecordNotFound
+from shared.administration.outgoing.standing import check_not_waiting
 from shared.administration.writing import check_etag, persistently
 from shared.domain.audit import Caller, ChangeAction
 from shared.domain.choices import ActivityState, CorrelationMethod, EmailStatus, OwnerKind, RegardingSource
@@ -27,7 +28,7 @@ from shared.domain.email import (
 )
 from shared.domain.errors import InvalidRecord
 from shared.domain.ids import ActivityId, MailboxId, OwnerId, email_folder, short_hash
-from shared.domain.listings import listed, regarding_entry
+from shared.domain.listings import listed, regarding_entry, sent_entry, unsent_entry
 from shared.domain.organisation import OrganisationSettings
 from shared.domain.records import RecordRef
 from shared.ports import Clock, Stores
@@ -71,13 +72,16 @@ class Emails:
         return self._change(activity_id, edit, caller, etag)
 
     def complete(self, activity_id: ActivityId, caller: Caller, etag: str | None = None) -> StoredActivity:
-        """Raises RecordNotFound, Changed."""
-        return self._change(
-            activity_id,
-            lambda record: replace(record, state=ActivityState.COMPLETED, status=EmailStatus.COMPLETED),
-            caller,
-            etag,
-        )
+        """Raises RecordNotFound, Changed; NotPossibleNow for an email that was written here."""
+
+        def edit(record: EmailActivity) -> EmailActivity:
+            if record.delivery is not None:
+                raise NotPossibleNow(
+                    "the email was written here: its status says how it is on its way", "Complete emails that were received."
+                )
+            return replace(record, state=ActivityState.COMPLETED, status=EmailStatus.COMPLETED)
+
+        return self._change(activity_id, edit, caller, etag)
 
     def reassign(self, activity_id: ActivityId, owner: OwnerRef, caller: Caller, etag: str | None = None) -> StoredActivity:
         """Raises RecordNotFound, Changed; InvalidRecord where there is no such user or queue."""
@@ -93,14 +97,15 @@ class Emails:
         def attempt() -> StoredActivity:
             stored = self.get(activity_id)
             check_etag(stored.etag, etag)
+            check_not_waiting(stored.record)
             edited = edit(stored.record)
-            self._stores.timeline.put(_of(regarding_entry(edited)))
+            self._stores.timeline.put(_regarding_row(edited))
             if edited == stored.record:
                 return stored
             trail.note(ChangeAction.CHANGED, stored.record, edited, stored.etag)
             changed = self._stores.activities.replace(edited, stored.etag)
             if stored.record.regarding != edited.regarding:
-                self._stores.timeline.remove(_of(regarding_entry(stored.record)))
+                self._stores.timeline.remove(_regarding_row(stored.record))
             return changed
 
         return persistently(attempt, etag)
@@ -123,7 +128,8 @@ class Emails:
 
     def delete(self, activity_id: ActivityId, caller: Caller, etag: str | None = None) -> None:
         """The email, its content and attachments. A tombstone stays, so that its message is not stored again. Repeating it
-        completes one that was interrupted; what is not there counts as deleted. Raises Changed."""
+        completes one that was interrupted; what is not there counts as deleted. Raises Changed; NotPossibleNow for one that
+        waits to be sent."""
         trail = self._auditing.trail(caller, f"activity:{activity_id}")
 
         def attempt() -> None:
@@ -132,6 +138,7 @@ class Emails:
                 return
             if stored.record.deleted_on is None:
                 check_etag(stored.etag, etag)
+                check_not_waiting(stored.record)
                 trail.note(ChangeAction.DELETED, None, None, stored.etag)
                 stored = self._stores.activities.replace(replace(stored.record, deleted_on=self._clock()), stored.etag)
             self._erase(stored)
@@ -149,8 +156,10 @@ class Emails:
         self._stores.activities.erase(tombstone(record), stored.etag)
 
     def _rows(self, record: EmailActivity, content: EmailContent) -> Sequence[TimelineEntry]:
-        mailboxes = [sighting.mailbox_id for sighting in self._stores.activities.sightings(record.id)]
-        return list(listed(record, content, mailboxes, self._queues_of(mailboxes)))
+        seen = (sighting.mailbox_id for sighting in self._stores.activities.sightings(record.id))
+        mailboxes = list(dict.fromkeys((record.receiving_mailbox, *seen)))
+        own = [] if record.delivery is None else [unsent_entry(record), sent_entry(record)]
+        return [*own, *listed(record, content, mailboxes, self._queues_of(mailboxes))]
 
     def _entries(self, record: EmailActivity, content: EmailContent) -> Sequence[CorrelationEntry]:
         """Those that come from what people wrote: hashes of words and addresses. Others hold a number that a mail program
@@ -168,7 +177,8 @@ class Emails:
     # ---- conversations
 
     def opt_out(self, activity_id: ActivityId, caller: Caller) -> OptOut:
-        """The conversation of the email is not tracked any more; what is stored stays. Raises RecordNotFound."""
+        """The conversation of the email is not tracked any more; what is stored stays. Raises RecordNotFound; NotPossibleNow
+        for an email that was not sent yet."""
         conversation = self._conversations(activity_id)[-1]
         trail = self._auditing.trail(caller, f"conversation:{conversation}")
         present = self._stores.correlations.opted_out([conversation]).get(conversation)
@@ -180,7 +190,7 @@ class Emails:
         return opted_out
 
     def opt_in(self, activity_id: ActivityId, caller: Caller) -> None:
-        """The conversation is tracked again from now on. Raises RecordNotFound."""
+        """The conversation is tracked again from now on. Raises RecordNotFound, NotPossibleNow."""
         for conversation, present in self._stores.correlations.opted_out(self._conversations(activity_id)).items():
             trail = self._auditing.trail(caller, f"conversation:{conversation}")
             trail.note(ChangeAction.OPTED_IN, None, None, present.opted_out_on.isoformat())
@@ -189,6 +199,8 @@ class Emails:
     def _conversations(self, activity_id: ActivityId) -> Sequence[ActivityId]:
         """The one that the email belongs to, behind those that were joined to it since."""
         record = self.get(activity_id).record
+        if _is_unsent(record):
+            raise NotPossibleNow("the email was not sent yet", "Name an email of the conversation that was sent or received.")
         return path_of(record.conversation or record.id, self._known, is_fragment=record.is_fragment)
 
     def _known(self, activity_id: ActivityId) -> EmailActivity | None:
@@ -197,11 +209,26 @@ class Emails:
 
 
 def tombstone(record: EmailActivity) -> EmailActivity:
-    """Nothing of what the message said."""
+    """Nothing of what the message said. What was written here is still known by its sender: a copy that comes later from
+    Sent Items is that email."""
+    delivery = record.delivery
     return replace(
-        record, subject="", sender="", attachment_count=0, regarding=None, regarding_set_by=None, regarding_rule=None
+        record,
+        subject="",
+        sender="" if delivery is None else record.sender,
+        attachment_count=0,
+        regarding=None,
+        regarding_set_by=None,
+        regarding_rule=None,
+        delivery=None if delivery is None else replace(delivery, detail=""),
     )
 
 
-def _of(entry: TimelineEntry | None) -> Sequence[TimelineEntry]:
+def _is_unsent(record: EmailActivity) -> bool:
+    return record.delivery is not None and record.status is not EmailStatus.SENT
+
+
+def _regarding_row(record: EmailActivity) -> Sequence[TimelineEntry]:
+    """An email gets it once it was sent, by the time of that."""
+    entry = None if _is_unsent(record) else regarding_entry(record)
     return [] if entry is None else [entry]

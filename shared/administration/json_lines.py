@@ -17,7 +17,7 @@ LONGEST_LINE = 16 * 1024
 BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 """Before a file; files that were put together have it before other lines too."""
 
-_FIELDS = ("type", "id", "name", "addresses", "owner_id", "active")
+_FIELDS = ("type", "id", "name", "addresses", "owner_id", "do_not_email", "active")
 _LONGEST_NAME_SHOWN = 50
 
 
@@ -66,7 +66,8 @@ def record_of(line: Line) -> AddressBookRecord:
             name=_text(fields, "name"),
             addresses=tuple(_addresses(fields)),
             owner_id=None if fields.get("owner_id") is None else _text(fields, "owner_id"),
-            active=_switch(fields, "active"),
+            do_not_email=_switch(fields, "do_not_email", default=False),
+            active=_switch(fields, "active", default=True),
         )
     )
 
@@ -108,8 +109,8 @@ def _addresses(fields: dict[str, object]) -> Iterator[str]:
         yield each
 
 
-def _switch(fields: dict[str, object], name: str) -> bool:
-    value = fields.get(name, True)
+def _switch(fields: dict[str, object], name: str, *, default: bool) -> bool:
+    value = fields.get(name, default)
     if not isinstance(value, bool):
         raise InvalidRecord(name, f"{name} is neither true nor false", "Write true or false.")
     return value

@@ -6,7 +6,7 @@ from shared.administration import rules
 from shared.administration.profile_rules import EXCHANGE
 from shared.administration.writing import NewSecrets, check_secrets
 from shared.domain.choices import ActDeliveryMethod, CredentialSource, EmailDeliveryMethod, OwnerKind
-from shared.domain.configuration import Credentials, EmailServerProfile, Mailbox
+from shared.domain.configuration import Credentials, EmailServerProfile, Mailbox, for_outgoing
 from shared.domain.consents import needs_consent
 from shared.domain.errors import InvalidRecord
 from shared.domain.ids import ProfileId
@@ -49,8 +49,10 @@ def check_profile(present: Mailbox | None, mailbox: Mailbox, profile: EmailServe
             f"{profile.server_type.name.lower()} has no appointments, contacts and tasks",
             "Choose none, or a profile of an Exchange server.",
         )
-    is_same = present is not None and _sign_in(present) == (mailbox.profile_id, mailbox.credentials.username, has_secret)
-    if is_same or profile.credential_source is not CredentialSource.MAILBOX or needs_consent(profile):
+    needs = _signs_in_itself(mailbox, profile)
+    same = (mailbox.profile_id, mailbox.credentials.username, has_secret)
+    is_same = present is not None and _sign_in(present) == same and _signs_in_itself(present, profile) == needs
+    if is_same or not needs:
         return
     if mailbox.credentials.username is None:
         raise _missing("credentials/username", profile.id)
@@ -63,6 +65,14 @@ def check_mailbox_secrets(secrets: NewSecrets) -> None:
     check_secrets(secrets)
     for pointer in secrets.keys() - {SECRET}:
         raise InvalidRecord(pointer, "a mailbox signs in with a password only", f"Remove {pointer}.")
+
+
+def _signs_in_itself(mailbox: Mailbox, profile: EmailServerProfile) -> bool:
+    """With a password of its own, to be read or to send."""
+    used = [profile]
+    if mailbox.outgoing_method is EmailDeliveryMethod.SERVER_SIDE:
+        used.append(for_outgoing(profile))
+    return any(each.credential_source is CredentialSource.MAILBOX and not needs_consent(each) for each in used)
 
 
 def _sign_in(mailbox: Mailbox) -> tuple[ProfileId | None, str | None, bool]:

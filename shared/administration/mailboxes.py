@@ -29,6 +29,9 @@ from shared.domain.ids import MailboxId, ProfileId
 from shared.messages import ProbeMailbox, Queue
 from shared.ports import Clock, Slice, Stores
 
+_NOT_DONE = (Ineligible.METHOD_NONE, Ineligible.NO_CONNECTOR)
+"""Reasons why a workload is none of this mailbox's."""
+
 type Decision = Literal[Approval.APPROVED, Approval.REJECTED]
 
 type Edit = Callable[[Mailbox], Mailbox]
@@ -119,18 +122,26 @@ class MailboxAdministration:
 
     # ---- operations
 
-    def sync_now(self, mailbox_id: MailboxId, caller: Caller, workload: Workload = Workload.INCOMING) -> MailboxStanding:
-        """Makes the workload due. Raises RecordNotFound; NotPossibleNow where it would not run."""
+    def sync_now(self, mailbox_id: MailboxId, caller: Caller) -> MailboxStanding:
+        """Makes due what is done for the mailbox: that it is read, and that what waits is sent. Raises RecordNotFound;
+        NotPossibleNow where something of that would not run, or nothing is done for it."""
         present = self.get(mailbox_id)
-        reason = present.held_back[workload]
-        if reason is not None and reason is not Ineligible.BREAKER_OPEN:
-            raise NotPossibleNow(words.INELIGIBLE[reason], remedy(reason))
-        before = present.stored.schedule.get(workload)
+        held_back = {workload: reason for workload, reason in present.held_back.items() if reason not in _NOT_DONE}
+        reasons = [*held_back.values()] or [present.held_back[Workload.INCOMING]]
+        for reason in reasons:
+            if reason is not None and reason is not Ineligible.BREAKER_OPEN:
+                raise NotPossibleNow(words.INELIGIBLE[reason], remedy(reason))
+        for workload in held_back:
+            self._make_due_for(caller, present.stored, workload)
+        return self.get(mailbox_id)
+
+    def _make_due_for(self, caller: Caller, stored: StoredMailbox, workload: Workload) -> None:
+        before = stored.schedule.get(workload)
         schedule = due_now(before, self._clock())
         if schedule != before:
-            self._records.trail(caller, mailbox_id).note(ChangeAction.SYNC_REQUESTED, None, None, f"{workload}:{schedule.due}")
-            self._stores.mailboxes.reschedule(mailbox_id, workload, schedule)
-        return self.get(mailbox_id)
+            about = f"{workload}:{schedule.due}"
+            self._records.trail(caller, stored.record.id).note(ChangeAction.SYNC_REQUESTED, None, None, about)
+            self._stores.mailboxes.reschedule(stored.record.id, workload, schedule)
 
     def test(self, mailbox_id: MailboxId, caller: Caller) -> None:
         """Has every workload of the mailbox tested, and enabled where that works. Raises RecordNotFound."""

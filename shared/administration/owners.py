@@ -153,6 +153,8 @@ def _valid(owner: Owner) -> Owner:
     is_queue = owner.kind is OwnerKind.QUEUE
     if owner.queue_view is not None and not is_queue:
         raise InvalidRecord("queue_view", "a user has no queue view", "Set queue_view to null.")
+    if owner.send_as_allowed and is_queue:
+        raise InvalidRecord("send_as_allowed", "every user may write emails as a queue", "Set send_as_allowed to false.")
     return replace(
         owner,
         name=rules.text("name", owner.name),

@@ -61,19 +61,21 @@ def _check(path: str, present: Credentials, before: set[str], after: set[str], s
 def _of_incoming(profile: EmailServerProfile) -> set[str]:
     """They serve outgoing mail too where that has no credentials of its own."""
     issuer = _authority(profile, profile.credentials)
-    hosts = {_server(profile, profile.incoming_location), issuer, *_searched(profile)}
+    hosts = {_server(profile, profile.incoming_location), issuer, *_searched(profile, profile.credentials)}
     if not profile.use_same_settings_for_outgoing and profile.outgoing_credential_source is None:
         hosts.add(_server(profile, profile.outgoing_location))
     return hosts
 
 
 def _of_outgoing(profile: EmailServerProfile) -> set[str]:
-    return {_server(profile, profile.outgoing_location), _authority(profile, profile.outgoing_credentials)}
+    own = profile.outgoing_credentials
+    searched = set[str]() if profile.outgoing_location else _searched(profile, own)
+    return {_server(profile, profile.outgoing_location), _authority(profile, own), *searched}
 
 
-def _searched(profile: EmailServerProfile) -> set[str]:
+def _searched(profile: EmailServerProfile, credentials: Credentials) -> set[str]:
     """Autodiscover leads to the domain of the user name."""
-    name = (profile.credentials.username or "").rpartition("@")
+    name = (credentials.username or "").rpartition("@")
     return {f"{_AUTODISCOVER}:{name[2].lower()}"} if profile.use_autodiscover and name[1] else set()
 
 

@@ -28,6 +28,7 @@ def after_change(mailbox: Mailbox, schedule: Schedule, now: datetime) -> Schedul
 
 
 def enabled(mailbox: Mailbox, now: datetime) -> Mailbox:
-    """With `enabled_on` set when it can be processed for the first time; it never changes after that."""
-    eligible = any(own_ineligibility(mailbox, workload) is None for workload in Workload)
-    return replace(mailbox, enabled_on=now) if eligible and mailbox.enabled_on is None else mailbox
+    """With `enabled_on` set when it can be read for the first time; it never changes after that."""
+    if mailbox.enabled_on is not None or own_ineligibility(mailbox, Workload.INCOMING) is not None:
+        return mailbox
+    return replace(mailbox, enabled_on=now)

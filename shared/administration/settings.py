@@ -19,6 +19,7 @@ from shared.domain.ranges import (
     CATEGORY,
     EXCLUDED,
     FORMER_PREFIXES,
+    LONGEST_SUBJECT,
     MESSAGE_SIZE,
     RETENTION,
     TRACKING_DIGITS,
@@ -117,6 +118,7 @@ def valid_settings(settings: OrganisationSettings) -> OrganisationSettings:
             "former_tracking_prefixes", settings.former_tracking_prefixes, FORMER_PREFIXES, _tracking_prefix
         ),
         tracking_digits=rules.number("tracking_digits", settings.tracking_digits, *TRACKING_DIGITS),
+        longest_subject=rules.number("longest_subject", settings.longest_subject, *LONGEST_SUBJECT),
         largest_message=rules.number("largest_message", settings.largest_message, *MESSAGE_SIZE),
         largest_attachment=rules.number("largest_attachment", settings.largest_attachment, *MESSAGE_SIZE),
         blocked_attachments=_distinct("blocked_attachments", settings.blocked_attachments, BLOCKED_ATTACHMENTS, _extension),

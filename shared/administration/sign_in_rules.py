@@ -4,7 +4,7 @@ Incoming and outgoing mail obey the same rules, except that only SMTP lets anybo
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from shared.domain.choices import AuthenticationProtocol, CredentialSource, OAuthProvider, ServerType
 from shared.domain.configuration import Credentials, EmailServerProfile
@@ -54,11 +54,12 @@ def outgoing_sign_in(profile: EmailServerProfile) -> SignIn | None:
     """None where outgoing mail signs in as incoming mail does."""
     if profile.outgoing_credential_source is None:
         return None
+    own = profile.outgoing_authentication
     return SignIn(
         "outgoing_",
         profile.server_type,
         profile.outgoing_credential_source,
-        profile.outgoing_authentication or profile.authentication,
+        profile.authentication if own is None else own,
         profile.outgoing_credentials,
         profile.outgoing_use_impersonation,
         profile.oauth_provider,
@@ -76,6 +77,8 @@ def check_sign_in(profile: EmailServerProfile) -> None:
         raise _not_outgoing("outgoing_authentication")
     else:
         _check_empty(profile.outgoing_credentials)
+        if not profile.use_same_settings_for_outgoing:
+            _check_impersonation(replace(incoming, prefix="outgoing_", use_impersonation=profile.outgoing_use_impersonation))
 
 
 def check_secrets_belong(profile: EmailServerProfile, has: Callable[[str], bool]) -> None:
@@ -128,6 +131,10 @@ def _check(sign_in: SignIn) -> None:
     where = f"with {sign_in.prefix}credential_source {_name(sign_in.source)}"
     _one_of(f"{sign_in.prefix}authentication", sign_in.authentication, possible, where)
     _check_fields(sign_in)
+    _check_impersonation(sign_in)
+
+
+def _check_impersonation(sign_in: SignIn) -> None:
     if _is_exchange(sign_in) and sign_in.authentication is AuthenticationProtocol.OAUTH and not sign_in.use_impersonation:
         field = f"{sign_in.prefix}use_impersonation"
         raise InvalidRecord(field, "an application opens mailboxes by impersonation only", f"Set {field} to true.")

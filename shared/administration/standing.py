@@ -30,7 +30,9 @@ def remedy(reason: Ineligible) -> str:
 
 _REMEDIES = {
     Ineligible.MAILBOX_INACTIVE: "Activate the mailbox (and its user).",
-    Ineligible.METHOD_NONE: "Set its method to server_side; this version of Sidesync has a connector for incoming email only.",
+    Ineligible.METHOD_NONE: (
+        "Set its method to server_side; this version of Sidesync has connectors for incoming and outgoing email only."
+    ),
     Ineligible.NO_CONNECTOR: (
         "Choose another method or profile; or wait for a version of Sidesync that has the connector, and test the mailbox then."
     ),

@@ -18,15 +18,23 @@ from shared.administration.standing import remedy
 from shared.domain import scheduling
 from shared.domain.alerts import UNEXPECTED, alert_of, code_of
 from shared.domain.choices import AlertLevel, Workload, WorkloadStatus
-from shared.domain.configuration import Discovered, EmailServerProfile, StoredMailbox, StoredProfile, WorkloadSchedule
+from shared.domain.configuration import (
+    Discovered,
+    EmailServerProfile,
+    StoredMailbox,
+    StoredProfile,
+    WorkloadSchedule,
+    for_outgoing,
+)
 from shared.domain.eligibility import (
     Ineligible,
-    breaker_applies,
+    breaker_stops,
     credential_version,
     has_connector,
     is_server_side,
     own_ineligibility,
     profile_ineligibility,
+    shares_breaker,
 )
 from shared.domain.errors import AccessDenied, AuthenticationFailed, MailboxNotFound
 from shared.domain.operations import Alert
@@ -70,11 +78,11 @@ def succeeded(mailbox: StoredMailbox, workload: Workload, now: datetime) -> Find
 
 
 def failed(mailbox: StoredMailbox, workload: Workload, profile: EmailServerProfile, error: Exception, now: datetime) -> Finding:
-    after = scheduling.after_error(_schedule(mailbox, workload), now, profile, error)
-    if isinstance(error, AuthenticationFailed) and error.profile_wide:
+    after = scheduling.after_error(_schedule(mailbox, workload), now, profile, error, workload)
+    if isinstance(error, AuthenticationFailed) and scheduling.is_of_profile(error, profile, workload):
         return Finding(None, after, refused=error)
     signed_in = isinstance(error, AccessDenied | MailboxNotFound)  # said to somebody whose sign-in was accepted
-    return Finding(alert_of(_about(mailbox), error, now, {}), after, signed_in=signed_in)
+    return Finding(alert_of(_about(mailbox), error, now, {}, workload), after, signed_in=signed_in)
 
 
 def refused(mailbox: StoredMailbox, workload: Workload, reason: Ineligible, now: datetime) -> Finding:
@@ -211,35 +219,39 @@ class Testing:
         if reason is None and not hold():
             self._write(mailbox, workload, under_way(mailbox, workload, now))
             return
-        if reason is None and profile is not None and breaker_applies(profile):
+        if reason is None and profile is not None and breaker_stops(profile, workload):
             profile = breakers.take_probe(self._stores.profiles, profile.record.id, now, message_id)
             reason = Ineligible.PROFILE_BREAKER_OPEN if profile is None else None
         if reason is not None or profile is None:
             self._write(mailbox, workload, refused(mailbox, workload, reason or Ineligible.UNKNOWN_PROFILE, now))
             return
         finding = self._found(probe, mailbox, workload, profile)
-        self._write_breaker(profile, finding)
+        if shares_breaker(profile.record, workload):
+            self._write_breaker(profile, finding)
         self._write(mailbox, workload, finding)
 
     def _found(self, probe: Probe, mailbox: StoredMailbox, workload: Workload, profile: StoredProfile) -> Finding:
         try:
-            self._try(probe, mailbox, profile)
+            self._try(probe, mailbox, workload, profile)
         except Exception as error:  # whatever it is, it is the outcome of the test
             about = {"mailbox_id": mailbox.record.id, "workload": workload.value, "code": code_of(error)}
             log.warning("test_failed", extra=about, exc_info=error if about["code"] == UNEXPECTED else None)
             return failed(mailbox, workload, profile.record, error, self._clock())
         return succeeded(mailbox, workload, self._clock())
 
-    def _try(self, probe: Probe, mailbox: StoredMailbox, profile: StoredProfile) -> None:
+    def _try(self, probe: Probe, mailbox: StoredMailbox, workload: Workload, profile: StoredProfile) -> None:
         """All of it together takes no longer than the profile allows for one call."""
         began = self._clock()
-        discovered = self._discovered(mailbox, profile, began)
+        discovered = self._discovered(mailbox, workload, profile, began)
         left = max(profile.record.timeout - (self._clock() - began), SHORTEST_PROBE)
         probe(replace(profile.record, timeout=min(left, profile.record.timeout)), mailbox.record, discovered)
 
-    def _discovered(self, mailbox: StoredMailbox, profile: StoredProfile, now: datetime) -> Discovered | None:
+    def _discovered(
+        self, mailbox: StoredMailbox, workload: Workload, profile: StoredProfile, now: datetime
+    ) -> Discovered | None:
         """Found out anew, since what is to be tested is what is true now."""
-        if not profile.record.use_autodiscover or self._discover is None:
+        used = for_outgoing(profile.record) if workload is Workload.OUTGOING else profile.record
+        if not used.use_autodiscover or self._discover is None:
             return mailbox.discovered
         discovered = self._discover(profile.record, mailbox.record, now)
         self._stores.mailboxes.set_discovered(mailbox.record.id, discovered)

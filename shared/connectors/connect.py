@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING
 from shared.connectors.deadline import within
 from shared.connectors.stored_secrets import RememberedSecrets
 from shared.domain.choices import ServerType
-from shared.domain.configuration import Discovered, EmailServerProfile, Mailbox
+from shared.domain.configuration import Discovered, EmailServerProfile, Mailbox, for_outgoing
 from shared.domain.errors import MailboxError
-from shared.ports import ConnectionShares, Consents, IncomingEmail, Secrets
+from shared.ports import ConnectionShares, Consents, IncomingEmail, OutgoingEmail, Secrets
 
 if TYPE_CHECKING:
     from shared.connectors.exchange.session import Pools
@@ -80,6 +80,28 @@ class Connect:
 
         known = self._known_gates(), self._known_identities()
         return open_imap(profile, mailbox, self._secrets, *known, allow_local_servers=self._may_be_local())
+
+    def outgoing(
+        self, profile: EmailServerProfile, mailbox: Mailbox, discovered: Discovered | None = None
+    ) -> AbstractContextManager[OutgoingEmail]:
+        """`ports.OpenOutgoing`."""
+        if profile.server_type in _OVER_EWS:
+            return self._send_over_exchange(for_outgoing(profile), mailbox, discovered)
+        return self._open_smtp(profile, mailbox)
+
+    @contextmanager
+    def _send_over_exchange(
+        self, profile: EmailServerProfile, mailbox: Mailbox, discovered: Discovered | None
+    ) -> Iterator[OutgoingEmail]:
+        from shared.connectors.exchange.outgoing import ExchangeOutgoing
+
+        yield ExchangeOutgoing(self._pools().session(profile, mailbox, discovered))
+
+    def _open_smtp(self, profile: EmailServerProfile, mailbox: Mailbox) -> AbstractContextManager[OutgoingEmail]:
+        from shared.connectors.smtp.mail import open_smtp
+
+        known = self._known_gates(), self._known_identities()
+        return open_smtp(profile, mailbox, self._secrets, *known, allow_local_servers=self._may_be_local())
 
     def _known_gates(self) -> "Gates":
         from shared.connectors.internet.gates import Gates

@@ -38,6 +38,8 @@ class ChangeAction(StrEnum):
     CONSENT_GIVEN = "consent_given"
     """By the owner of the mailbox, whom the caller had asked."""
     CONSENT_WITHDRAWN = "consent_withdrawn"
+    SEND_REQUESTED = "send_requested"
+    SEND_CANCELED = "send_canceled"
 
 
 @dataclass(frozen=True, slots=True)

@@ -55,7 +55,7 @@ class OAuthProvider(StrEnum):
 
 
 class ConsentStatus(StrEnum):
-    """Whether a mailbox may be read in the name of its owner."""
+    """Whether a mailbox may be read, and sent from, in the name of its owner."""
 
     NOT_NEEDED = "not_needed"
     """Its profile does not sign in by the consent of mailboxes' owners."""
@@ -63,7 +63,8 @@ class ConsentStatus(StrEnum):
     """Nobody consented yet, or the consent was withdrawn."""
     GRANTED = "granted"
     OUTDATED = "outdated"
-    """It was given for another provider, application, protocol or server than the profile has by now."""
+    """It was given for another provider, application, protocol or server than the profile has by now; or for being read alone,
+    and the mailbox sends: then it is read all the same."""
     ENDED = "ended"
     """The provider does not accept it any more."""
 

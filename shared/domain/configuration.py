@@ -4,7 +4,7 @@ Field names are readable ones; each docstring names the model's logical name whe
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 
 from shared.domain.choices import (
@@ -87,22 +87,33 @@ class EmailServerProfile:
     """useautodiscover, Exchange only: location, version and authentication are found out per mailbox and kept
     for a day. A password goes to the domain of its user name (user@domain) only, a token to its tenant's, if so named."""
     use_same_settings_for_outgoing: bool = True
-    """usesamesettingsforoutgoingconnections; False takes the following `outgoing_` fields. All of them take effect with
-    outgoing email."""
+    """usesamesettingsforoutgoingconnections; False takes the following `outgoing_` fields. With POP3 and IMAP the
+    same settings mean SMTP at the same host, by SMTP's own port; where that is another host, as at Microsoft
+    (smtp.office365.com, with `outgoing_starttls`) and Google (smtp.gmail.com), it is given here."""
     outgoing_location: str | None = None
-    """outgoingserverlocation; as `incoming_location`."""
+    """outgoingserverlocation; as `incoming_location`, with POP3 and IMAP the host name of the SMTP server."""
     outgoing_port: int | None = None
-    """outgoingportnumber; None is the protocol's own."""
+    """outgoingportnumber; None is the protocol's own: of SMTP 465 with TLS from the start, else 587."""
     outgoing_use_tls: bool = True
     """outgoingusessl; as `incoming_use_tls`."""
     outgoing_authentication: AuthenticationProtocol | None = None
     """outgoingauthenticationprotocol; None is that of incoming mail."""
     outgoing_credential_source: CredentialSource | None = None
-    """outgoingcredentialretrieval; None is that of incoming mail."""
+    """outgoingcredentialretrieval; None is that of incoming mail. With POP3 and IMAP it may be anonymous: an SMTP server that
+    knows by the network address who may send."""
     outgoing_credentials: Credentials = Credentials()
     """As `credentials`, where outgoing mail has settings of its own."""
     outgoing_use_impersonation: bool = True
     """outgoinguseimpersonation; as `use_impersonation`."""
+    outgoing_starttls: bool = False
+    """SMTP with TLS: as `incoming_starttls`, for the server of outgoing mail."""
+    emails_per_minute: int | None = None
+    """Emails that each of its mailboxes sends in a minute at most; None leaves it to the server (Exchange Online takes 30)."""
+    delivery_attempts: int = 12
+    """maximumemaildeliveryattempts: attempts after which an email that the server puts off has failed. Waits double from one
+    minute to four hours, so that 12 attempts take about 16 hours."""
+    save_sent_items: bool = True
+    """ssssaveoutgoingemailtoexchangesentfolder: a copy of what is sent goes to Sent Items of the mailbox. Exchange only."""
     process_emails_received_after: datetime | None = None
     """processemailsreceivedafter; mail received before is not read. The later of this and the mailbox's own holds."""
     min_polling_interval: timedelta = timedelta(minutes=1)
@@ -115,9 +126,10 @@ class EmailServerProfile:
     """moveundeliveredemails: mail that cannot be processed is moved to the folder Undeliverable beside the Inbox. Exchange
     only."""
     send_email_alert: bool = False
-    """sendemailalert: the profile's owner is told when most of its mailboxes fail; takes effect with outgoing email."""
+    """sendemailalert: the profile's owner is told when most of its mailboxes fail. Kept for a later version; this one sends
+    no alerts by email."""
     owner_address: str | None = None
-    """owneremailaddress; where alerts by email go; takes effect with outgoing email."""
+    """owneremailaddress; where alerts by email go, once a version sends them."""
     active: bool = True
     """statecode; no mailbox of an inactive profile is run."""
 
@@ -138,6 +150,8 @@ class Owner:
     """incomingemailfilteringmethod. The organisation's ceiling limits what it may be."""
     queue_view: QueueView | None = None
     """queueviewtype; None of a user. Kept for whoever shows queues; nothing in Sidesync depends on it."""
+    send_as_allowed: bool = False
+    """issendasallowed: other users may write emails as this user. As a queue every user may."""
     active: bool = True
     """statecode; the mailbox of an inactive owner is deactivated, and its address no longer resolves as active."""
 
@@ -166,7 +180,7 @@ class Mailbox:
     """incomingemaildeliverymethod; server_side is read by Sidesync, forward_mailbox comes through any forward mailbox to which
     the owner's server forwards it as attachment."""
     outgoing_method: EmailDeliveryMethod = EmailDeliveryMethod.NONE
-    """outgoingemaildeliverymethod; only server_side is sent by Sidesync; takes effect with outgoing email."""
+    """outgoingemaildeliverymethod; only server_side is sent by Sidesync."""
     act_method: ActDeliveryMethod = ActDeliveryMethod.NONE
     """actdeliverymethod; appointments, contacts and tasks. Takes effect with their connectors."""
     approval: Approval = Approval.PENDING
@@ -179,7 +193,7 @@ class Mailbox:
     """processanddeleteemails: received mail is deleted on the server once all of it is stored; mail of which attachments were
     left out stays there. Queues and forward mailboxes only."""
     enabled_on: datetime | None = None
-    """When it could first be processed; without a start date, mail received from here on is read."""
+    """When it could first be read; without a start date, mail received from here on is read."""
     active: bool = True
     """statecode; an inactive mailbox is never run."""
 
@@ -288,5 +302,36 @@ class AddressMatch:
         return self.kind in (OwnerKind.USER, OwnerKind.QUEUE)
 
 
+_ONE_PROTOCOL = (ServerType.EXCHANGE_SERVER, ServerType.EXCHANGE_ONLINE)
+"""Servers that speak one protocol (EWS) for everything."""
+
 type Matches = Mapping[str, Sequence[AddressMatch]]
 """Which records have a (normalised) address now."""
+
+
+def for_outgoing(profile: EmailServerProfile) -> EmailServerProfile:
+    """The profile with the settings of outgoing mail in the fields of incoming mail, where connectors look for them.
+
+    A POP3 or IMAP profile with the same settings for both sends by SMTP through the host that it reads from, by SMTP's own
+    port: `incoming_port` is that of another protocol."""
+    if profile.use_same_settings_for_outgoing:
+        return profile if profile.server_type in _ONE_PROTOCOL else replace(profile, incoming_port=None)
+    own, authentication = profile.outgoing_credential_source, profile.outgoing_authentication
+    return replace(
+        profile,
+        incoming_location=profile.outgoing_location,
+        incoming_port=profile.outgoing_port,
+        incoming_use_tls=profile.outgoing_use_tls,
+        incoming_starttls=profile.outgoing_starttls,
+        use_autodiscover=profile.use_autodiscover and profile.outgoing_location is None,
+        authentication=profile.authentication if authentication is None else authentication,
+        credential_source=profile.credential_source if own is None else own,
+        credentials=profile.credentials if own is None else profile.outgoing_credentials,
+        use_impersonation=profile.outgoing_use_impersonation,
+    )
+
+
+def sends_as_it_reads(profile: EmailServerProfile) -> bool:
+    """Outgoing mail goes to the server that incoming mail is read from, with the same sign-in: what one finds out about the
+    credentials holds for the other."""
+    return profile.use_same_settings_for_outgoing and profile.server_type in _ONE_PROTOCOL

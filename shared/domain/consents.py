@@ -1,13 +1,14 @@
-"""Consents: that the owner of a mailbox allowed an application of ours to read it. Pure: what one is given for, and until when.
+"""Consents: that the owner of a mailbox allowed an application of ours to read it, and to send from it. Pure: what one is given
+for, and until when.
 
 The application works with a refresh token, which is a secret and stands here by reference only.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
-from shared.domain.choices import AuthenticationProtocol, ConsentStatus, CredentialSource, OAuthProvider, ServerType
-from shared.domain.configuration import Credentials, EmailServerProfile, Mailbox, SecretRef
+from shared.domain.choices import AuthenticationProtocol, ConsentStatus, CredentialSource, OAuthProvider, ServerType, Workload
+from shared.domain.configuration import Credentials, EmailServerProfile, Mailbox, SecretRef, for_outgoing
 from shared.domain.ids import MailboxId
 
 UNUSED = {OAuthProvider.MICROSOFT: timedelta(days=90), OAuthProvider.GOOGLE: timedelta(days=180)}
@@ -15,6 +16,7 @@ UNUSED = {OAuthProvider.MICROSOFT: timedelta(days=90), OAuthProvider.GOOGLE: tim
 https://learn.microsoft.com/entra/identity-platform/refresh-tokens, https://developers.google.com/identity/protocols/oauth2"""
 
 _PROTOCOLS = {ServerType.POP3_SMTP: "POP", ServerType.IMAP_SMTP: "IMAP"}
+_SENDING = "SMTP.Send"
 _SOVEREIGN = {
     "login.microsoftonline.us": "https://outlook.office365.us",
     "login.partner.microsoftonline.cn": "https://partner.outlook.cn",
@@ -34,6 +36,8 @@ class ConsentTerms:
     scopes: tuple[str, ...]
     server: str
     """Host of the mail server, in lower case."""
+    outgoing_server: str | None = None
+    """Host of the SMTP server, in lower case; None where mail is sent by other credentials, or was not sent yet."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,25 +86,60 @@ def needs_consent(profile: EmailServerProfile) -> bool:
     return profile.authentication is AuthenticationProtocol.OAUTH and profile.credential_source is CredentialSource.MAILBOX
 
 
+def sends_by_consent(profile: EmailServerProfile) -> bool:
+    """Mail is sent in the name of the owners of its mailboxes too: outgoing mail has no credentials of its own."""
+    has_own = not profile.use_same_settings_for_outgoing and profile.outgoing_credential_source is not None
+    return needs_consent(profile) and not has_own
+
+
 def terms_of(profile: EmailServerProfile) -> ConsentTerms | None:
     """To what the owners of its mailboxes have to consent now; None where they need not, or the profile is incomplete."""
     provider, client_id = profile.oauth_provider, profile.credentials.client_id
     if provider is None or not client_id or profile.server_type not in _PROTOCOLS or not needs_consent(profile):
         return None
-    credentials, server = profile.credentials, (profile.incoming_location or "").lower()
-    return ConsentTerms(provider, credentials.authority, credentials.tenant_id, client_id, _scopes(provider, profile), server)
+    sends = sends_by_consent(profile)
+    return ConsentTerms(
+        provider,
+        profile.credentials.authority,
+        profile.credentials.tenant_id,
+        client_id,
+        _scopes(provider, profile, sends=sends),
+        _host(profile),
+        _host(for_outgoing(profile)) if sends else None,
+    )
 
 
-def _scopes(provider: OAuthProvider, profile: EmailServerProfile) -> tuple[str, ...]:
-    """No more than reading a mailbox takes, also when its owner is away."""
+def covers(terms: ConsentTerms, profile: EmailServerProfile, workload: Workload) -> bool:
+    """Whether who consented to `terms` consented to what this workload does with the profile. A consent to being read stays one
+    whatever becomes of outgoing mail."""
+    asked = terms_of(profile)
+    if asked is None:
+        return False
+    if workload is Workload.OUTGOING:
+        return terms == asked and sends_by_consent(profile)
+    return _to_read(terms) == _to_read(asked)
+
+
+def _to_read(terms: ConsentTerms) -> ConsentTerms:
+    scopes = tuple(each for each in terms.scopes if not each.endswith(f"/{_SENDING}"))
+    return replace(terms, scopes=scopes, outgoing_server=None)
+
+
+def _host(profile: EmailServerProfile) -> str:
+    return (profile.incoming_location or "").lower()
+
+
+def _scopes(provider: OAuthProvider, profile: EmailServerProfile, *, sends: bool) -> tuple[str, ...]:
+    """No more than it takes to read a mailbox, and to send from it, also when its owner is away."""
     if provider is OAuthProvider.GOOGLE:
-        return ("https://mail.google.com/",)  # Google has none that only reads by POP3 or IMAP
+        return ("https://mail.google.com/",)  # Google has none that only reads by POP3 or IMAP; it goes for SMTP too
     server = _SOVEREIGN.get((profile.credentials.authority or "").lower(), "https://outlook.office.com")
-    return (f"{server}/{_PROTOCOLS[profile.server_type]}.AccessAsUser.All", "offline_access")
+    reading = f"{server}/{_PROTOCOLS[profile.server_type]}.AccessAsUser.All"
+    return (reading, *([f"{server}/{_SENDING}"] if sends else []), "offline_access")
 
 
 def server_of_tokens(credentials: Credentials) -> str:
-    """For whom Microsoft issues the tokens that an application shows at POP3 and IMAP servers."""
+    """For whom Microsoft issues the tokens that an application shows at POP3, IMAP and SMTP servers."""
     return _SOVEREIGN.get((credentials.authority or "").lower(), "https://outlook.office365.com")
 
 
@@ -110,13 +149,14 @@ def end_of(consent: Consent) -> datetime:
     return unused if consent.expires_on is None else min(unused, consent.expires_on)
 
 
-def status_of(consent: Consent | None, profile: EmailServerProfile | None) -> ConsentStatus:
-    """`profile` is the one that the mailbox is on."""
+def status_of(consent: Consent | None, profile: EmailServerProfile | None, *, sends: bool = False) -> ConsentStatus:
+    """`profile` is the one that the mailbox is on; `sends`: mail is sent from the mailbox."""
     if profile is None or not needs_consent(profile):
         return ConsentStatus.NOT_NEEDED
     if consent is None:
         return ConsentStatus.MISSING
-    if consent.terms != terms_of(profile):
+    workload = Workload.OUTGOING if sends and sends_by_consent(profile) else Workload.INCOMING
+    if not covers(consent.terms, profile, workload):
         return ConsentStatus.OUTDATED
     return ConsentStatus.GRANTED if consent.ended_on is None else ConsentStatus.ENDED
 

@@ -10,7 +10,7 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 
 from shared.domain.choices import ActDeliveryMethod, Approval, EmailDeliveryMethod, ServerType, Workload
-from shared.domain.configuration import EmailServerProfile, Mailbox, StoredProfile
+from shared.domain.configuration import EmailServerProfile, Mailbox, StoredProfile, sends_as_it_reads
 from shared.domain.ids import short_hash
 
 
@@ -29,10 +29,10 @@ class Ineligible(StrEnum):
 
 
 _CONNECTORS: Mapping[ServerType, frozenset[Workload]] = {
-    ServerType.EXCHANGE_SERVER: frozenset({Workload.INCOMING}),
-    ServerType.EXCHANGE_ONLINE: frozenset({Workload.INCOMING}),
-    ServerType.POP3_SMTP: frozenset({Workload.INCOMING}),
-    ServerType.IMAP_SMTP: frozenset({Workload.INCOMING}),
+    ServerType.EXCHANGE_SERVER: frozenset({Workload.INCOMING, Workload.OUTGOING}),
+    ServerType.EXCHANGE_ONLINE: frozenset({Workload.INCOMING, Workload.OUTGOING}),
+    ServerType.POP3_SMTP: frozenset({Workload.INCOMING, Workload.OUTGOING}),
+    ServerType.IMAP_SMTP: frozenset({Workload.INCOMING, Workload.OUTGOING}),
 }
 """What this version of Sidesync can do with each type of server. The rest may be configured ahead; nothing runs it."""
 
@@ -68,7 +68,7 @@ def profile_ineligibility(
         return Ineligible.NO_CONNECTOR
     if not profile.record.active:
         return Ineligible.PROFILE_INACTIVE
-    if not probing and breaker_applies(profile) and not at_probe(profile, now):
+    if not probing and breaker_stops(profile, workload) and not at_probe(profile, now):
         return Ineligible.PROFILE_BREAKER_OPEN
     return None
 
@@ -77,6 +77,17 @@ def breaker_applies(profile: StoredProfile) -> bool:
     """The profile's credential failed and is still the same one: a breaker says nothing about another credential."""
     breaker = profile.breaker
     return breaker is not None and breaker.credential in (None, credential_version(profile.record))
+
+
+def breaker_stops(profile: StoredProfile, workload: Workload) -> bool:
+    """`breaker_applies`, and the workload signs in with that credential."""
+    return shares_breaker(profile.record, workload) and breaker_applies(profile)
+
+
+def shares_breaker(profile: EmailServerProfile, workload: Workload) -> bool:
+    """What this workload finds out about the profile's credential opens and closes the profile's breaker. Outgoing mail with
+    another server or sign-in says nothing of incoming mail, nor the other way round: each mailbox has its own breaker there."""
+    return workload is not Workload.OUTGOING or sends_as_it_reads(profile)
 
 
 def at_probe(profile: StoredProfile, now: datetime) -> bool:
@@ -91,6 +102,9 @@ def connection_of(profile: EmailServerProfile) -> EmailServerProfile:
         name="",
         process_emails_received_after=None,
         min_polling_interval=timedelta(),
+        emails_per_minute=None,
+        delivery_attempts=1,
+        save_sent_items=True,
         max_connections=1,
         move_undeliverable=False,
         send_email_alert=False,

@@ -18,6 +18,7 @@ from shared.domain.choices import (
     SenderOrigin,
 )
 from shared.domain.configuration import OwnerRef
+from shared.domain.delivery import Delivery
 from shared.domain.ids import ActivityId, MailboxId, OwnerId
 from shared.domain.records import RecordRef
 
@@ -188,6 +189,8 @@ class Party:
     record_kind: str | None = None
     """`user`, `queue`, or the type of a record of the address book."""
     record_id: str | None = None
+    is_left_out: bool = False
+    """Of a recipient of an email that is written here: not written to, as its record asks for (donotemail)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -201,6 +204,9 @@ class Attachment:
     blob: str
     content_id: str | None = None
     is_inline: bool = False
+    upload: str | None = None
+    """Of an email that is written here: names the upload while its content is still on the way; then `sha256` and `blob` are
+    empty, and the email cannot be sent."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -277,6 +283,8 @@ class EmailActivity:
     variant_of: ActivityId | None = None
     has_variants: bool = False
     """Other content came with the same Message-ID."""
+    delivery: Delivery | None = None
+    """Of an email that is written here: how it is on its way. None of mail that was read from a mailbox."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -347,6 +355,11 @@ class OptOut:
 
 class ListOf(StrEnum):
     """Whose list a timeline row belongs to."""
+
+    UNSENT = "unsent"
+    """Of a mailbox: emails written here that were not sent: drafts, failed and canceled ones, by when they were created."""
+    SENT = "sent"
+    """Of a mailbox: emails written here that were sent."""
 
     MAILBOX = "mailbox"
     REGARDING = "regarding"

@@ -6,6 +6,8 @@
 from datetime import timedelta
 from typing import Self
 
+from shared.domain.delivery import RefusedRecipient
+
 
 class SyncError(Exception):
     """Root of all errors that Sidesync raises on purpose."""
@@ -98,8 +100,8 @@ class NoMailServer(Unreachable):
     code = "no_mail_server"
     remedy = (
         "Check the server type and the server location of the profile: what answers there is no mail server of this type."
-        " Exchange has a URL with a path (https://<host>/EWS/Exchange.asmx); POP3 and IMAP have a host name, a port, and TLS"
-        " from the start or by STARTTLS. The mailbox is tried again by itself."
+        " Exchange has a URL with a path (https://<host>/EWS/Exchange.asmx); POP3, IMAP and SMTP have a host name, a port, and"
+        " TLS from the start or by STARTTLS. The mailbox is tried again by itself."
     )
 
 
@@ -195,10 +197,118 @@ class ItemUnreadable(ItemError):
     remedy = "Open the message in a mail client; replay it from quarantine after the server was repaired or Sidesync upgraded."
 
 
+class BeingSent(ItemError):
+    """A copy of an email that is being sent at this moment. Not a failure of anything: it is read again later."""
+
+    code = "being_sent"
+    remedy = "Nothing to do: the copy is read again when the email is sent."
+
+
 class ItemRejected(ItemError):
     """The store refuses the item."""
 
     code = "item_rejected"
+
+
+class DeliveryError(ItemError):
+    """The server's answer about one email that was to be sent; the run goes on with the next one."""
+
+    code = "delivery_error"
+
+    def __init__(self, message: str, *, status_code: str = "", refused: tuple[RefusedRecipient, ...] = ()) -> None:
+        """`message` is in the server's own words where it has some; `status_code` is the enhanced one (RFC 3463)."""
+        super().__init__(message)
+        self.status_code = status_code
+        self.refused = refused
+
+
+class DeliveryPostponed(DeliveryError):
+    """Not now (4xx): this email is tried again, after `retry_after` where the server said so."""
+
+    code = "delivery_postponed"
+    remedy = "Nothing to do: the email is tried again by itself, after growing waits."
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        status_code: str = "",
+        refused: tuple[RefusedRecipient, ...] = (),
+        retry_after: timedelta | None = None,
+    ) -> None:
+        super().__init__(message, status_code=status_code, refused=refused)
+        self.retry_after = retry_after
+
+
+class DeliveryUnknown(DeliveryPostponed):
+    """The connection was lost after all of the email was given to the server, and before it answered: it may have been
+    accepted, and nobody can tell."""
+
+    code = "delivery_unknown"
+    remedy = (
+        "Nothing to do: the email is sent again with the same Message-ID, so that mail programs can tell that it is the same."
+        " Some recipients may get it twice."
+    )
+
+
+class DeliveryRefused(DeliveryError):
+    """The server does not take this email, and will not (5xx)."""
+
+    code = "delivery_refused"
+    remedy = "Read what the server says, change the email, and send it again."
+
+
+class DraftGone(DeliveryError):
+    """The draft is not on the server any more: it was sent before."""
+
+    code = "draft_gone"
+
+
+class RecipientsRefused(DeliveryRefused):
+    """The server accepts none of the recipients."""
+
+    code = "recipients_refused"
+    remedy = "Correct the addresses of the recipients that the server does not accept, and send the email again."
+
+
+class SendAsDenied(DeliveryRefused):
+    """The server does not let the mailbox send as, or on behalf of, this sender."""
+
+    code = "send_as_denied"
+    remedy = (
+        "On the mail server give the identity that signs in the right to send as the sender (Send As or Send on Behalf), then"
+        " send the email again."
+    )
+
+
+class EmailTooLarge(DeliveryRefused):
+    """The email is larger than the server takes."""
+
+    code = "email_too_large"
+    remedy = "Remove attachments or make them smaller, then send the email again."
+
+
+class AttachmentLost(DeliveryRefused):
+    """The content of an attachment is not in the store any more."""
+
+    code = "attachment_lost"
+    remedy = "Remove the attachment, add it again, and send the email again."
+
+
+class TextLost(DeliveryRefused):
+    """A text of the email is not in the store any more."""
+
+    code = "text_lost"
+    remedy = "Write the email again: what is left of it cannot be sent."
+
+
+class SendingQuotaSpent(Throttled):
+    """The mailbox has sent as much as the server allows for a time; nothing is wrong with any email."""
+
+    code = "sending_quota_spent"
+    remedy = (
+        "Nothing to do: the emails wait until the server takes more. Raise the quota on the mail server if it is too small."
+    )
 
 
 class WatermarkExpired(SyncError):

@@ -13,6 +13,7 @@ class Folder:
 
 
 INBOX = Folder(id="inbox", name="Inbox")
+DRAFTS = Folder(id="drafts", name="Drafts")
 SENT_ITEMS = Folder(id="sentitems", name="Sent Items")
 
 

@@ -19,6 +19,7 @@ RunId = NewType("RunId", str)
 _MAILBOXES = UUID("6f1ad3a4-58c9-5c55-9d2c-0a4f9e7a1f01")
 _EMAILS = UUID("0b8a7b1e-9f43-5a0d-8a52-5f0f6f2d7c02")
 _CONTACTS = UUID("3d5e0c7a-1b62-5f94-a7c8-92e4b6d10f03")
+_WRITTEN = UUID("a2c41f58-7d90-5be3-8f16-4c0d7b93e504")
 
 
 def mailbox_id_of(kind: OwnerKind, owner: OwnerId) -> MailboxId:
@@ -44,6 +45,11 @@ def email_folder(content_id: ActivityId) -> str:
 def contact_id_of(address: str) -> str:
     """The id of the contact that a sender with this normalised address becomes: however often he writes, he becomes one."""
     return str(uuid5(_CONTACTS, address))
+
+
+def message_id_of(kind: OwnerKind, sender: OwnerId, key: str, domain: str) -> str:
+    """The Message-ID of an email that is written here, normalised: whoever repeats the key names the same one."""
+    return f"{uuid5(_WRITTEN, f'{kind}:{sender}:{key}')}@{domain}"
 
 
 def normalised_message_id(value: str | None) -> str | None:

@@ -1,6 +1,7 @@
 """Which rows of listings an email has: derived from what is stored, so that every writer writes and removes the same."""
 
 from collections.abc import Iterable, Iterator
+from dataclasses import replace
 
 from shared.domain.email import EmailActivity, EmailContent, ListOf, TimelineEntry
 from shared.domain.ids import MailboxId, OwnerId
@@ -28,6 +29,16 @@ def regarding_entry(email: EmailActivity) -> TimelineEntry | None:
     if email.regarding is None:
         return None
     return entry(email, ListOf.REGARDING, whose_record(email.regarding.type, email.regarding.id))
+
+
+def unsent_entry(email: EmailActivity) -> TimelineEntry:
+    """The row of an email that is written here and was not sent yet, by when it was created: in the sender's mailbox."""
+    return entry(replace(email, received=email.created_on), ListOf.UNSENT, email.receiving_mailbox)
+
+
+def sent_entry(email: EmailActivity) -> TimelineEntry:
+    """The row of an email that was written here, by when it was sent (`received` of the activity since)."""
+    return entry(email, ListOf.SENT, email.receiving_mailbox)
 
 
 def whose_record(kind: str, record_id: str) -> str:

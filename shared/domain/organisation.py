@@ -19,6 +19,15 @@ class InternalMail(StrEnum):
     """One outgoing for the sender and one incoming for the recipients: the model's own behaviour."""
 
 
+class DoNotEmail(StrEnum):
+    """What becomes of an email that has recipients who are not to be written to (donotemail)."""
+
+    REFUSE = "refuse"
+    """It cannot be sent, and is told so when that is asked for."""
+    LEAVE_OUT = "leave_out"
+    """It is sent to the others only."""
+
+
 @dataclass(frozen=True, slots=True)
 class OrganisationSettings:
     """One record for the whole deployment. Sizes are bytes."""
@@ -58,6 +67,18 @@ class OrganisationSettings:
     can be added, and are not taken away: of more than 20 the oldest give way."""
     tracking_digits: int = 7
     """trackingtokeniddigits; digits of the token's number."""
+    token_in_subject: bool = False
+    """A tracking token is added to the subject of what is sent, so that answers are known whose mail program drops the headers;
+    only while correlation by tracking token is on. An answer keeps the token that its subject has."""
+    longest_subject: int = 255
+    """maximumsubjectlengthonmailserver: characters of a subject with its token; a longer one is cut before the token."""
+    allow_unresolved_recipients: bool = True
+    """allowunresolvedpartiesonemailsend: False sends only to addresses that a user, queue or record of the address book has."""
+    do_not_email: DoNotEmail = DoNotEmail.REFUSE
+    """What becomes of emails to records that are not to be written to."""
+    delegate_sending: bool = False
+    """enablemailboxdelegationforoutgoingemail: what a user writes for another sender goes through the user's own mailbox, which
+    needs the right to send as, or on behalf of, the sender; False sends through the mailbox of the sender."""
     create_contacts: bool = False
     """autocreatecontactonpromote: an unknown sender of tracked mail becomes a contact."""
     unresolve_ambiguous_senders: bool = False
@@ -95,6 +116,13 @@ class OrganisationSettings:
     """How long it can be looked up who changed what; removed by whole days (UTC)."""
     allow_insecure_servers: bool = False
     """Mail servers without TLS and on private or loopback addresses. For one machine only; metadata addresses stay refused."""
+
+
+def is_blocked(name: str, settings: OrganisationSettings) -> bool:
+    """Whether an attachment of this name has a blocked extension. Dots and spaces at the end of a name do not hide it: Windows
+    drops them."""
+    _, dot, extension = name.rstrip(". ").rpartition(".")
+    return bool(dot) and extension.lower() in settings.blocked_attachments
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,6 +8,7 @@ from datetime import timedelta
 from typing import NamedTuple
 
 from shared.domain.configuration import Credentials, EmailServerProfile, Mailbox, Owner
+from shared.domain.drafts import Draft, Recipient
 from shared.domain.organisation import OrganisationSettings
 from shared.domain.records import AddressBookRecord, FolderTrackingRule
 
@@ -52,6 +53,10 @@ TRACKING_DIGITS = Numbers(4, 12)
 FORMER_PREFIXES = Entries(0, 20)
 CATEGORY = Characters(1, 100)
 """Name of a category in mailboxes; Outlook allows 255 characters."""
+LONGEST_SUBJECT = Numbers(255, 400)
+"""maximumsubjectlengthonmailserver; Exchange keeps 255 characters of a subject."""
+EMAILS_PER_MINUTE = Numbers(1, 6000)
+DELIVERY_ATTEMPTS = Numbers(1, 100)
 MESSAGE_SIZE = Numbers(1, 150 * 1024 * 1024)
 RETENTION = Durations(timedelta(days=1), timedelta(days=3650))
 EXCLUDED = Entries(0, 1000)
@@ -62,6 +67,14 @@ RECORD_ADDRESSES = Entries(0, 3)
 FOLDER_ID = Characters(1, 1024)
 FOLDER_NAME = Characters(1, 256)
 """exchangefoldername."""
+RECIPIENT_ADDRESS = Characters(1, 320)
+"""activityparty.addressused."""
+RECIPIENT_NAME = Characters(0, 200)
+"""activityparty.unresolvedpartyname."""
+RECIPIENTS = Entries(0, 500)
+"""Of each kind, and of all together."""
+EMAIL_SUBJECT = Characters(0, 800)
+BODY = Characters(0, 2_000_000)
 RULES_OF_A_MAILBOX = 25
 """Folder-level tracking rules of one mailbox at most (maxfolderbasedtrackingmappings)."""
 
@@ -71,6 +84,7 @@ RANGES: Mapping[type, Mapping[str, Range]] = {
         "tracking_prefix": TRACKING_PREFIX,
         "former_tracking_prefixes": FORMER_PREFIXES,
         "tracking_digits": TRACKING_DIGITS,
+        "longest_subject": LONGEST_SUBJECT,
         "tracked_category": CATEGORY,
         "undeliverable_category": CATEGORY,
         "largest_message": MESSAGE_SIZE,
@@ -85,6 +99,8 @@ RANGES: Mapping[type, Mapping[str, Range]] = {
         "name": NAME,
         "incoming_port": PORT,
         "outgoing_port": PORT,
+        "emails_per_minute": EMAILS_PER_MINUTE,
+        "delivery_attempts": DELIVERY_ATTEMPTS,
         "min_polling_interval": POLLING_INTERVAL,
         "max_connections": CONNECTIONS,
         "timeout": TIMEOUT,
@@ -95,5 +111,14 @@ RANGES: Mapping[type, Mapping[str, Range]] = {
     Mailbox: {"name": NAME, "address": ADDRESS},
     FolderTrackingRule: {"folder_id": FOLDER_ID, "folder_name": FOLDER_NAME},
     AddressBookRecord: {"name": RECORD_NAME, "addresses": RECORD_ADDRESSES},
+    Recipient: {"address": RECIPIENT_ADDRESS, "name": RECIPIENT_NAME},
+    Draft: {
+        "to": RECIPIENTS,
+        "cc": RECIPIENTS,
+        "bcc": RECIPIENTS,
+        "subject": EMAIL_SUBJECT,
+        "body_html": BODY,
+        "body_text": BODY,
+    },
 }
 """By record and field."""

@@ -29,6 +29,8 @@ class AddressBookRecord:
     """emailaddress1, emailaddress2, emailaddress3; mail of these addresses finds the record."""
     owner_id: str | None = None
     """ownerid; the user who owns the record."""
+    do_not_email: bool = False
+    """donotemail: the record is not written to; `do_not_email` of the organisation says what becomes of emails to it."""
     active: bool = True
     """statecode; an inactive record still has its addresses, and resolves as inactive."""
 

@@ -24,6 +24,7 @@ from shared.domain.eligibility import (
     credential_version,
     own_ineligibility,
     profile_ineligibility,
+    shares_breaker,
 )
 from shared.domain.errors import AuthenticationFailed, MailboxError, TransientError
 
@@ -31,6 +32,11 @@ LONGEST_POLL = timedelta(minutes=15)
 FAILURES_TO_OPEN = 10
 PROBE_EVERY = timedelta(hours=1)
 """Between probes of what only a change of configuration repairs."""
+
+IDLE_OUTBOX = timedelta(hours=24)
+"""An outbox in which nothing waits is looked at so often, whatever happened to those who should have said so."""
+SOON = timedelta(seconds=70)
+"""No email waits longer for the pace of its mailbox, or behind what is left over in its outbox."""
 
 _STEP = timedelta(minutes=1)
 _POLLS_PER_STEP = 5
@@ -74,6 +80,18 @@ def after_idle(schedule: WorkloadSchedule, now: datetime, minimum: timedelta) ->
     return replace(_succeeded(schedule, now), due=now + idle_interval(idle_polls, minimum), idle_polls=idle_polls)
 
 
+def after_sending(
+    schedule: WorkloadSchedule, now: datetime, waits_for: datetime | None, not_before: datetime | None = None
+) -> WorkloadSchedule:
+    """A run that looked through the outbox: next when the first email that is left waits for, None where none is left. What
+    could not be sent though its time had come is looked at again soon. `send` makes the mailbox due by itself."""
+    latest = now + IDLE_OUTBOX
+    if waits_for is not None:
+        possible = max(waits_for if waits_for > now else now + _STEP, not_before or waits_for)
+        latest = min(latest, possible)
+    return replace(_succeeded(schedule, now), due=latest, idle_polls=0)
+
+
 def idle_interval(idle_polls: int, minimum: timedelta) -> timedelta:
     steps = min(idle_polls // _POLLS_PER_STEP, 8)
     if steps == 0:
@@ -104,19 +122,31 @@ def after_test(schedule: WorkloadSchedule, now: datetime) -> WorkloadSchedule:
     return replace(_succeeded(schedule, now), due=now, idle_polls=0, last_run_on=schedule.last_run_on)
 
 
-def after_error(schedule: WorkloadSchedule, now: datetime, profile: EmailServerProfile, error: Exception) -> WorkloadSchedule:
+def after_error(
+    schedule: WorkloadSchedule,
+    now: datetime,
+    profile: EmailServerProfile,
+    error: Exception,
+    workload: Workload = Workload.INCOMING,
+) -> WorkloadSchedule:
     """What a failure with this profile does to the schedule, by what it says to its caller."""
+    if is_of_profile(error, profile, workload):
+        return after_profile_error(schedule, now, profile.min_polling_interval, code_of(error))
     after = _after_error(schedule, now, profile.min_polling_interval, error)
     if after.breaker is None:
         return after
     return replace(after, breaker=replace(after.breaker, credential=credential_version(profile)))
 
 
+def is_of_profile(error: Exception, profile: EmailServerProfile, workload: Workload) -> bool:
+    """The profile's breaker takes the error: the credential was refused that all its mailboxes sign in with. Of outgoing mail
+    with a sign-in of its own, the breaker of each mailbox does."""
+    return isinstance(error, AuthenticationFailed) and error.profile_wide and shares_breaker(profile, workload)
+
+
 def _after_error(schedule: WorkloadSchedule, now: datetime, minimum: timedelta, error: Exception) -> WorkloadSchedule:
     code = code_of(error)
     match error:
-        case AuthenticationFailed(profile_wide=True):
-            return after_profile_error(schedule, now, minimum, code)
         case MailboxError():
             return after_mailbox_error(schedule, now, code)
         case TransientError():

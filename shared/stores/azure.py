@@ -24,6 +24,7 @@ from shared.stores.tables.loads import TableBulkLoads
 from shared.stores.tables.mailboxes import TableMailboxes
 from shared.stores.tables.operations import TableAlerts, TableRuns
 from shared.stores.tables.organisation import TableOrganisation
+from shared.stores.tables.outbox import TableOutbox
 from shared.stores.tables.owners import TableOwners
 from shared.stores.tables.profiles import TableProfiles
 from shared.stores.tables.quarantine import TableQuarantine
@@ -50,6 +51,7 @@ _TABLES = (
     "Consents",
     "Shares",
     "Activities",
+    "Outbox",
     "Timeline",
     "Correlations",
     "Ledger",
@@ -104,6 +106,7 @@ def azure_stores(
         consents=TableConsents(table("Consents"), parallel),
         shares=TableShares(table("Shares")),
         activities=TableActivities(table("Activities"), texts, parallel),
+        outbox=TableOutbox(table("Outbox"), parallel),
         timeline=TableTimeline(table("Timeline"), parallel),
         correlations=TableCorrelations(table("Correlations"), parallel),
         ledger=TableLedger(table("Ledger"), texts, parallel),

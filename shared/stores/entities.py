@@ -9,7 +9,8 @@ import hashlib
 import json
 from datetime import UTC, datetime, timedelta
 
-from shared.domain.choices import OwnerKind, Workload
+from shared.domain.choices import OwnerKind, Priority, Workload
+from shared.domain.delivery import OutboxEntry
 from shared.domain.email import CorrelationKind, ListOf
 from shared.domain.ids import ActivityId, MailboxId, OwnerId, ProfileId, RunId, email_folder, normalised_address, short_hash
 from shared.domain.ledger import ItemKey, Todo
@@ -195,6 +196,30 @@ def annotation_row(about: ActivityId, report: ActivityId) -> str:
     return f"{annotations_prefix(about)}{report}"
 
 
+def attempts_prefix(activity_id: ActivityId) -> str:
+    """Behind the content, so that an activity and its content lie side by side."""
+    return f"{activity_id}:try:"
+
+
+def attempt_row(activity_id: ActivityId, number: int) -> str:
+    return f"{attempts_prefix(activity_id)}{number:09d}"
+
+
+def outbox_prefix(priority: Priority) -> str:
+    """The higher priority sorts first. It stands before the time, so that what goes first is read without the rest."""
+    return f"{max(Priority) - priority}:"
+
+
+def outbox_row(entry: OutboxEntry) -> str:
+    """With the submission, so that who removes what announced one never removes what announces the next."""
+    return f"{outbox_prefix(entry.priority)}{sortable_time(entry.due)}:{entry.activity_id}:{entry.submission}"
+
+
+def outbox_due(priority: Priority, now: datetime) -> str:
+    """The key behind all emails of a priority that are due."""
+    return after(f"{outbox_prefix(priority)}{sortable_time(now)}:")
+
+
 def timeline_key(list_of: ListOf, whose: str) -> tuple[str, str]:
     """The partition of a list, and what its row keys start with. `whose` may be an address, so it is hashed."""
     digest = short_hash(whose)
@@ -253,9 +278,15 @@ def watermark_blob(mailbox_id: MailboxId, workload: Workload, folder: str, water
     return f"watermarks/{mailbox_id}/{workload}/{short_hash(folder)}/{_digest(watermark)}"
 
 
-def content_blob(content_id: ActivityId, column: str, text: str) -> str:
-    """Named after its hash: another rendering of the same message must not appear under a row that did not name it."""
-    return f"{email_folder(content_id)}{_digest(text)}{_SUFFIXES.get(column, '.json')}"
+def content_blob(content_id: ActivityId, column: str, text: str, writing: str = "") -> str:
+    """Named after its hash: another rendering of the same message must not appear under a row that did not name it. What is
+    replaced and removed has a `writing` of its own beside it."""
+    return f"{email_folder(content_id)}{_digest(text)}{writing and '-'}{writing}{_SUFFIXES.get(column, '.json')}"
+
+
+def is_blob_of(text: str, blob: str) -> bool:
+    """Whether the blob of this name holds this text."""
+    return _digest(text) in blob
 
 
 _SUFFIXES = {"body_html": ".html", "body_text": ".txt", "subject": ".txt", "authentication_results": ".txt"}

@@ -8,13 +8,14 @@ import base64
 import binascii
 import json
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import fields, is_dataclass, replace
 from typing import Any
 
 from shared.domain.audit import AuditEntry, FieldChange
 from shared.domain.choices import OwnerKind
 from shared.domain.consents import Consent, ConsentRequest
+from shared.domain.delivery import Attempt, Delivery, OutboxEntry, RefusedRecipient
 from shared.domain.email import (
     Annotation,
     CorrelationEntry,
@@ -171,7 +172,47 @@ def checked_rows(commit: LedgerCommit) -> LedgerCommit:
 
 def storable_activity(activity: EmailActivity) -> EmailActivity:
     """The whole subject stands in the content; the activity row repeats what fits."""
-    return replace(activity, subject=cut(activity.subject, TEXT_UNITS), sender=cut(activity.sender, LISTED_UNITS))
+    return replace(
+        activity,
+        subject=cut(activity.subject, TEXT_UNITS),
+        sender=cut(activity.sender, LISTED_UNITS),
+        delivery=None if activity.delivery is None else _storable_delivery(activity.delivery),
+    )
+
+
+def _storable_delivery(delivery: Delivery) -> Delivery:
+    """What the server said may have any length; what it is sent by stays as it is."""
+    return replace(
+        delivery,
+        status_code=cut(delivery.status_code, LISTED_UNITS),
+        detail=cut(delivery.detail, LISTED_UNITS),
+        server_message_id=_cut_optional(delivery.server_message_id),
+    )
+
+
+def storable_attempt(attempt: Attempt) -> Attempt:
+    """As many refused recipients as fit in one column; an email may have thousands."""
+    return replace(
+        attempt,
+        status_code=cut(attempt.status_code, LISTED_UNITS),
+        detail=cut(attempt.detail, LISTED_UNITS),
+        server_id=cut(attempt.server_id, LISTED_UNITS),
+        refused=_fitting(_storable_refused(each) for each in attempt.refused),
+    )
+
+
+def _storable_refused(recipient: RefusedRecipient) -> RefusedRecipient:
+    return RefusedRecipient(
+        cut(recipient.address, LISTED_UNITS), cut(recipient.status_code, LISTED_UNITS), cut(recipient.detail, LISTED_UNITS)
+    )
+
+
+def checked_outbox(entry: OutboxEntry) -> OutboxEntry:
+    """An entry of the outbox, if its ids can be keys. Raises InvalidRecord."""
+    checked_id(entry.mailbox_id, "mailbox_id")
+    checked_id(entry.activity_id, "activity_id")
+    checked_id(entry.submission, "submission")
+    return entry
 
 
 def storable_entry(entry: TimelineEntry) -> TimelineEntry:
@@ -223,20 +264,28 @@ def _most_telling(judgement: Judgement, most: int) -> tuple[Vote, ...]:
 
 def storable_annotation(annotation: Annotation) -> Annotation:
     """As many recipients as fit in one column; a report may name thousands."""
-    recipients: list[RecipientReport] = []
+    return replace(annotation, recipients=_fitting(_storable_report(each) for each in annotation.recipients))
+
+
+def _storable_report(recipient: RecipientReport) -> RecipientReport:
+    return RecipientReport(
+        cut(recipient.address, LISTED_UNITS),
+        cut(recipient.action, LISTED_UNITS),
+        cut(recipient.status, LISTED_UNITS),
+        cut(recipient.diagnostic, LISTED_UNITS),
+    )
+
+
+def _fitting[T](records: Iterable[T]) -> tuple[T, ...]:
+    """The first of them, as many as fit in one column as JSON."""
+    kept: list[T] = []
     room = TEXT_UNITS
-    for each in annotation.recipients:
-        short = RecipientReport(
-            cut(each.address, LISTED_UNITS),
-            cut(each.action, LISTED_UNITS),
-            cut(each.status, LISTED_UNITS),
-            cut(each.diagnostic, LISTED_UNITS),
-        )
-        room -= units(to_json(codec_of(RecipientReport).plain(short))) + 1
+    for each in records:
+        room -= units(to_json(codec_of(type(each)).plain(each))) + 1
         if room < 0:
             break
-        recipients.append(short)
-    return replace(annotation, recipients=tuple(recipients))
+        kept.append(each)
+    return tuple(kept)
 
 
 def storable_correlation(entry: CorrelationEntry) -> CorrelationEntry:

@@ -4,10 +4,11 @@ from collections.abc import Callable
 from concurrent.futures import Executor
 from dataclasses import dataclass
 
+from shared.domain.choices import Workload
 from shared.domain.configuration import Discovered, EmailServerProfile, Mailbox
 from shared.domain.ids import RunId
 from shared.domain.organisation import OrganisationSettings
-from shared.ports import Clock, Discover, OpenMailbox, Stores
+from shared.ports import Clock, Discover, Stores
 from shared.sync.budgets import ItemLimits, RunBudget
 
 
@@ -16,6 +17,7 @@ class Assignment:
     """What a run is about."""
 
     run_id: RunId
+    workload: Workload
     mailbox: Mailbox
     profile: EmailServerProfile
     failures: int
@@ -25,6 +27,8 @@ class Assignment:
     """Where the mailbox was found last."""
     has_rules: bool = False
     """There may be folder-level tracking rules."""
+    is_probe: bool = False
+    """It tries the profile's credential again: it is to sign in, whether there is anything to do or not."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,7 +36,6 @@ class Surroundings:
     """What every run of a process shares."""
 
     stores: Stores
-    open_mailbox: OpenMailbox
     clock: Clock
     budget: RunBudget
     limits: ItemLimits

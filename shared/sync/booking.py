@@ -40,6 +40,8 @@ class Tally:
     lost_rules: tuple[FolderTrackingRule, ...] = ()
     """Rules whose folder is not watched any more."""
     caught_up: bool = True
+    not_before: datetime | None = None
+    """Of emails that wait to be sent: none may be before."""
 
     def count(self, verdict: Verdict, reason: Reason) -> None:
         self.verdicts[f"{verdict.value}:{reason.value}"] += 1

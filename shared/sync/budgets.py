@@ -22,6 +22,19 @@ class RunBudget:
     profile_life: timedelta = timedelta(seconds=30)
     """How long a profile that was read counts as fresh."""
 
+    outbox_batch: int = 200
+    """Emails of one priority that are read from the outbox at once; then it is looked at again, for what goes ahead."""
+    window: int = 50
+    """Emails that are read at once."""
+    drafts_at_once: int = 50
+    """Emails that a server which keeps drafts is given at once, as long as they have no more than `batch_bytes` together."""
+    intents_ahead: int = 1
+    receipts_behind: int = 1
+    """Where the server takes each email by itself: how many intents are written before their turn, and how many receipts are
+    not written yet when the next email is sent. A process that dies leaves so many emails of which nobody knows."""
+    hint_life: timedelta = timedelta(hours=1)
+    """After this an outbox entry whose email was never made to wait counts as left over."""
+
     @property
     def lease(self) -> timedelta:
         return self.time + self.longest_call

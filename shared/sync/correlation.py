@@ -31,7 +31,8 @@ from shared.domain.email import (
 from shared.domain.ids import ActivityId, email_id, normalised_address, short_hash
 from shared.domain.judgement import Correlation, CorrelationTry, TryOutcome
 from shared.domain.organisation import OrganisationSettings
-from shared.sync.subjects import has_prefix, is_forward, without_prefixes
+from shared.domain.subjects import has_prefix, is_forward, without_prefixes
+from shared.domain.tracking_tokens import tokens_in
 
 METHODS = (
     CorrelationMethod.IN_REPLY_TO,
@@ -41,6 +42,9 @@ METHODS = (
 )
 """In the order in which they are tried. IN_REPLY_TO covers References."""
 
+CLOCKS_APART = timedelta(minutes=5)
+"""What is sent from here has the time of our clock, answers that of their server's, perhaps in whole seconds: by so much an
+answer may seem to come before what it answers."""
 SHARED_ADDRESSES = 2
 """hashminaddresscount: addresses that two emails with the same words must have in common."""
 SMART_MATCHING_REACHES = timedelta(days=90)
@@ -49,8 +53,6 @@ _REFERENCES = 10
 """References that are followed: the newest, and the very first, which most conversations with us began with."""
 _WORDS = 20
 """hashmaxcount: words of a subject that count."""
-_TOKENS = 3
-"""Tokens of one subject that count."""
 _ADDRESSES = 200
 """Addresses of one email that are kept to find it by."""
 _INDEX_BASE = 22
@@ -104,17 +106,6 @@ def open_clues(envelope: Envelope, found: Found, settings: OrganisationSettings)
         if outcome in _DECIDED:
             return ()
     return ()
-
-
-def tokens_in(subject: str, settings: OrganisationSettings) -> tuple[str, ...]:
-    """The tracking tokens in a subject, in lower case: a prefix, the present one or a former one, and digits."""
-    used = (settings.tracking_prefix, *settings.former_tracking_prefixes)
-    prefixes = {prefix.casefold() for prefix in used if prefix.strip()}
-    if not prefixes:
-        return ()
-    names = "|".join(re.escape(prefix) for prefix in sorted(prefixes, key=len, reverse=True))
-    found = re.findall(rf"(?<!\w)(?:{names})\d{{1,20}}(?!\w)", subject.casefold())
-    return tuple(dict.fromkeys(found))[:_TOKENS]
 
 
 def index_base(conversation_index: str | None) -> str | None:
@@ -316,13 +307,14 @@ def entries_of(email: EmailActivity, content: EmailContent, settings: Organisati
         *([_words_clue(words)] if words else []),
     ]
     hashes = address_hashes(party.address for party in content.parties)
+    time = email.received if email.delivery is None else email.received - CLOCKS_APART
     return tuple(
         CorrelationEntry(
             kind=clue.kind,
             key=clue.key,
             activity_id=email.id,
             conversation=email.conversation or email.id,
-            time=email.received,
+            time=time,
             addresses=() if clue.kind is CorrelationKind.CONVERSATION else hashes,
             is_fragment=email.is_fragment,
         )

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 
-from shared.domain.choices import CorrelationMethod, Notifications, Reason, Verdict
+from shared.domain.choices import CorrelationMethod, EmailStatus, Notifications, Reason, Verdict
 from shared.domain.email import (
     Annotation,
     CorrelationEntry,
@@ -20,8 +20,8 @@ from shared.domain.email import (
     Sighting,
     StoredActivity,
 )
-from shared.domain.errors import AlreadyExists, ItemError
-from shared.domain.ids import ActivityId, MailboxId, OwnerId, email_folder
+from shared.domain.errors import AlreadyExists, BeingSent, ItemError
+from shared.domain.ids import ActivityId, MailboxId, OwnerId, email_folder, normalised_address
 from shared.domain.judgement import Judgement
 from shared.domain.listings import entry, listed
 from shared.domain.organisation import OrganisationSettings
@@ -82,13 +82,13 @@ class Emails:
         emails = [proposal.email for proposal in proposals]
         activities = self._create(emails)
         stored = self._with_contents(proposals, activities)
-        self._remove_blobs([activity for activity, each in zip(activities, stored, strict=True) if each is None])
-        kept = [self._about_what_is_wanted(each) for each in stored if each is not None]
+        self._remove_blobs([activity for activity, each in zip(activities, stored, strict=True) if each is _DELETED])
+        kept = [self._about_what_is_wanted(each) for each in stored if isinstance(each, _Stored)]
         self._sight(kept)
         self._list(kept)
         self._make_findable(kept)
         self._annotate(kept)
-        return [_DELETED if each is None else _result(each) for each in stored]
+        return [_result(each) if isinstance(each, _Stored) else each for each in stored]
 
     def _remove_blobs(self, deleted: Sequence[StoredActivity]) -> None:
         """Another copy of a deleted email brought its attachments with it: they go again."""
@@ -118,18 +118,26 @@ class Emails:
             self._activities.mark_variants(unmarked)
         return stored
 
-    def _with_contents(self, proposals: Sequence[Proposal], activities: Sequence[StoredActivity]) -> list[_Stored | None]:
-        """Beside every stored row its stored content: ours where this call created it, else read. None for one that was
-        deleted, perhaps only just now: its content goes last."""
+    def _with_contents(
+        self, proposals: Sequence[Proposal], activities: Sequence[StoredActivity]
+    ) -> list[_Stored | Refused | BeingSent]:
+        """Beside every stored row its stored content: ours where this call created it, else read. What is left of one that was
+        deleted, perhaps only just now, has none: its content goes last. A copy of one that is being sent comes too early: its
+        rows are written by the time of its receipt."""
         pairs = list(zip(proposals, activities, strict=True))
         created = {activity.record.id: proposal.email.content for proposal, activity in pairs if activity.created}
         others = {each.record.id for each in activities if each.record.deleted_on is None} - created.keys()
         contents = {**created, **(self._activities.contents(others) if others else {})}
-        stored: list[_Stored | None] = []
+        stored: list[_Stored | Refused | BeingSent] = []
         for proposal, activity in pairs:
             content = contents.get(activity.record.id)
             sighting = replace(proposal.email.sighting, activity_id=activity.record.id)
-            stored.append(None if content is None else _Stored(activity, content, sighting, proposal.judged))
+            if content is None:
+                stored.append(_DELETED)
+            elif _is_being_sent(activity.record):
+                stored.append(BeingSent("The email that this is a copy of is being sent."))
+            else:
+                stored.append(_Stored(activity, content, sighting, proposal.judged))
         return stored
 
     def _about_what_is_wanted(self, stored: _Stored) -> _Stored:
@@ -191,7 +199,15 @@ def annotation_of(email: EmailActivity, content: EmailContent) -> Annotation | N
 
 
 def _same_content(stored: StoredActivity, email: NewEmail) -> bool:
+    """What is sent from here has no fingerprint: servers add to it on the way. Its copies (in Sent Items, or in the mailbox of
+    another user where internal mail is one activity) are known by who sent it."""
+    if stored.record.delivery is not None:
+        return normalised_address(stored.record.sender) == normalised_address(email.activity.sender)
     return stored.record.fingerprint == email.activity.fingerprint
+
+
+def _is_being_sent(email: EmailActivity) -> bool:
+    return email.delivery is not None and email.status in (EmailStatus.PENDING_SEND, EmailStatus.SENDING)
 
 
 _DELETED = Refused(Judgement(Verdict.SKIPPED, Reason.DELETED))

@@ -5,14 +5,15 @@ held by another run is left to that run.
 """
 
 import logging
-from dataclasses import replace
-from datetime import datetime
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+from typing import Protocol
 from uuid import uuid4
 
 from shared import breakers
 from shared.domain import scheduling
 from shared.domain.alerts import UNEXPECTED, alert_of, code_of
-from shared.domain.choices import AlertLevel, Workload
+from shared.domain.choices import AlertLevel
 from shared.domain.configuration import StoredMailbox, StoredProfile, WorkloadSchedule
 from shared.domain.eligibility import Ineligible, own_ineligibility
 from shared.domain.errors import (
@@ -23,17 +24,45 @@ from shared.domain.errors import (
     SyncError,
     TransientError,
 )
-from shared.domain.ids import RunId, short_hash
+from shared.domain.ids import MailboxId, RunId, short_hash
 from shared.domain.operations import Alert, Run, RunOutcome
 from shared.domain.records import FolderTrackingRule
 from shared.domain.words import cause_of
 from shared.messages import Queue, SyncMailbox, SyncReason
-from shared.ports import Clock, Stores
+from shared.sync.assignment import Surroundings
 from shared.sync.booking import Tally
-from shared.sync.budgets import RunBudget
 from shared.sync.profiles import RecentProfiles
 
 log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Success:
+    """A run went well."""
+
+    outcome: RunOutcome
+    """COMPLETED: it found something; or IDLE."""
+    mailbox_id: MailboxId
+    now: datetime
+    minimum: timedelta
+    """The profile's polling interval."""
+    tally: Tally
+
+
+class Timetable(Protocol):
+    """When a workload runs next after it went well."""
+
+    def after(self, schedule: WorkloadSchedule, success: Success) -> WorkloadSchedule:
+        """Raises TransientError."""
+        ...
+
+    def queue(self, tally: Tally) -> Queue:
+        """Where the continuation of a run is queued."""
+        ...
+
+    def look_again(self, mailbox_id: MailboxId, after: WorkloadSchedule) -> None:
+        """The schedule is written: what was asked for while it was must not wait for it. Raises TransientError."""
+        ...
 
 
 class Ending:
@@ -41,22 +70,22 @@ class Ending:
 
     def __init__(
         self,
-        stores: Stores,
-        clock: Clock,
-        budget: RunBudget,
+        around: Surroundings,
         profiles: RecentProfiles,
+        timetable: Timetable,
         message: SyncMailbox,
         mailbox: StoredMailbox,
         run_id: RunId,
         started: datetime,
     ) -> None:
-        self._stores = stores
-        self._clock = clock
-        self._budget = budget
+        self._stores = around.stores
+        self._clock = around.clock
+        self._budget = around.budget
         self._profiles = profiles
-        self._message = message
+        self._timetable = timetable
+        self._workload = message.workload
         self._mailbox = mailbox
-        self._schedule = mailbox.schedule.get(Workload.INCOMING, WorkloadSchedule())
+        self._schedule = mailbox.schedule.get(message.workload, WorkloadSchedule())
         self._run_id = run_id
         self._started = started
 
@@ -81,11 +110,9 @@ class Ending:
     def _conclude(self, outcome: RunOutcome, tally: Tally, error: Exception | None, profile: StoredProfile) -> None:
         now, minimum = self._clock(), profile.record.min_polling_interval
         match outcome:
-            case RunOutcome.IDLE:
-                self._succeed(scheduling.after_idle(self._schedule, now, minimum), tally, profile)
-            case RunOutcome.COMPLETED:
-                busy = scheduling.after_busy(self._schedule, now, minimum)
-                self._succeed(scheduling.not_after(busy, tally.next_todo), tally, profile)
+            case RunOutcome.IDLE | RunOutcome.COMPLETED:
+                success = Success(outcome, self._mailbox.record.id, now, minimum, tally)
+                self._succeed(self._timetable.after(self._schedule, success), tally, profile)
             case RunOutcome.CONTINUED:
                 self._continue(tally, profile)
             case RunOutcome.FAILED if error is not None:
@@ -105,24 +132,24 @@ class Ending:
             self._reschedule(after)  # one request less for what runs most; a change within a poll is corrected by a refusal
         else:
             self._reschedule_unless_changed(after)
+        self._timetable.look_again(self._mailbox.record.id, after)
 
     def _continue(self, tally: Tally, profile: StoredProfile) -> None:
         """Marked as queued first, then queued: whoever takes the continuation decides the next due time after us."""
         self._close_breaker(profile)
         now = self._clock()
         self._reschedule(scheduling.continued(self._schedule, now, self._budget.queued_for))
-        queue = Queue.SYNC_INCOMING if tally.caught_up else Queue.SYNC_BACKFILL
-        continuation = SyncMailbox(uuid4().hex, self._mailbox.record.id, Workload.INCOMING, SyncReason.CONTINUATION)
+        continuation = SyncMailbox(uuid4().hex, self._mailbox.record.id, self._workload, SyncReason.CONTINUATION)
         try:
-            self._stores.queues.send(queue, continuation.to_json())
+            self._stores.queues.send(self._timetable.queue(tally), continuation.to_json())
         except TransientError:
             log.warning("continuation_not_queued", extra={"mailbox_id": self._mailbox.record.id})
             self._reschedule(scheduling.after_busy(self._schedule, now, profile.record.min_polling_interval))
 
     def _fail(self, error: Exception, profile: StoredProfile) -> None:
-        after = scheduling.after_error(self._schedule, self._clock(), profile.record, error)
+        after = scheduling.after_error(self._schedule, self._clock(), profile.record, error, self._workload)
         match error:
-            case AuthenticationFailed(profile_wide=True):
+            case AuthenticationFailed() if scheduling.is_of_profile(error, profile.record, self._workload):
                 self._open_profile_breaker(error, profile)
                 self._reschedule_unless_changed(after)
             case MailboxError():
@@ -137,7 +164,7 @@ class Ending:
                     self._alert(self._about_mailbox, error, {})
 
     def _reschedule(self, after: WorkloadSchedule) -> None:
-        self._stores.mailboxes.reschedule(self._mailbox.record.id, Workload.INCOMING, after)
+        self._stores.mailboxes.reschedule(self._mailbox.record.id, self._workload, after)
 
     def _reschedule_unless_changed(self, after: WorkloadSchedule) -> None:
         """What a run found must not outlive a change of the record that it did not see: due at once, or not any more.
@@ -147,7 +174,7 @@ class Ending:
         self._reschedule(after)
         present = self._stores.mailboxes.get(self._mailbox.record.id)
         if present is not None and present.etag != self._mailbox.etag:
-            may_run = own_ineligibility(present.record, Workload.INCOMING) is None
+            may_run = own_ineligibility(present.record, self._workload) is None
             self._reschedule(replace(after, due=self._clock() if may_run else None, breaker=None))
 
     # ---- the profile's credential
@@ -168,7 +195,7 @@ class Ending:
         return f"mailbox:{self._mailbox.record.id}"
 
     def _alert(self, about: str, error: Exception, parameters: dict[str, str]) -> None:
-        self._stores.alerts.put(alert_of(about, error, self._clock(), parameters))
+        self._stores.alerts.put(alert_of(about, error, self._clock(), parameters, self._workload))
 
     def _record(self, outcome: RunOutcome, tally: Tally, error: Exception | None) -> None:
         if error is None:
@@ -185,7 +212,7 @@ class Ending:
         run = Run(
             id=self._run_id,
             mailbox_id=self._mailbox.record.id,
-            workload=Workload.INCOMING,
+            workload=self._workload,
             started_on=self._started,
             duration=self._clock() - self._started,
             outcome=outcome,

@@ -13,7 +13,7 @@ from uuid import uuid4
 from shared import breakers
 from shared.domain.choices import Workload
 from shared.domain.configuration import DueMailbox, StoredProfile
-from shared.domain.eligibility import at_probe, has_connector, profile_ineligibility
+from shared.domain.eligibility import at_probe, breaker_stops, has_connector, profile_ineligibility
 from shared.domain.ids import ProfileId
 from shared.messages import EnumerateShards, Queue, SyncMailbox, SyncReason
 from shared.ports import Clock, Stores
@@ -22,6 +22,9 @@ from shared.sync.budgets import EnumerationBudget
 log = logging.getLogger(__name__)
 
 LAST_SHARD = 255
+
+_QUEUES: Mapping[Workload, Queue] = {Workload.OUTGOING: Queue.SYNC_OUTGOING, Workload.INCOMING: Queue.SYNC_INCOMING}
+"""Workloads in the order in which they are looked at: what people sent does not wait for a poll."""
 
 
 @dataclass(slots=True)
@@ -56,12 +59,18 @@ class Enumeration:
         walk = Walk(self._clock(), {profile.record.id: profile for profile in self._stores.profiles.list()})
         for start in range(first, last + 1, self._budget.shards_at_once):
             end = min(start + self._budget.shards_at_once - 1, last)
-            for due in self._stores.mailboxes.due(Workload.INCOMING, self._clock(), start, end):
-                if self._is_spent(walk):
-                    self._hand_on(walk, start, last)
-                    return _logged(walk)
-                self._enqueue(walk, due)
+            if not all(self._walk_slice(walk, workload, start, end) for workload in _QUEUES):
+                self._hand_on(walk, start, last)
+                break
         return _logged(walk)
+
+    def _walk_slice(self, walk: Walk, workload: Workload, first: int, last: int) -> bool:
+        """Whether the slice was walked to its end."""
+        for due in self._stores.mailboxes.due(workload, self._clock(), first, last):
+            if self._is_spent(walk):
+                return False
+            self._enqueue(walk, workload, due)
+        return True
 
     def _is_spent(self, walk: Walk) -> bool:
         """Never before something was enqueued: whoever is handed the rest gets further, however slow the store is."""
@@ -80,19 +89,19 @@ class Enumeration:
 
     # ---- one shard
 
-    def _enqueue(self, walk: Walk, due: Sequence[DueMailbox]) -> None:
+    def _enqueue(self, walk: Walk, workload: Workload, due: Sequence[DueMailbox]) -> None:
         now = self._clock()
-        marked = self._mark(now, _eligible(walk, due, now))
-        self._send(walk, [SyncMailbox(uuid4().hex, mailbox.id, mailbox.workload) for mailbox in marked])
-        for profile_id, mailbox in _first_at_probe(walk, due, now).items():
+        marked = self._mark(now, _eligible(walk, workload, due, now))
+        self._send(walk, workload, [SyncMailbox(uuid4().hex, mailbox.id, workload) for mailbox in marked])
+        for profile_id, mailbox in _first_at_probe(walk, workload, due, now).items():
             self._probe(walk, profile_id, mailbox, now)
 
     def _mark(self, now: datetime, due: Sequence[DueMailbox]) -> Sequence[DueMailbox]:
         return self._stores.mailboxes.mark_queued(due, now + self._budget.queued_for) if due else ()
 
-    def _send(self, walk: Walk, messages: Sequence[SyncMailbox]) -> None:
+    def _send(self, walk: Walk, workload: Workload, messages: Sequence[SyncMailbox]) -> None:
         if messages:
-            self._stores.queues.send_many(Queue.SYNC_INCOMING, [message.to_json() for message in messages])
+            self._stores.queues.send_many(_QUEUES[workload], [message.to_json() for message in messages])
             walk.enqueued += len(messages)
 
     def _probe(self, walk: Walk, profile_id: ProfileId, mailbox: DueMailbox, now: datetime) -> None:
@@ -102,33 +111,33 @@ class Enumeration:
         message = SyncMailbox(uuid4().hex, mailbox.id, mailbox.workload, SyncReason.PROBE)
         until = now + self._budget.queued_for
         if breakers.send_probe(self._stores.profiles, profile_id, now, until, message.id) and self._mark(now, [mailbox]):
-            self._send(walk, [message])
+            self._send(walk, mailbox.workload, [message])
 
 
-def _eligible(walk: Walk, due: Sequence[DueMailbox], now: datetime) -> Sequence[DueMailbox]:
-    """Those whose profile is active, and whose profile's breaker is closed."""
-    return [mailbox for mailbox in due if _may_run(_profile_of(walk, mailbox), now)]
+def _eligible(walk: Walk, workload: Workload, due: Sequence[DueMailbox], now: datetime) -> Sequence[DueMailbox]:
+    """Those whose profile is active, and whose profile's breaker is closed for the workload."""
+    return [mailbox for mailbox in due if _may_run(_profile_of(walk, mailbox), workload, now)]
 
 
-def _may_run(profile: StoredProfile | None, now: datetime) -> bool:
-    if profile is None or profile_ineligibility(profile, Workload.INCOMING, now) is not None:
+def _may_run(profile: StoredProfile | None, workload: Workload, now: datetime) -> bool:
+    if profile is None or profile_ineligibility(profile, workload, now) is not None:
         return False
-    return not at_probe(profile, now)
+    return not (breaker_stops(profile, workload) and at_probe(profile, now))
 
 
-def _first_at_probe(walk: Walk, due: Sequence[DueMailbox], now: datetime) -> Mapping[ProfileId, DueMailbox]:
+def _first_at_probe(walk: Walk, workload: Workload, due: Sequence[DueMailbox], now: datetime) -> Mapping[ProfileId, DueMailbox]:
     """For every active profile whose breaker is half open, and that was not probed in this walk, its first mailbox."""
     first: dict[ProfileId, DueMailbox] = {}
     for mailbox in due:
         profile = _profile_of(walk, mailbox)
-        if profile is not None and profile.record.id not in walk.probed and _is_to_probe(profile, now):
+        if profile is not None and profile.record.id not in walk.probed and _is_to_probe(profile, workload, now):
             first.setdefault(profile.record.id, mailbox)
     return first
 
 
-def _is_to_probe(profile: StoredProfile, now: datetime) -> bool:
-    is_possible = profile.record.active and has_connector(Workload.INCOMING, profile.record.server_type)
-    return is_possible and at_probe(profile, now)
+def _is_to_probe(profile: StoredProfile, workload: Workload, now: datetime) -> bool:
+    is_possible = profile.record.active and has_connector(workload, profile.record.server_type)
+    return is_possible and breaker_stops(profile, workload) and at_probe(profile, now)
 
 
 def _profile_of(walk: Walk, mailbox: DueMailbox) -> StoredProfile | None:

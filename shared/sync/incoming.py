@@ -1,39 +1,29 @@
 """`IncomingSync.run`: what a queue message about a mailbox's incoming mail sets off.
 
-Admits the mailbox or refuses it, runs, and hands every way in which a run can end to `shared.sync.endings`. What a run does
-in between is `shared.sync.run`.
+What a run does is `shared.sync.run`; when it may begin and what follows from its end is `shared.sync.admission`.
 """
 
-import logging
 from concurrent.futures import Executor
-from datetime import datetime
 
-from shared import breakers
 from shared.domain import scheduling
-from shared.domain.alerts import code_of
 from shared.domain.choices import Workload
-from shared.domain.configuration import StoredMailbox, StoredProfile, WorkloadSchedule
-from shared.domain.eligibility import Ineligible, breaker_applies
-from shared.domain.errors import LeaseLost
-from shared.domain.ids import RunId
+from shared.domain.configuration import WorkloadSchedule
+from shared.domain.ids import MailboxId
 from shared.domain.operations import RunOutcome
-from shared.messages import SyncMailbox, SyncReason
+from shared.messages import Queue, SyncMailbox
 from shared.organisation import RecentSettings
 from shared.ports import Clock, Discover, OpenMailbox, Stores
-from shared.sync.assignment import Assignment, Surroundings
+from shared.sync.admission import Admission
+from shared.sync.assignment import Surroundings
+from shared.sync.booking import Tally
 from shared.sync.budgets import ItemLimits, RunBudget
-from shared.sync.endings import Ending
+from shared.sync.endings import Success
 from shared.sync.inline import InlineExecutor
-from shared.sync.lease import run_id_of
-from shared.sync.profiles import RecentProfiles
 from shared.sync.run import IncomingRun
-from shared.sync.whereabouts import forget_whereabouts
-
-log = logging.getLogger(__name__)
 
 
 class IncomingSync:
-    """Synchronizes incoming mail, one mailbox per message. Holds no state but the profiles and settings it read lately."""
+    """Synchronizes incoming mail, one mailbox per message."""
 
     def __init__(
         self,
@@ -47,82 +37,36 @@ class IncomingSync:
         discover: Discover | None = None,
     ) -> None:
         """`executor` runs calls of the store beside the fetching; without one they run in turn."""
-        self._stores = stores
-        self._clock = clock
-        self._budget = budget or RunBudget()
-        self._around = Surroundings(
+        around = Surroundings(
             stores=stores,
-            open_mailbox=open_mailbox,
             clock=clock,
-            budget=self._budget,
+            budget=budget or RunBudget(),
             limits=limits or ItemLimits(),
             executor=executor or InlineExecutor(),
             settings=RecentSettings(stores.settings, clock),
             version=version,
             discover=discover,
         )
-        self._profiles = RecentProfiles(stores.profiles, clock, self._budget.profile_life)
+        self._admission = Admission(
+            Workload.INCOMING, around, lambda assignment: IncomingRun(assignment, around, open_mailbox), _Polling()
+        )
 
     def run(self, message: SyncMailbox, dequeue_count: int = 1) -> RunOutcome:
-        """Runs until nothing new or no budget is left. Raises only what keeps it from writing the mailbox's schedule:
-        the queue then delivers the message again."""
-        started = self._clock()
-        if message.workload is not Workload.INCOMING:
-            log.error("other_workload", extra={"workload": message.workload.value, "message_id": message.id})
-            return RunOutcome.REFUSED
-        mailbox = self._stores.mailboxes.get(message.mailbox_id)
-        if mailbox is None:
-            log.warning("unknown_mailbox", extra={"mailbox_id": message.mailbox_id, "message_id": message.id})
-            return RunOutcome.UNKNOWN_MAILBOX
-        return self._run(message, mailbox, run_id_of(message.id, dequeue_count), started)
-
-    def _run(self, message: SyncMailbox, mailbox: StoredMailbox, run_id: RunId, started: datetime) -> RunOutcome:
-        profile = self._profiles.get(mailbox.record.profile_id)
-        probing = message.reason is SyncReason.PROBE
-        reason = scheduling.ineligibility(mailbox, profile, Workload.INCOMING, started, probing=probing)
-        ending = Ending(self._stores, self._clock, self._budget, self._profiles, message, mailbox, run_id, started)
-        if reason is not None or profile is None:
-            return ending.refused(reason or Ineligible.UNKNOWN_PROFILE)
-        if _is_overtaken(mailbox, message):
-            return RunOutcome.HELD
-        if breaker_applies(profile):
-            taken = breakers.take_probe(self._stores.profiles, profile.record.id, started, message.id)
-            if taken is None:
-                return ending.refused(Ineligible.PROFILE_BREAKER_OPEN)
-            profile = taken
-        run = IncomingRun(_assignment(run_id, message, mailbox, profile), self._around)
-        try:
-            outcome, error = run.go(), None
-        except LeaseLost:
-            outcome, error = RunOutcome.LEASE_LOST, None
-        except Exception as failure:  # noqa: BLE001 # an unknown error of one mailbox is counted, and never loses its schedule
-            outcome, error = RunOutcome.FAILED, failure
-            _give_back(run, message)
-            forget_whereabouts(self._stores.mailboxes, mailbox, failure)
-        return ending.concluded(outcome, run.tally, error, profile)
+        """As `Admission.run`."""
+        return self._admission.run(message, dequeue_count)
 
 
-def _assignment(run_id: RunId, message: SyncMailbox, mailbox: StoredMailbox, profile: StoredProfile) -> Assignment:
-    return Assignment(
-        run_id=run_id,
-        mailbox=mailbox.record,
-        profile=profile.record,
-        failures=mailbox.schedule.get(message.workload, WorkloadSchedule()).failures,
-        is_continuation=message.reason is SyncReason.CONTINUATION,
-        discovered=mailbox.discovered,
-        has_rules=mailbox.has_rules,
-    )
+class _Polling:
+    """`Timetable`: a mailbox is polled, more often the more comes."""
 
+    def after(self, schedule: WorkloadSchedule, success: Success) -> WorkloadSchedule:
+        if success.outcome is RunOutcome.IDLE:
+            return scheduling.after_idle(schedule, success.now, success.minimum)
+        busy = scheduling.after_busy(schedule, success.now, success.minimum)
+        return scheduling.not_after(busy, success.tally.next_todo)
 
-def _give_back(run: IncomingRun, message: SyncMailbox) -> None:
-    """If the lease cannot be released it expires by itself; the schedule is written all the same."""
-    try:
-        run.give_back()
-    except Exception as error:  # noqa: BLE001 # what ended the run is reported, not what followed from it
-        log.warning("lease_not_released", extra={"mailbox_id": message.mailbox_id, "code": code_of(error)})
+    def queue(self, tally: Tally) -> Queue:
+        return Queue.SYNC_INCOMING if tally.caught_up else Queue.SYNC_BACKFILL
 
-
-def _is_overtaken(mailbox: StoredMailbox, message: SyncMailbox) -> bool:
-    """A continuation after which another run came to an end: its due time holds, which may be one that the server named."""
-    schedule = mailbox.schedule.get(message.workload, WorkloadSchedule())
-    return message.reason is SyncReason.CONTINUATION and schedule.queued_until is None
+    def look_again(self, mailbox_id: MailboxId, after: WorkloadSchedule) -> None:
+        """Mail that came meanwhile is found by the next poll."""

@@ -5,7 +5,7 @@ from datetime import datetime
 
 from shared.domain.choices import Reason, Verdict
 from shared.domain.email import ItemRef, ListedItem
-from shared.domain.errors import ItemError, ItemGone, ItemRejected, ItemTooLarge
+from shared.domain.errors import BeingSent, ItemError, ItemGone, ItemRejected, ItemTooLarge
 from shared.domain.folders import SENT_ITEMS
 from shared.domain.ids import ActivityId, RunId
 from shared.domain.judgement import Judgement
@@ -194,7 +194,7 @@ def _left(candidate: Candidate, refused: Refused, limits: ItemLimits, moment: Mo
 
 
 def _failed(candidate: Candidate, error: ItemError, limits: ItemLimits, aftercare: Aftercare, moment: Moment) -> Change:
-    attempts = candidate.attempts + 1
+    attempts = candidate.attempts + (not isinstance(error, BeingSent))  # which may take hours, and is nobody's failure
     given_up = attempts >= limits.attempts or candidate.is_quarantined or isinstance(error, StoppedTheProcess)
     row = replace(
         _row(candidate, Verdict.QUARANTINED if given_up else Verdict.FAILING, _reason_of(error), moment),

@@ -9,11 +9,11 @@ from shared.domain.email import CorrelationEntry, Envelope
 from shared.domain.ids import ActivityId, OwnerId, email_id
 from shared.domain.judgement import Judgement, TryOutcome
 from shared.domain.records import AddressBookRecord, RecordRef
+from shared.domain.subjects import is_forward
 from shared.sync.acceptance import Facts, awaits_original
 from shared.sync.correlation import opted_out_entry
 from shared.sync.relinking import rule_name
 from shared.sync.resolution import Resolution
-from shared.sync.subjects import is_forward
 
 JUST_NOW = datetime.max.replace(tzinfo=UTC)
 """When what this run accepts is stored: later than whatever was stored before."""

@@ -114,9 +114,17 @@ class Lease:
         self._write(LedgerCommit(taken(head.state, self._holder, self._clock() + self._term, self._new_nonce())))
 
     def renew_when_half_gone(self) -> None:
+        self.keep_for(self._term / 2)
+
+    def keep_for(self, time: timedelta) -> None:
+        """Renews it where it would not last so long. Raises LeaseLost, TransientError."""
         expires = self.state.expires
-        if expires is not None and expires - self._clock() < self._term / 2:
+        if expires is not None and expires - self._clock() < time:
             self._commit_once((), (), self.state)
+
+    def note(self, mark: Mark) -> None:
+        """Keeps something for the next run. Raises LeaseLost, TransientError."""
+        self._commit_once((), (mark,), self.state)
 
     def try_alone(self, key: ItemKey, changes: Sequence[Change] = ()) -> None:
         """Notes which item is being tried before it is touched: if the process dies of it, the next run knows."""
@@ -134,7 +142,7 @@ class Lease:
         after = replace(finished, holder=None, expires=None) if release else finished
         self._commit_all(changes, (mark,), after, during=replace(self.state, page_open=True))
 
-    def release(self, changes: Sequence[Change] = (), *, page_open: bool | None = None) -> None:
+    def release(self, changes: Sequence[Change] = (), *, page_open: bool | None = None, marks: tuple[Mark, ...] = ()) -> None:
         """Gives the lease back, with what was decided meanwhile. Does nothing where it is not held.
 
         Raises TransientError or LeaseLost; the lease then expires by itself.
@@ -144,7 +152,7 @@ class Lease:
             return
         is_open = self.state.page_open if page_open is None else page_open
         after = replace(self.state, holder=None, expires=None, takeovers=0, trying=None, page_open=is_open)
-        self._commit_all(changes, (), after, during=replace(self.state, page_open=is_open))
+        self._commit_all(changes, marks, after, during=replace(self.state, page_open=is_open))
 
     def _commit_all(self, changes: Sequence[Change], marks: tuple[Mark, ...], after: RunState, during: RunState) -> None:
         """Several transactions where one is too small: all but the last leave the state as it is `during` the page."""

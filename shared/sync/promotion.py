@@ -12,7 +12,7 @@ from datetime import datetime
 from shared.domain.choices import Notifications
 from shared.domain.email import Attachment, IncomingMessage, NewEmail, Sighting
 from shared.domain.ids import ActivityId, email_folder, normalised_address, variant_id
-from shared.domain.organisation import OrganisationSettings
+from shared.domain.organisation import OrganisationSettings, is_blocked
 from shared.sync.judged import Judged
 from shared.sync.outline import outline_of
 from shared.sync.special import is_armored
@@ -108,10 +108,7 @@ def blob_name(content_id: ActivityId, sha256: str) -> str:
 
 
 def _is_kept(attachment: HashedAttachment, settings: OrganisationSettings) -> bool:
-    """Dots and spaces at the end of a name do not hide its extension: Windows drops them."""
-    _, dot, extension = attachment.name.rstrip(". ").rpartition(".")
-    is_blocked = bool(dot) and extension.lower() in settings.blocked_attachments
-    return not is_blocked and attachment.size <= settings.largest_attachment
+    return not is_blocked(attachment.name, settings) and attachment.size <= settings.largest_attachment
 
 
 def _stored(attachment: HashedAttachment, content_id: ActivityId) -> Attachment:

@@ -12,7 +12,7 @@ from shared.domain.folders import Folder
 from shared.domain.ledger import LedgerHead, Mark
 from shared.domain.operations import RunOutcome
 from shared.domain.organisation import OrganisationSettings
-from shared.ports import TODOS_AT_ONCE, IncomingEmail, Marking
+from shared.ports import TODOS_AT_ONCE, IncomingEmail, Marking, OpenMailbox
 from shared.sync.assignment import Assignment, Surroundings
 from shared.sync.booking import Booking, Tally
 from shared.sync.careful import OneByOneReader
@@ -37,8 +37,9 @@ from shared.sync.whereabouts import whereabouts
 class IncomingRun:
     """One run. However `go` ends, `give_back` may be called after it."""
 
-    def __init__(self, assignment: Assignment, around: Surroundings) -> None:
+    def __init__(self, assignment: Assignment, around: Surroundings, open_mailbox: OpenMailbox) -> None:
         self.tally = Tally()
+        self._open_mailbox = open_mailbox
         self._assignment = assignment
         self._mailbox = assignment.mailbox
         self._around = around
@@ -61,7 +62,7 @@ class IncomingRun:
             return RunOutcome.HELD
         discovered = whereabouts(self._assignment, around)
         settings = around.settings()
-        with around.open_mailbox(self._assignment.profile, self._mailbox, discovered) as mail:
+        with self._open_mailbox(self._assignment.profile, self._mailbox, discovered) as mail:
             watch, listed = self._listed(mail, head, settings)
             if not head.todos and all(page.is_idle for page in listed):
                 return RunOutcome.IDLE

@@ -8,7 +8,7 @@ import re
 
 from shared.domain.email import Envelope, IncomingMessage
 from shared.domain.ids import normalised_address
-from shared.sync.subjects import says_automatic_reply
+from shared.domain.subjects import says_automatic_reply
 
 _ADDRESS = re.compile(r"[^\s<>,;:\"()\[\]@]{1,64}@[^\s<>,;:\"()\[\]@]{1,255}")
 _ARMOR = "-----BEGIN PGP MESSAGE-----"

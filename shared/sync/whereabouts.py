@@ -7,7 +7,8 @@ import logging
 from dataclasses import replace
 from datetime import timedelta
 
-from shared.domain.configuration import Discovered, StoredMailbox
+from shared.domain.choices import Workload
+from shared.domain.configuration import Discovered, EmailServerProfile, StoredMailbox, for_outgoing
 from shared.domain.errors import SyncError, TransientError
 from shared.ports import Mailboxes
 from shared.sync.assignment import Assignment, Surroundings
@@ -22,7 +23,7 @@ TRIED_AGAIN_AFTER = timedelta(hours=1)
 def whereabouts(assignment: Assignment, around: Surroundings) -> Discovered | None:
     """What is known, found out anew where it is too old. Raises MailboxError, TransientError where nothing is known."""
     known, discover, now = assignment.discovered, around.discover, around.clock()
-    if not assignment.profile.use_autodiscover or discover is None:
+    if not is_looked_for(assignment.profile, assignment.workload) or discover is None:
         return known
     if known is not None and now - known.discovered_on < GOOD_FOR:
         return known
@@ -35,6 +36,11 @@ def whereabouts(assignment: Assignment, around: Surroundings) -> Discovered | No
         found = replace(known, discovered_on=now - GOOD_FOR + TRIED_AGAIN_AFTER)
     around.stores.mailboxes.set_discovered(assignment.mailbox.id, found)
     return found
+
+
+def is_looked_for(profile: EmailServerProfile, workload: Workload) -> bool:
+    """The workload goes where autodiscover finds the mailbox; outgoing mail may have a server of its own."""
+    return (for_outgoing(profile) if workload is Workload.OUTGOING else profile).use_autodiscover
 
 
 def forget_whereabouts(mailboxes: Mailboxes, mailbox: StoredMailbox, error: Exception) -> None:

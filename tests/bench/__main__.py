@@ -12,7 +12,10 @@ from rich.table import Table
 from tests.bench.figures import Figures
 
 RESULTS = Path(__file__).parents[2] / "build" / "bench.json"
-MEASUREMENTS = ("startup", "ews", "idle", "pipeline", "judging", "memory", "enumeration", "loading", "parsing", "pop3", "polls")
+MEASUREMENTS = (
+    *("startup", "ews", "idle", "pipeline", "judging", "memory", "enumeration", "loading", "parsing", "pop3", "polls"),
+    "sending",
+)
 TARGETS = {
     "pipeline_ratio": (">=", 4.0),
     "judging_ratio": (">=", 3.0),
@@ -27,6 +30,8 @@ TARGETS = {
     "idle_pop3_poll_storage_requests": ("<=", 3.0),
     "idle_imap_poll_round_trips": ("<=", 4.0),
     "idle_imap_poll_storage_requests": ("<=", 3.0),
+    "smtp_sending_ratio": (">=", 0.5),
+    "ews_sending_ratio": (">=", 1.0),
     "startup_unwanted_modules": ("<=", 0.0),
 }
 

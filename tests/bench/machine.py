@@ -30,6 +30,7 @@ SECRETS_KEY = base64.urlsafe_b64encode(secrets.token_bytes(32)).decode()
 class RunningMailServer:
     ews_url: str
     control: MailServerControl
+    smtp_port: int
     pid: int
 
     def add_mailbox(self, name: str, count: int, size: int) -> str:
@@ -47,7 +48,8 @@ def a_mail_server() -> Iterator[RunningMailServer]:
     child = Child("the mail server", (sys.executable, "-m", "local.mailserver"), LOGS / "bench-mailserver.log")
     with child, MailServerControl(str(child.greeting["control_url"])) as control:
         control.add_account(USERNAME, PASSWORD, impersonation=True)
-        yield RunningMailServer(str(child.greeting["ews_url"]), control, child.pid)
+        smtp_port = int(str(child.greeting["smtp_port"]))
+        yield RunningMailServer(str(child.greeting["ews_url"]), control, smtp_port, child.pid)
 
 
 @contextmanager

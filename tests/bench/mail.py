@@ -56,10 +56,10 @@ def _message(chance: random.Random, number: int, size: int, to: str, received: d
 
 def a_message(chance: random.Random, number: int, size: int, received: datetime, header: str) -> bytes:
     """Text and HTML of about `size` bytes under `header`, which says from whom, to whom and what it answers."""
-    text = _words(chance, size // 4)
-    html = "".join(f"<p style='margin:0'>{_words(chance, 400)}</p>\r\n" for _ in range(size * 3 // 4 // 480))
+    text = words(chance, size // 4)
+    html = "".join(f"<p style='margin:0'>{words(chance, 400)}</p>\r\n" for _ in range(size * 3 // 4 // 480))
     return (
-        f"{header}Subject: Order {number}: {_words(chance, 40)[:40]!a}\r\nDate: {format_datetime(received)}\r\n"
+        f"{header}Subject: Order {number}: {words(chance, 40)[:40]!a}\r\nDate: {format_datetime(received)}\r\n"
         "MIME-Version: 1.0\r\n"
         "Content-Type: multipart/alternative; boundary=b\r\n\r\n"
         f"--b\r\nContent-Type: text/plain; charset=utf-8\r\nContent-Transfer-Encoding: 8bit\r\n\r\n{text}\r\n"
@@ -69,6 +69,6 @@ def a_message(chance: random.Random, number: int, size: int, received: datetime,
     ).encode()
 
 
-def _words(chance: random.Random, size: int) -> str:
-    words = chance.choices(_WORDS, k=size // 7)
-    return " ".join(words)
+def words(chance: random.Random, size: int) -> str:
+    """Text of about `size` characters."""
+    return " ".join(chance.choices(_WORDS, k=size // 7))

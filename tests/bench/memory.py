@@ -27,7 +27,7 @@ from shared.sync.budgets import RunBudget
 from shared.sync.incoming import IncomingSync
 from tests.bench.figures import Figures
 from tests.bench.machine import ROOT, SECRETS_KEY, a_mail_server, an_internet_profile, configure, with_mailboxes
-from tests.dovecot import PASSWORD, Dovecot, dovecot_program
+from tests.dovecot import PASSWORD, Dovecot
 
 MESSAGES = int(os.environ.get("BENCH_LARGE", "50"))
 BYTES = 20 * 1024 * 1024
@@ -47,7 +47,7 @@ def measure() -> Figures:
         small = _in_a_process("ews", server.ews_url, "small", azurite.connection_string)
         large = _in_a_process("ews", server.ews_url, "large", azurite.connection_string)
     with Azurite() as azurite:
-        others = _from_dovecot(azurite.connection_string) if dovecot_program() is not None else {}
+        others = _from_dovecot(azurite.connection_string) if Dovecot.installed() is not None else {}
     return Figures(
         others
         | {

@@ -21,7 +21,7 @@ from tests.bench.figures import Figures
 from tests.bench.machine import SECRETS_KEY, an_internet_profile, with_mailboxes
 from tests.bench.pop3 import fill
 from tests.bench.wire import Wire, through, wire_to
-from tests.dovecot import INSTALL, PASSWORD, Dovecot, dovecot_program
+from tests.dovecot import PASSWORD, Dovecot
 from tests.tap import Tap, tap_on
 
 MESSAGES = 50
@@ -36,8 +36,8 @@ class _Counted:
 
 
 def measure() -> Figures:
-    if dovecot_program() is None:
-        return Figures({}, (f"skipped: Dovecot is not installed ({INSTALL})",))
+    if Dovecot.installed() is None:
+        return Figures({}, (f"skipped: Dovecot is not installed ({Dovecot.installing()})",))
     numbers, notes = {}, []
     with ExitStack() as running:
         dovecot = running.enter_context(Dovecot())
@@ -57,7 +57,7 @@ def measure() -> Figures:
 
 def _poll(azurite: Azurite, tap: Tap, name: str, server_type: ServerType) -> _Counted:
     """One poll of a worker that has polled before."""
-    with _storage_through_wires(azurite) as (connection_string, wires):
+    with storage_through_wires(azurite) as (connection_string, wires):
         account = StorageConnection(connection_string)
         create_missing(account, prefix=name.title())
         stores = azure_stores(account, secrets_key=SECRETS_KEY, prefix=name.title())
@@ -76,7 +76,7 @@ def _poll(azurite: Azurite, tap: Tap, name: str, server_type: ServerType) -> _Co
 
 
 @contextmanager
-def _storage_through_wires(azurite: Azurite) -> Iterator[tuple[str, list[Wire]]]:
+def storage_through_wires(azurite: Azurite) -> Iterator[tuple[str, list[Wire]]]:
     with ExitStack() as running:
         connection_string, wires = azurite.connection_string, []
         for url in azurite.endpoints.values():

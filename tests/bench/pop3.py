@@ -23,7 +23,7 @@ from tests.bench.figures import Figures
 from tests.bench.machine import an_internet_profile
 from tests.bench.mail import messages
 from tests.bench.pipeline import SidesyncRounds
-from tests.dovecot import INSTALL, PASSWORD, Dovecot, dovecot_program
+from tests.dovecot import PASSWORD, Dovecot
 
 MESSAGES = int(os.environ.get("BENCH_MESSAGES", "2000"))
 SIZE = 20_000
@@ -32,8 +32,8 @@ WARM_UP = 200
 
 
 def measure() -> Figures:
-    if dovecot_program() is None:
-        return Figures({}, (f"skipped: Dovecot is not installed ({INSTALL})",))
+    if Dovecot.installed() is None:
+        return Figures({}, (f"skipped: Dovecot is not installed ({Dovecot.installing()})",))
     with ExitStack() as running:
         dovecot = running.enter_context(Dovecot())
         azurite = running.enter_context(Azurite())

@@ -10,14 +10,18 @@ import pytest
 from local.mailserver import MailServer
 from shared.connectors import destinations
 from shared.connectors.connect import Connect
+from shared.domain.ledger import LedgerCommit
 from shared.ports import Stores
 from shared.stores.account import StorageConnection, account_of
 from shared.stores.azure import azure_stores, fast_gateway
 from shared.stores.memory import memory_stores
 from shared.stores.tables.sdk import SdkGateway
+from shared.stores.tables.transport import Connections
 from tests.contracts.consenting import Deployment
 from tests.contracts.exchange_mailboxes import PASSWORD, SERVICE, KnownSecrets, ServedByExchange, a_new_mailbox
 from tests.contracts.gateways import WatchedGateway
+from tests.contracts.records import INCOMING, a_mailbox, a_run, a_state, an_email, an_item
+from tests.contracts.wires import Wire, over
 
 SECRETS_KEY = base64.urlsafe_b64encode(bytes(range(32))).decode()
 
@@ -61,6 +65,22 @@ def on_watched(connection: StorageConnection, prefix: str, watched: WatchedGatew
 def on_azurite(connection: StorageConnection, prefix: str) -> Stores:
     """For what only the stores on Azure Storage have."""
     return azure_stores(connection, secrets_key=SECRETS_KEY, prefix=prefix)
+
+
+@pytest.fixture
+def wire(connection: StorageConnection) -> Wire:
+    return Wire(Connections(account_of(connection).table_endpoint))
+
+
+@pytest.fixture
+def faulty(connection: StorageConnection, prefix: str, wire: Wire) -> Stores:
+    """Stores on Azurite over a wire that fails on demand; nobody waits."""
+    stores = azure_stores(connection, secrets_key=SECRETS_KEY, prefix=prefix, gateway=lambda account: over(account, wire))
+    stores.ledger.commit(a_mailbox().id, INCOMING, None, LedgerCommit(a_state("before"), items=(an_item(),)))
+    stores.mailboxes.create(a_mailbox(), {})
+    stores.activities.create([an_email("before")])
+    stores.runs.put(a_run())
+    return stores
 
 
 @pytest.fixture(scope="module")

@@ -12,7 +12,7 @@ from local.mailserver import MailServer
 from tests.contracts.exchange_mailboxes import PASSWORD, ServedByExchange, a_new_mailbox
 from tests.contracts.incoming_email import NOON, MailServed
 from tests.dovecot import PASSWORD as DOVECOT_PASSWORD
-from tests.dovecot import Dovecot, Maildir
+from tests.dovecot import Dovecot, DovecotMailbox
 
 
 class InternetMailServed(MailServed, Protocol):
@@ -134,7 +134,7 @@ class LocalPlace:
 class ServedByDovecot:
     """Whatever happens to messages and folders behind the connector's back happens by IMAP, as a mail client does it."""
 
-    maildir: Maildir
+    maildir: DovecotMailbox
 
     @property
     def address(self) -> str:

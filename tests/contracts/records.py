@@ -23,6 +23,7 @@ from shared.domain.choices import (
     Workload,
 )
 from shared.domain.configuration import Credentials, EmailServerProfile, Mailbox, Owner, OwnerRef, SecretRef
+from shared.domain.delivery import Attempt, Delivery, OutboxEntry
 from shared.domain.email import (
     Annotation,
     Attachment,
@@ -247,3 +248,30 @@ def a_load(name: object = 1, age: timedelta = timedelta()) -> BulkLoad:
 def an_audit_entry(name: object = 1, age: timedelta = timedelta(), record: str = "profile:1") -> AuditEntry:
     change = FieldChange("name", '"old"', '"new"')
     return AuditEntry(an_id(f"audit {name}"), NOW - age, "anna", ChangeAction.CHANGED, record, (change,))
+
+
+def an_outgoing(name: object = "letter", status: EmailStatus = EmailStatus.PENDING_SEND, **delivery: object) -> EmailActivity:
+    sent_by = Delivery(MailboxId(an_id("anna")), submission="s1", submitted_on=NOW, due=NOW)
+    return an_activity(
+        name,
+        direction=Direction.OUTGOING,
+        status=status,
+        content_id=ActivityId(an_id(name)),
+        sender="anna@contoso.example",
+        delivery=replace(sent_by, **delivery),  # type: ignore[arg-type]  # the caller names fields
+    )
+
+
+def a_letter(name: object = "letter", **content: object) -> NewEmail:
+    return NewEmail(an_outgoing(name), a_content(**content), a_sighting(name))
+
+
+def an_attempt(number: int = 1, name: object = "letter", **changes: object) -> Attempt:
+    attempt = Attempt(ActivityId(an_id(name)), number, an_id(f"attempt {number}"), NOW + number * MINUTE)
+    return replace(attempt, **changes)  # type: ignore[arg-type]  # the caller names fields
+
+
+def waiting(
+    name: object = "letter", due: timedelta = timedelta(), priority: Priority = Priority.NORMAL, mailbox: str = "anna"
+) -> OutboxEntry:
+    return OutboxEntry(MailboxId(an_id(mailbox)), ActivityId(an_id(name)), "s1", NOW + due, NOW, priority)

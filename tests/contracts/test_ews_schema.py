@@ -14,6 +14,7 @@ from lxml import etree
 
 from local.mailserver import FaultKind, MailServer
 from local.mailserver.web import Reply, Request
+from tests.unit.mailserver import soap_sending as writing
 from tests.unit.mailserver.messages import a_draft, a_file, a_message, a_report, an_attached_message, with_attachments
 from tests.unit.mailserver.soap import (
     INBOX,
@@ -42,6 +43,7 @@ from tests.unit.mailserver.soap import (
     update_item,
     well_known,
 )
+from tests.unit.mailserver.soap_sending import create_items, send_items
 
 SHARED = Path(__file__).parents[2] / ".." / "shared"
 SCHEMA = SHARED / "ews-schema" / "messages.xsd"
@@ -163,6 +165,13 @@ OPERATIONS = {
     "GetItem of nothing": f'<m:GetItem>{item_shape()}<m:ItemIds><t:ItemId Id="junk"/></m:ItemIds></m:GetItem>',
     "GetAttachment of none": '<m:GetAttachment><m:AttachmentIds><t:AttachmentId Id="j"/></m:AttachmentIds></m:GetAttachment>',
     "DeleteItem of none": '<m:DeleteItem DeleteType="HardDelete"><m:ItemIds><t:ItemId Id="j"/></m:ItemIds></m:DeleteItem>',
+    "CreateItem refused": create_items(
+        writing.a_draft(more=writing.to(ANNA, field="From")),
+        writing.a_draft(before=writing.with_property(writing.LIST, "a", "b")),
+        how="SendAndSaveCopy",
+    ),
+    "SendItem of nothing": send_items(("junk", "k"), folder=well_known("archive")),
+    "CreateAttachment to nothing": writing.attach("junk", writing.a_file("a.txt")),
     "ConvertId": (
         '<m:ConvertId DestinationFormat="EntryId"><m:SourceIds><t:AlternateId Id="junk" Format="EwsId" Mailbox="m"/>'
         "</m:SourceIds></m:ConvertId>"
@@ -233,6 +242,29 @@ def test_what_changes_items_and_folders_is_answered_validly(
     answered(delete_folder(by_id(folder)))
     answered(sync_folders(tree, base="AllProperties"))
     answered(sync_items(state, base="AllProperties"))
+
+
+def test_what_drafts_and_sends_is_answered_validly(anna: SoapClient, schema: etree.XMLSchema) -> None:
+    def answered(operation: str) -> Answer:
+        names = " ".join(f'xmlns:{prefix}="{uri}"' for prefix, uri in NAMES.items())
+        assert_valid_body(f"<s:Envelope {names}><s:Body>{operation}</s:Body></s:Envelope>".encode(), schema)
+        answer = anna.ask(operation)
+        assert_valid(answer, schema)
+        assert set(answer.codes) == {"NoError"}
+        return answer
+
+    own = writing.with_property(writing.OWN, "k-1") + writing.with_property(writing.LIST, "a", "b")
+    ids = answered(create_items(*(writing.a_draft("a &amp; b", before=own) for _ in range(2)))).ids()
+    inner = f"<t:ItemAttachment><t:Name>Inner</t:Name>{writing.a_draft('Inner')}</t:ItemAttachment>"
+    answered(writing.attach(ids[0], writing.a_file("a.txt"), inner))
+    shown = anna.get(*ids, base="AllProperties", properties=EVERYTHING + writing.OWN + writing.LIST, options=MIME)
+    assert_valid(shown, schema)
+    assert shown.texts("t:ExtendedProperty/t:Value") == ["k-1"] * 2
+    current = [(item, anna.get(item).change_key) for item in ids]
+    answered(send_items(current[0], folder=well_known("archive")))
+    answered(send_items(current[1], saves="false"))
+    answered(create_items(writing.a_draft(), how="SendOnly"))
+    assert_valid(anna.find_items(writing.OWN + writing.LIST, folder=well_known("archive")), schema)
 
 
 def test_errors_on_request_are_valid(server: MailServer, anna: SoapClient, schema: etree.XMLSchema) -> None:

@@ -10,8 +10,8 @@ from local.mailserver.web import Reply
 from shared.connectors.connect import Connect
 from shared.connectors.destinations import LocationRefused
 from shared.connectors.exchange.errors import EwsBlocked
-from shared.connectors.probe import ProbeIncoming, probes
-from shared.domain.choices import AuthenticationProtocol, Workload
+from shared.connectors.probe import ProbeIncoming
+from shared.domain.choices import AuthenticationProtocol
 from shared.domain.configuration import EmailServerProfile
 from shared.domain.errors import (
     AccountDisabled,
@@ -46,10 +46,6 @@ def failure(probe: ProbeIncoming, profile: EmailServerProfile, address: str) -> 
     with pytest.raises(SyncError) as raised:
         probe(profile, a_mailbox(address), None)
     return raised.value
-
-
-def test_there_is_a_probe_for_each_workload_that_has_a_connector(probe: ProbeIncoming) -> None:
-    assert set(probes(probe._open_mailbox)) == {Workload.INCOMING}
 
 
 @pytest.mark.parametrize("authentication", [AuthenticationProtocol.BASIC, AuthenticationProtocol.NTLM])

@@ -6,13 +6,16 @@ from dataclasses import replace
 import pytest
 
 from shared.domain.choices import Workload, WorkloadStatus
-from shared.domain.configuration import Breaker, DueMailbox, StoredMailbox, WorkloadSchedule
+from shared.domain.configuration import Breaker, DueMailbox, Schedule, StoredMailbox, WorkloadSchedule
 from shared.domain.errors import AlreadyExists, Changed
 from shared.domain.ids import MailboxId
 from shared.ports import Stores
 from shared.stores.entities import shard_number_of_mailbox
+from shared.stores.tables.gateway import Operation
+from tests.contracts.gateways import Asked, WatchedGateway, quietly
 from tests.contracts.records import INCOMING, MINUTE, NOW, a_mailbox, an_id
 
+OUTGOING = Workload.OUTGOING
 DUE = WorkloadSchedule(due=NOW)
 FAILING = WorkloadSchedule(
     due=NOW + MINUTE,
@@ -167,3 +170,80 @@ def test_mailboxes_of_several_shards_are_marked_too(stores: Stores) -> None:
 
 def test_marking_nothing_is_fine(stores: Stores) -> None:
     assert list(stores.mailboxes.mark_queued([], NOW)) == []
+
+
+def schedule_of(stores: Stores) -> Schedule:
+    found = stores.mailboxes.get(a_mailbox().id)
+    assert found is not None
+    return found.schedule
+
+
+def test_a_workload_is_made_due_and_all_else_stays(stores: Stores) -> None:
+    created = stores.mailboxes.create(a_mailbox(), {INCOMING: FAILING, OUTGOING: FAILING})
+    stores.mailboxes.note_rules(a_mailbox().id)
+    stores.mailboxes.make_due(a_mailbox().id, OUTGOING, NOW)
+    schedule = {INCOMING: FAILING, OUTGOING: replace(FAILING, due=NOW)}
+    assert stores.mailboxes.get(a_mailbox().id) == replace(created, schedule=schedule, has_rules=True)
+    assert [each.id for each in due_now(stores, OUTGOING)] == [a_mailbox().id]
+    assert due_now(stores) == []
+
+
+def test_what_is_due_never_or_was_never_scheduled_can_be_made_due(stores: Stores) -> None:
+    stores.mailboxes.create(a_mailbox(), {INCOMING: WorkloadSchedule()})
+    for workload in (INCOMING, OUTGOING):
+        stores.mailboxes.make_due(a_mailbox().id, workload, NOW)
+    assert schedule_of(stores) == {INCOMING: WorkloadSchedule(due=NOW), OUTGOING: WorkloadSchedule(due=NOW)}
+    (due,) = due_now(stores, OUTGOING)
+    assert stores.mailboxes.mark_queued([due], NOW + MINUTE) == [due]
+    assert schedule_of(stores)[OUTGOING] == WorkloadSchedule(due=NOW + MINUTE, queued_until=NOW + MINUTE)
+    stores.mailboxes.reschedule(a_mailbox().id, OUTGOING, FAILING)
+    assert schedule_of(stores)[OUTGOING] == FAILING
+
+
+def test_a_mailbox_that_is_not_there_is_not_created_by_making_it_due(stores: Stores) -> None:
+    stores.mailboxes.make_due(a_mailbox().id, OUTGOING, NOW)
+    assert stores.mailboxes.get(a_mailbox().id) is None
+    assert due_now(stores, OUTGOING) == []
+
+
+def test_whoever_saw_it_due_before_does_not_mark_what_was_made_due_since(stores: Stores) -> None:
+    stores.mailboxes.create(a_mailbox(), {OUTGOING: DUE})
+    due = due_now(stores, OUTGOING)
+    stores.mailboxes.make_due(a_mailbox().id, OUTGOING, NOW - MINUTE)
+    assert list(stores.mailboxes.mark_queued(due, NOW + MINUTE)) == []
+
+
+def test_what_is_due_before_stays_so(stores: Stores) -> None:
+    stores.mailboxes.create(a_mailbox(), {OUTGOING: WorkloadSchedule(due=NOW)})
+    stores.mailboxes.make_due(a_mailbox().id, OUTGOING, NOW + MINUTE)
+    assert schedule_of(stores)[OUTGOING].due == NOW
+
+
+def test_making_due_leaves_what_a_run_writes_meanwhile(on_watched: Stores, watched: WatchedGateway) -> None:
+    later = replace(DUE, due=NOW + 3 * MINUTE)
+    on_watched.mailboxes.create(a_mailbox(), {INCOMING: later, OUTGOING: later})
+
+    def overtaken(asked: Asked) -> None:
+        if not isinstance(asked, Operation):  # it reads first
+            return
+        watched.before = quietly
+        on_watched.mailboxes.reschedule(a_mailbox().id, OUTGOING, FAILING)
+        on_watched.mailboxes.reschedule(a_mailbox().id, INCOMING, FAILING)
+
+    watched.before = overtaken
+    on_watched.mailboxes.make_due(a_mailbox().id, OUTGOING, NOW)
+    assert schedule_of(on_watched) == {INCOMING: FAILING, OUTGOING: replace(FAILING, due=NOW)}
+
+
+def test_of_two_who_make_it_due_at_once_the_earlier_counts(on_watched: Stores, watched: WatchedGateway) -> None:
+    on_watched.mailboxes.create(a_mailbox(), {OUTGOING: replace(DUE, due=NOW + 3 * MINUTE)})
+
+    def overtaken(asked: Asked) -> None:
+        if not isinstance(asked, Operation):
+            return
+        watched.before = quietly
+        on_watched.mailboxes.make_due(a_mailbox().id, OUTGOING, NOW)
+
+    watched.before = overtaken
+    on_watched.mailboxes.make_due(a_mailbox().id, OUTGOING, NOW + MINUTE)
+    assert schedule_of(on_watched)[OUTGOING].due == NOW

@@ -1,8 +1,7 @@
 """What the stores on Azure Storage do when the wire fails, or the process dies between two writes; and what a poll costs."""
 
-import json
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from datetime import timedelta
 
 import pytest
@@ -11,7 +10,7 @@ from shared.domain.configuration import WorkloadSchedule
 from shared.domain.errors import Busy, Throttled, TransientError, Unreachable
 from shared.domain.ledger import LedgerCommit, Mark
 from shared.ports import Stores
-from shared.stores.account import Account, StorageConnection, account_of
+from shared.stores.account import StorageConnection, account_of
 from shared.stores.azure import azure_stores
 from shared.stores.entities import watermark_blob
 from shared.stores.failures import StorageRefused
@@ -21,73 +20,11 @@ from shared.stores.tables.gateway import Entity, Gateway, Query
 from shared.stores.tables.ledger import TableLedger
 from shared.stores.tables.sdk import SdkGateway
 from shared.stores.tables.table import Table
-from shared.stores.tables.transport import Connections, NoReply, NotSent, Reply
+from shared.stores.tables.transport import Reply
 from shared.stores.text_blobs import TextBlobs
 from tests.contracts.conftest import SECRETS_KEY
 from tests.contracts.records import INCOMING, NOW, a_mailbox, a_run, a_state, an_alert, an_email, an_item, an_owner
-
-type Fault = Callable[[Callable[[], Reply]], Reply]
-
-
-@dataclass
-class Wire:
-    """Sends for real, except where a fault waits: the next request that `matches` meets it."""
-
-    real: Connections
-    matches: str = ""
-    faults: list[Fault] = field(default_factory=list)
-    sent: list[str] = field(default_factory=list)
-    slept: list[float] = field(default_factory=list)
-
-    def __call__(self, method: str, url: str, headers: Mapping[str, str], body: bytes | None) -> Reply:
-        self.sent.append(f"{method} {url}")
-        if self.faults and self.matches in f"{method} {url} {body!r}":
-            return self.faults.pop(0)(lambda: self.real(method, url, headers, body))
-        return self.real(method, url, headers, body)
-
-    def fail(self, matches: str, *faults: Fault) -> None:
-        self.matches, self.faults = matches, list(faults)
-        self.sent.clear()
-        self.slept.clear()
-
-
-def never_sent(_: Callable[[], Reply]) -> Reply:
-    raise NotSent("refused")
-
-
-def lost_before(_: Callable[[], Reply]) -> Reply:
-    raise NoReply("reset")
-
-
-def lost_after(real: Callable[[], Reply]) -> Reply:
-    real()
-    raise NoReply("reset")
-
-
-def answering(status: int, code: str = "", **headers: str) -> Fault:
-    body = json.dumps({"odata.error": {"code": code, "message": {"lang": "en", "value": "no"}}}).encode()
-    return lambda _: Reply(status, {name.replace("_", "-"): value for name, value in headers.items()}, body)
-
-
-@pytest.fixture
-def wire(connection: StorageConnection) -> Wire:
-    return Wire(Connections(account_of(connection).table_endpoint))
-
-
-@pytest.fixture
-def faulty(connection: StorageConnection, prefix: str, wire: Wire) -> Stores:
-    """Stores on Azurite over a wire that fails on demand; nobody waits."""
-    stores = azure_stores(connection, secrets_key=SECRETS_KEY, prefix=prefix, gateway=lambda account: over(account, wire))
-    stores.ledger.commit(a_mailbox().id, INCOMING, None, LedgerCommit(a_state("before"), items=(an_item(),)))
-    stores.mailboxes.create(a_mailbox(), {})
-    stores.activities.create([an_email("before")])
-    stores.runs.put(a_run())
-    return stores
-
-
-def over(account: Account, wire: Wire) -> FastGateway:
-    return FastGateway(account, SdkGateway(account).create_table, wire, wire.slept.append)
-
+from tests.contracts.wires import Wire, answering, lost_after, lost_before, never_sent, over
 
 # ---- the wire fails
 

@@ -61,9 +61,9 @@ class World:
             wire.before = (lambda _: None) if effect_happens else look
             wire.after = look if effect_happens else (lambda _: None)
 
-    def trigger(self, mailbox: Mailbox) -> None:
-        """Has the mailbox read now."""
-        self.stores.mailboxes.reschedule(mailbox.id, Workload.INCOMING, WorkloadSchedule(due=datetime.now(UTC)))
+    def trigger(self, mailbox: Mailbox, workload: Workload = Workload.INCOMING) -> None:
+        """Has the mailbox read, or sent for, now."""
+        self.stores.mailboxes.reschedule(mailbox.id, workload, WorkloadSchedule(due=datetime.now(UTC)))
         run_function(str(self.host.greeting["base_url"]), str(self.host.greeting["master_key"]), "enumerate_mailboxes")
 
     def configure(self, name: str, accepting: IncomingFilteringMethod = IncomingFilteringMethod.ALL) -> Mailbox:
@@ -79,13 +79,13 @@ class World:
         self.host.kill()
         self.host.start()
 
-    def let_time_pass(self, mailbox: Mailbox) -> None:
+    def let_time_pass(self, mailbox: Mailbox, workload: Workload = Workload.INCOMING) -> None:
         """The lease of a dead run expires."""
         now = datetime.now(UTC)
-        head = self.stores.ledger.head(mailbox.id, Workload.INCOMING, now)
+        head = self.stores.ledger.head(mailbox.id, workload, now)
         if head.state is not None and head.state.expires is not None:
             expired = LedgerCommit(state=replace(head.state, expires=now))
-            self.stores.ledger.commit(mailbox.id, Workload.INCOMING, head.etag, expired)
+            self.stores.ledger.commit(mailbox.id, workload, head.etag, expired)
 
     def is_caught_up(self, mailbox: Mailbox, folders: int = 1) -> bool:
         head = self.stores.ledger.head(mailbox.id, Workload.INCOMING, datetime.now(UTC))

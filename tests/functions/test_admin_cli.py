@@ -64,6 +64,33 @@ def test_a_failed_test_says_what_to_change_and_ends_with_1(deployment: Deploymen
     assert outcome["remedy"] == MailboxNotFound.remedy
 
 
+def test_what_fails_for_sending_is_told_apart_from_what_fails_for_reading(deployment: Deployment) -> None:
+    mailbox_id = deployment.has_user()
+    sends = deployment.client.patch(f"/api/mailboxes/{mailbox_id}", json={"outgoing_method": "server_side"})
+    assert sends.is_success
+
+    def outcomes() -> dict[str, tuple[str, str]]:
+        told = json.loads(deployment.admin("test", "anna@contoso.example", "--json").stdout)
+        return {each["workload"]: (each["status"], each["cause"]) for each in told}
+
+    def refuses() -> None:
+        raise MailboxNotFound("said to who sends")
+
+    deployment.answer_sending = refuses
+    only_sending = outcomes()
+    raises(deployment, MailboxNotFound("said to who reads"))
+    both = outcomes()
+
+    assert {workload: status for workload, (status, _) in only_sending.items()} == {
+        "incoming": "success",
+        "outgoing": "failure",
+    }
+    assert {status for status, _ in both.values()} == {"failure"}
+    assert "said to who reads" in both["incoming"][1]
+    assert both["outgoing"][1].startswith("Outgoing: ")
+    assert "said to who sends" in both["outgoing"][1]
+
+
 @pytest.mark.parametrize("error", [MailboxNotFound("gone"), AuthenticationFailed("HTTP 401", profile_wide=True)])
 def test_the_same_failure_again_is_an_outcome_of_its_own(deployment: Deployment, error: Exception) -> None:
     deployment.has_user()

@@ -42,7 +42,7 @@ def sidesync(azurite: Azurite) -> Iterator[bootstrap.Sidesync]:
     def no_mail_server(*_: object) -> object:
         raise AssertionError("no mailbox is opened here")
 
-    instance = bootstrap.compose(settings, stores, no_mail_server, lambda: datetime.now(UTC))  # type: ignore[arg-type]
+    instance = bootstrap.compose(settings, stores, no_mail_server, no_mail_server, lambda: datetime.now(UTC))  # type: ignore[arg-type]
     bootstrap.use(instance)
     yield instance
     bootstrap.use(None)

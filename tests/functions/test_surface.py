@@ -19,6 +19,8 @@ SURFACE = {
     "sync_incoming_poison": ("queueTrigger", "sync-incoming-poison", None),
     "sync_backfill": ("queueTrigger", "sync-backfill", None),
     "sync_backfill_poison": ("queueTrigger", "sync-backfill-poison", None),
+    "sync_outgoing": ("queueTrigger", "sync-outgoing", None),
+    "sync_outgoing_poison": ("queueTrigger", "sync-outgoing-poison", None),
     "probe_mailbox": ("queueTrigger", "test-mailbox", None),
     "probe_mailbox_poison": ("queueTrigger", "test-mailbox-poison", None),
     "visit_mailboxes": ("queueTrigger", "visit-mailboxes", None),

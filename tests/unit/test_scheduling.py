@@ -1,6 +1,6 @@
 """When a workload runs next: properties that hold after any history of runs."""
 
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 import pytest
 from hypothesis import given
@@ -139,3 +139,23 @@ def test_work_that_waits_for_a_time_brings_the_due_time_forward_and_never_back()
     assert scheduling.not_after(schedule, MONDAY + MINUTE).due == MONDAY + MINUTE
     assert scheduling.not_after(schedule, MONDAY + 2 * HOUR).due == MONDAY + HOUR
     assert scheduling.not_after(schedule, None).due == MONDAY + HOUR
+
+
+@pytest.mark.parametrize(
+    ("waits_for", "not_before", "expected"),
+    [
+        (None, None, timedelta(hours=24)),
+        (MONDAY + timedelta(hours=3), None, timedelta(hours=3)),
+        (MONDAY + timedelta(days=9), None, timedelta(hours=24)),
+        (MONDAY - timedelta(hours=3), None, timedelta(minutes=1)),
+        (MONDAY, MONDAY + timedelta(seconds=64), timedelta(seconds=64)),
+        (MONDAY + timedelta(hours=3), MONDAY + timedelta(seconds=64), timedelta(hours=3)),
+    ],
+)
+def test_a_mailbox_that_sends_is_due_when_the_first_email_that_is_left_is(
+    waits_for: datetime | None, not_before: datetime | None, expected: timedelta
+) -> None:
+    schedule = WorkloadSchedule(due=MONDAY, queued_until=MONDAY, failures=3)
+    following = scheduling.after_sending(schedule, MONDAY, waits_for, not_before)
+    assert following.due == MONDAY + expected
+    assert (following.queued_until, following.failures) == (None, 0)

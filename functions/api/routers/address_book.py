@@ -3,15 +3,16 @@
 from collections.abc import Callable
 from http import HTTPStatus
 from tempfile import SpooledTemporaryFile
-from typing import IO, Annotated, BinaryIO, cast
+from typing import Annotated, BinaryIO, cast
 
-from fastapi import APIRouter, HTTPException, Path, Request, Response
+from fastapi import APIRouter, Path, Request, Response
 from fastapi.concurrency import run_in_threadpool
 from pydantic import AfterValidator
 
 from functions.api.access import By
 from functions.api.conditions import State, StateOrNew, show_etag
 from functions.api.documented import CHANGES, DELETES, ETAG, READS, READS_RECORD, Responses, created
+from functions.api.files import CHUNK, append, check_media_type
 from functions.api.identifiers import UUID_PATTERN
 from functions.api.merging import made, merged
 from functions.api.paging import Continuation, Limit, Part, part_of
@@ -33,9 +34,6 @@ from shared.domain.ids import normalised_address
 from shared.domain.records import AddressBookRecord, StoredLoad, StoredRecord
 
 JSON_LINES = "application/x-ndjson"
-
-_IN_MEMORY = 1024 * 1024
-"""Bytes of an upload that are held in memory; beyond, it waits in a temporary file."""
 
 
 def _follows(rule: Callable[[str, str], str], field: str) -> AfterValidator:
@@ -73,7 +71,8 @@ _UPLOADS: Responses = {
 _FILE = {
     "requestBody": {
         "required": True,
-        "description": "One record on each line, in UTF-8: type, id, name, addresses, owner_id, active. At most 100 MiB.",
+        "description": "One record on each line, in UTF-8: type, id, name, addresses, owner_id, do_not_email, active."
+        " At most 100 MiB.",
         "content": {
             JSON_LINES: {
                 "schema": {},
@@ -152,10 +151,10 @@ def loads(administration: Loads) -> APIRouter:
     async def start_load(request: Request, response: Response, by: By) -> LoadShown:
         """The file is stored, and loaded part by part. A record that is there already is replaced; of an id that stands in the
         file twice the last counts. Lines that are no valid record are left out and listed."""
-        _check_media_type(request)
-        with SpooledTemporaryFile(_IN_MEMORY) as file:
+        check_media_type(request, JSON_LINES)
+        with SpooledTemporaryFile(CHUNK) as file:
             async for chunk in request.stream():
-                await run_in_threadpool(_append, file, chunk)
+                await run_in_threadpool(append, file, chunk)
             stored = await run_in_threadpool(administration.start, cast(BinaryIO, file), by)
         loading = shown(stored, response)
         response.headers["Location"] = loading.url
@@ -176,17 +175,3 @@ def loads(administration: Loads) -> APIRouter:
         return part_of(administration.rejected(load_id, continuation, limit), RejectedLineShown.model_validate)
 
     return router
-
-
-def _append(file: IO[bytes], chunk: bytes) -> None:
-    """The layer below may hand over the whole body as one chunk: it is not copied once more."""
-    with memoryview(chunk) as view:
-        for start in range(0, len(view), _IN_MEMORY):
-            file.write(view[start : start + _IN_MEMORY])
-
-
-def _check_media_type(request: Request) -> None:
-    media_type = request.headers.get("Content-Type", "").partition(";")[0].strip().lower()
-    coding = request.headers.get("Content-Encoding", "identity").strip().lower()
-    if media_type != JSON_LINES or coding != "identity":
-        raise HTTPException(HTTPStatus.UNSUPPORTED_MEDIA_TYPE)

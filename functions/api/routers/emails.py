@@ -11,7 +11,8 @@ from functions.api.documented import ACTS, CHANGES, DELETES, READS
 from functions.api.identifiers import RECORD_PATTERN, ActivityPath
 from functions.api.paging import Continuation, Limit, Part, part_of
 from functions.api.routers.activities import shown
-from functions.api.schemas.mail import ActivityListed, ActivityShown, OptOutShown, OwnerRefGiven, RegardingGiven
+from functions.api.schemas.mail import ActivityListed, ActivityShown, OptOutShown
+from functions.api.schemas.references import OwnerRefGiven, RegardingGiven
 from shared.administration import Administration
 from shared.administration.rules import ID_PATTERN
 from shared.domain.email import StoredActivity

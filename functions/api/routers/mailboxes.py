@@ -101,7 +101,8 @@ def mailbox_actions(administration: Administration, set_on: SecretDates) -> APIR
 
     @router.post("/sync", summary="Make a mailbox due now", status_code=HTTPStatus.ACCEPTED, responses=QUEUES)
     def sync_mailbox(mailbox_id: MailboxPath, by: By) -> Accepted:
-        """The next enumeration, within a minute, has it read. 409 where it may not be read, with the reason."""
+        """The next enumeration, within a minute, has it read, and what waits to be sent from it sent. 409 where one of both is
+        configured and may not be done now, with the reason."""
         use.sync_now(MailboxId(mailbox_id), caller=by)
         return Accepted(look_at=f"/api/mailboxes/{mailbox_id}/runs")
 

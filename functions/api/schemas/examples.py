@@ -44,6 +44,8 @@ PROFILE: list[JsonValue] = [
         "oauth_provider": "google",
         "credential_source": "mailbox",
         "credentials": {"client_id": "123-abc.apps.googleusercontent.com", "secret": "the client secret"},
+        "use_same_settings_for_outgoing": False,
+        "outgoing_location": "smtp.gmail.com",
     },
 ]
 PROFILE_PATCH: list[JsonValue] = [{"timeout": 60, "credentials": {"secret": "the new password"}}]
@@ -72,5 +74,26 @@ JUDGE: list[JsonValue] = [{"since": "2026-01-31T00:00:00Z"}]
 PREVIEW: list[JsonValue] = [
     {"last": 100, "changes": {"filtering_method": "responses"}},
     {"last": 50, "changes": {"settings": {"exclude": ["newsletter.example"]}, "rules": []}},
+]
+DRAFT: list[JsonValue] = [
+    {
+        "sender": {"kind": "user", "id": "anna"},
+        "to": [{"type": "contact", "id": "kim"}, {"address": "carol@fabrikam.com", "name": "Carol"}],
+        "subject": "Our offer",
+        "body_html": "<p>Dear Kim, here is our offer.</p>",
+        "regarding": {"type": "account", "id": "fabrikam"},
+        "key": "offer-2026-117",
+    },
+    {
+        "sender": {"kind": "queue", "id": "sales"},
+        "submitter": "anna",
+        "answers": {"activity_id": "0b8a7b1e-9f43-5a0d-8a52-5f0f6f2d7c02", "kind": "reply_all"},
+        "body_text": "Thank you, we look into it.",
+    },
+]
+DRAFT_PATCH: list[JsonValue] = [{"subject": "Our new offer", "send_after": "2026-12-01T08:00:00Z"}]
+ATTACHMENT: list[JsonValue] = [
+    {"name": "offer.pdf", "content_type": "application/pdf", "size": 734003, "key": "offer"},
+    {"name": "logo.png", "content_type": "image/png", "size": 5120, "content_id": "logo@contoso.com", "is_inline": True},
 ]
 DISCARD: list[JsonValue] = [{"reason": "Advertising that nobody needs."}]

@@ -7,16 +7,10 @@ from pydantic import ConfigDict, Field
 
 from functions.api.derived import Given, Instant, Shown, shows
 from functions.api.schemas import examples
-from shared.administration.address_book import TYPE_PATTERN
+from functions.api.schemas.delivery import DeliveryShown
+from functions.api.schemas.references import RegardingGiven
 from shared.administration.explanation import Explanation
-from shared.administration.rules import ID_PATTERN
-from shared.domain.choices import OwnerKind
-from shared.domain.configuration import OwnerRef
 from shared.domain.email import Annotation, Attachment, EmailActivity, EmailContent, OptOut, Sighting, TimelineEntry
-from shared.domain.ids import OwnerId
-from shared.domain.records import RecordRef
-
-ChosenId = Annotated[str, Field(description="Chosen by whoever created it.", pattern=ID_PATTERN, max_length=64)]
 
 
 @shows(TimelineEntry, without=("list_of", "whose"))
@@ -46,9 +40,13 @@ class AnnotationShown(Shown):
 
 
 @shows(EmailContent, without=("subject", "received", "attachments"))
-@shows(EmailActivity, without=("fingerprint", "content_id", "deleted_on"))
+@shows(EmailActivity, without=("fingerprint", "content_id", "deleted_on", "delivery"))
 class ActivityShown(Shown):
     """An email activity. `body_html` is sanitised unless the raw body was asked for."""
+
+    delivery: DeliveryShown | None = Field(
+        default=None, description="Of an email that is written here: how it is on its way. Null of mail that was read."
+    )
 
     attachments: Sequence[AttachmentShown] = ()
     sightings: Sequence[SightingShown] = ()
@@ -63,30 +61,6 @@ class ExplanationShown(Shown):
 @shows(OptOut)
 class OptOutShown(Shown):
     """A conversation that is not tracked any more."""
-
-
-class RegardingGiven(Given):
-    """The record that an email is about: of the address book, or any other."""
-
-    model_config = ConfigDict(json_schema_extra={"examples": examples.REGARDING})
-
-    type: str = Field(description="Type of the record: contact, account, lead, or any other.", pattern=TYPE_PATTERN)
-    id: ChosenId
-
-    def record(self) -> RecordRef:
-        return RecordRef(self.type, self.id)
-
-
-class OwnerRefGiven(Given):
-    """The user or queue that an email belongs to."""
-
-    model_config = ConfigDict(json_schema_extra={"examples": examples.OWNER_REF})
-
-    kind: OwnerKind
-    id: ChosenId
-
-    def owner(self) -> OwnerRef:
-        return OwnerRef(self.kind, OwnerId(self.id))
 
 
 MessageId = Annotated[

@@ -16,6 +16,8 @@ from local.mailserver.faults import FaultKind
 from local.mailserver.message import Message
 from local.mailserver.web import Stream
 
+NO_ATTACHMENTS = b"<m:Attachments/>"
+
 
 def get_attachment(call: Call) -> list[bytes | Stream]:
     shape = read_shape(call.find("m:AttachmentShape"), with_id=False)
@@ -25,7 +27,7 @@ def get_attachment(call: Call) -> list[bytes | Stream]:
             content = _attachment(call, wanted.get("Id", ""), shape)
         except ResponseError as error:
             call.codes.append(error.code)
-            out += envelope.failure(call.operation, error, b"<m:Attachments/>")
+            out += envelope.failure(call.operation, error, NO_ATTACHMENTS)
         else:
             call.codes.append("NoError")
             out += envelope.success(call.operation, b"<m:Attachments>", *content, b"</m:Attachments>")

@@ -7,10 +7,12 @@ from dataclasses import dataclass, field
 from lxml import etree
 
 from local.mailserver.accounts import Account
+from local.mailserver.backend import Backend
 from local.mailserver.contents import Folder, Item
 from local.mailserver.ews.envelope import NAMES, Envelope
 from local.mailserver.ews.errors import ResponseError, SoapFault
 from local.mailserver.faults import FaultKind, Faults
+from local.mailserver.listener import Disconnect
 from local.mailserver.model import Mailbox, MailStore, NoSuchFolder, NoSuchItem, NoSuchMailbox
 
 
@@ -20,8 +22,7 @@ class Call:
 
     envelope: Envelope
     account: Account
-    store: MailStore
-    faults: Faults
+    backend: Backend
     acting_as: Mailbox | None
     """The mailbox impersonated, else the account's own."""
     target: str | None
@@ -29,6 +30,21 @@ class Call:
     forced_error: ResponseError | None = None
     """A fault that is on: every response message is this error."""
     codes: list[str] = field(default_factory=list)
+
+    @property
+    def store(self) -> MailStore:
+        return self.backend.store
+
+    @property
+    def faults(self) -> Faults:
+        return self.backend.faults
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Of whoever acts: what rights to send are granted to."""
+        if self.envelope.impersonated is not None:
+            return (self.acting_as.address,) if self.acting_as is not None else ()
+        return tuple(name for name in (self.account.mailbox, self.account.username) if name)
 
     @property
     def operation(self) -> str:
@@ -72,10 +88,17 @@ class Call:
         """An item that the request changes, and nobody else meanwhile. Raises ResponseError."""
         with self._mailbox_of(item_id).lock:
             item = self.item(item_id)
-            unwritable = self.faults.hit(FaultKind.UNWRITABLE_ITEM, item.folder.mailbox.address, self.operation, item_id)
-            if unwritable is not None:
-                raise ResponseError(unwritable.code or "ErrorItemSave")
+            self.break_writing(item.folder.mailbox, item_id, item.message.message_id)
             yield item
+
+    def break_writing(self, mailbox: Mailbox, *names: str | None) -> None:
+        """While such a fault is on for an item of one of these names. Raises ResponseError, Disconnect."""
+        known = tuple(name for name in names if name)
+        if self.faults.hit(FaultKind.BREAKS_OFF, mailbox.address, self.operation, known) is not None:
+            raise Disconnect
+        unwritable = self.faults.hit(FaultKind.UNWRITABLE_ITEM, mailbox.address, self.operation, known)
+        if unwritable is not None:
+            raise ResponseError(unwritable.code or "ErrorItemSave", unwritable.text)
 
     def readable_item(self, item_id: str) -> Item:
         """An item whose content is wanted. Raises ResponseError."""

@@ -5,16 +5,30 @@ import logging
 import threading
 from collections.abc import Callable, Collection
 
-from local.mailserver.accounts import Account, Accounts
-from local.mailserver.ews import attachments, convert, envelope, find, folder_changes, folders, items, sync, update
+from local.mailserver.accounts import Account
+from local.mailserver.backend import Backend
+from local.mailserver.ews import (
+    attaching,
+    attachments,
+    convert,
+    creating,
+    envelope,
+    find,
+    folder_changes,
+    folders,
+    items,
+    submission,
+    sync,
+    update,
+)
 from local.mailserver.ews.authentication import Challenge, authenticate, unauthorized
 from local.mailserver.ews.call import Call
 from local.mailserver.ews.envelope import NAMES, Envelope
 from local.mailserver.ews.errors import ResponseError, SoapFault
-from local.mailserver.faults import FaultKind, Faults
-from local.mailserver.journal import Asked, Journal
+from local.mailserver.faults import FaultKind
+from local.mailserver.journal import Asked
 from local.mailserver.listener import Disconnect
-from local.mailserver.model import Mailbox, MailStore, NoSuchMailbox
+from local.mailserver.model import Mailbox, NoSuchMailbox
 from local.mailserver.web import Body, Reply, Request, Stream
 
 _log = logging.getLogger(__name__)
@@ -22,7 +36,9 @@ _log = logging.getLogger(__name__)
 OPERATIONS: dict[str, Callable[[Call], list[bytes | Stream]]] = {
     "ConvertId": convert.convert_id,
     "CopyItem": items.copy_item,
+    "CreateAttachment": attaching.create_attachment,
     "CreateFolder": folder_changes.create_folder,
+    "CreateItem": creating.create_item,
     "DeleteFolder": folder_changes.delete_folder,
     "DeleteItem": items.delete_item,
     "FindFolder": folders.find_folder,
@@ -32,6 +48,7 @@ OPERATIONS: dict[str, Callable[[Call], list[bytes | Stream]]] = {
     "GetItem": items.get_item,
     "MoveFolder": folder_changes.move_folder,
     "MoveItem": items.move_item,
+    "SendItem": submission.send_item,
     "SyncFolderHierarchy": sync.sync_folder_hierarchy,
     "SyncFolderItems": sync.sync_folder_items,
     "UpdateFolder": folder_changes.update_folder,
@@ -47,18 +64,16 @@ _COMPRESSED_FROM = 1024
 class EwsEndpoint:
     def __init__(
         self,
-        store: MailStore,
-        accounts: Accounts,
-        faults: Faults,
-        journal: Journal,
+        backend: Backend,
         schemes: Collection[str],
         *,
         compress: bool,
     ) -> None:
-        self._store = store
-        self._accounts = accounts
-        self._faults = faults
-        self._journal = journal
+        self._backend = backend
+        self._store = backend.store
+        self._accounts = backend.accounts
+        self._faults = backend.faults
+        self._journal = backend.requests
         self._schemes = schemes
         self._compress = compress
         self._stopping = threading.Event()
@@ -103,6 +118,8 @@ class EwsEndpoint:
             return self._carried_out(asked, account, target)
         except SoapFault as fault:
             return _refused(fault)
+        except Disconnect:
+            raise
         except Exception as error:  # noqa: BLE001  # a server answers, whatever happened to it
             _log.exception("request_failed")
             return _refused(SoapFault("ErrorInternalServerError", f"{type(error).__name__}: {error}"))
@@ -116,7 +133,7 @@ class EwsEndpoint:
             raise SoapFault("ErrorInvalidRequest", f"The operation {asked.operation} is not served.")
         error = self._faults.hit(FaultKind.ERROR, target, asked.operation)
         forced = ResponseError(error.code or "ErrorInternalServerError", error.text) if error is not None else None
-        call = Call(asked, account, self._store, self._faults, self._acting_as(asked, account), target, forced)
+        call = Call(asked, account, self._backend, self._acting_as(asked, account), target, forced)
         body = envelope.reply(asked.operation, operation(call))
         return Reply(200, body, _XML), next((code for code in call.codes if code != "NoError"), "NoError")
 
@@ -193,6 +210,9 @@ class EwsEndpoint:
             return Reply(200, [(nonsense.text or _NONSENSE).encode()], "text/html; charset=utf-8")
         if faults.hit(FaultKind.TRUNCATED_REPLY, target, operation) is not None:
             reply.cut_after = sum(map(len, reply.body)) // 2
+        idle = faults.hit(FaultKind.HANG_UP, target, operation)
+        if idle is not None:
+            reply.hang_up_after = idle.seconds
         return reply
 
     def _finished(self, reply: Reply, request: Request) -> Reply:

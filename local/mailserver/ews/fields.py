@@ -225,7 +225,10 @@ MESSAGE_FIELDS: dict[str, Renderer] = {
         "ews:read_receipt",
         lambda message: flag("IsReadReceiptRequested", message.header("Disposition-Notification-To") is not None),
     ),
-    "message:IsDeliveryReceiptRequested": lambda _: flag("IsDeliveryReceiptRequested", False),
+    "message:IsDeliveryReceiptRequested": kept(
+        "ews:delivery_receipt",
+        lambda message: flag("IsDeliveryReceiptRequested", message.header("Return-Receipt-To") is not None),
+    ),
     "message:ConversationIndex": kept(
         "ews:conversation_index",
         lambda message: element("ConversationIndex", base64.b64encode(conversation_index(message)).decode()),

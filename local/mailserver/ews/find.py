@@ -6,7 +6,7 @@ from typing import Any
 from lxml import etree
 
 from local.mailserver.contents import Item
-from local.mailserver.ews import envelope
+from local.mailserver.ews import envelope, extended
 from local.mailserver.ews.call import Call
 from local.mailserver.ews.envelope import NAMES
 from local.mailserver.ews.errors import ResponseError
@@ -48,7 +48,7 @@ def _found(call: Call, parent: etree._Element, shape: Shape) -> list[bytes | Str
         raise ResponseError("ErrorInvalidOperation", "Searches by query string are not served.")
     folder = call.folder(parent)
     with folder.mailbox.lock:
-        test = restriction_of(call, _VALUES)
+        test = restriction_of(call, _VALUES, extended.value_of)
         matching = [item for item in folder.newest_first() if test(item)]
         _sort(call, matching)
         page, attributes = paged(call.find("m:IndexedPageItemView"), matching)
@@ -61,7 +61,7 @@ def _found(call: Call, parent: etree._Element, shape: Shape) -> list[bytes | Str
 def _sort(call: Call, items: list[Item]) -> None:
     """By the last order first: sorting is stable. What lacks the property goes last."""
     for order in reversed(call.element.findall("m:SortOrder/t:FieldOrder", NAMES)):
-        value = value_of(order, _VALUES)
+        value = value_of(order, _VALUES, extended.value_of)
         keyed = [(value(item), item) for item in items]
         present = [(key, item) for key, item in keyed if key is not None]
         present.sort(key=_first, reverse=order.get("Order") == "Descending")

@@ -24,10 +24,10 @@ def item_id_of(element: etree._Element) -> str:
     return element.get("Id", "")
 
 
-def items_with_id(item: Item) -> bytes:
+def items_with_id(item: Item, more: bytes = b"") -> bytes:
     """What a request that writes answers of an item: its id, with the change key that it has now."""
     tag = item_tag(item)
-    return b"<m:Items><t:%b>%b</t:%b></m:Items>" % (tag, item_id_element(item), tag)
+    return b"<m:Items><t:%b>%b%b</t:%b></m:Items>" % (tag, item_id_element(item), more, tag)
 
 
 def disposal_of(call: Call) -> str:

@@ -24,14 +24,21 @@ _COMPARISONS: dict[str, Callable[[Value, Value], bool]] = {
 }
 
 
-def restriction_of[T](call: Call, values: Values[T]) -> Callable[[T], bool]:
-    """The test that the request's restriction is; without one everything passes. Raises ResponseError."""
+type Named[T] = Callable[[etree._Element], Callable[[T], Value | None]]  # noqa: SLF001  # the name that lxml gives its type
+"""What an element means that names a property otherwise than by a field URI."""
+
+
+def restriction_of[T](call: Call, values: Values[T], extended: Named[T] | None = None) -> Callable[[T], bool]:
+    """The test that the request's restriction is; without one everything passes. Raises ResponseError, SoapFault."""
     restriction = call.find("m:Restriction")
-    return _test(restriction[0], values) if restriction is not None and len(restriction) else lambda _: True
+    return _test(restriction[0], values, extended) if restriction is not None and len(restriction) else lambda _: True
 
 
-def value_of[T](element: etree._Element, values: Values[T]) -> Callable[[T], Value | None]:
-    """The property that an element names. Raises ResponseError."""
+def value_of[T](element: etree._Element, values: Values[T], extended: Named[T] | None = None) -> Callable[[T], Value | None]:
+    """The property that an element names. Raises ResponseError, SoapFault."""
+    own = element.find("t:ExtendedFieldURI", NAMES)
+    if own is not None and extended is not None:
+        return extended(own)
     path = element.find("t:FieldURI", NAMES)
     uri = path.get("FieldURI", "") if path is not None else ""
     if uri not in values:
@@ -39,15 +46,15 @@ def value_of[T](element: etree._Element, values: Values[T]) -> Callable[[T], Val
     return values[uri]
 
 
-def _test[T](element: etree._Element, values: Values[T]) -> Callable[[T], bool]:
+def _test[T](element: etree._Element, values: Values[T], extended: Named[T] | None) -> Callable[[T], bool]:
     name = etree.QName(element).localname
     if name in ("And", "Or", "Not"):
-        tests = [_test(child, values) for child in element]
+        tests = [_test(child, values, extended) for child in element]
         if name == "Not":
             return lambda found: not tests[0](found)
         combine = all if name == "And" else any
         return lambda found: combine(test(found) for test in tests)
-    value = value_of(element, values)
+    value = value_of(element, values, extended)
     if name == "Exists":
         return lambda found: value(found) is not None
     if name == "Contains":

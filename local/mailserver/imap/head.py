@@ -129,7 +129,9 @@ class _Dialogue:
         if response is None or response == b"*":
             raise Bad("AUTHENTICATE was cancelled.")
         try:
-            return signing_in.by_response(self._backend.accounts, mechanism, b"" if response == b"=" else response)
+            return signing_in.by_response(
+                self._backend.accounts, mechanism, b"" if response == b"=" else response, signing_in.IMAP
+            )
         except ValueError:
             raise Bad("The response is malformed.") from None
 

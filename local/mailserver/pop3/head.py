@@ -100,7 +100,9 @@ class _Dialogue:
         if response in (None, b"*"):
             return refused("AUTH was cancelled.")
         try:
-            return signing_in.by_response(self._backend.accounts, mechanism.upper(), b"" if response == b"=" else response)
+            return signing_in.by_response(
+                self._backend.accounts, mechanism.upper(), b"" if response == b"=" else response, signing_in.POP3
+            )
         except ValueError:
             return refused("The response is malformed.")
 

@@ -3,7 +3,7 @@
 import requests
 from exchangelib.protocol import FailFast
 
-from shared.connectors.exchange.errors import EwsBlocked, retry_after
+from shared.connectors.exchange.errors import EwsBlocked, RequestRefused, RequestTooLarge, retry_after
 from shared.domain.errors import AuthenticationFailed, Busy, NoMailServer, Throttled, TransientError
 
 
@@ -40,6 +40,10 @@ class Answers(FailFast):  # type: ignore[misc] # exchangelib has no types
             raise Busy(f"The server cannot answer now (HTTP {status}).", wait)
         if 300 <= status < 400:
             raise Redirected(status, response.headers.get("Location"))
+        if status == 400:
+            raise RequestRefused("The server takes the request for wrong (HTTP 400).")
+        if status == 413:
+            raise RequestTooLarge("The request is larger than the server reads (HTTP 413).")
         if status in (404, 405, 410):
             raise NoMailServer(f"There is no EWS at this location (HTTP {status}).")
         raise TransientError(f"The server answered HTTP {status}.", wait)

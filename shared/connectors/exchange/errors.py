@@ -29,6 +29,7 @@ from shared.domain.errors import (
     NoAnswer,
     NoMailServer,
     NoTls,
+    SendingQuotaSpent,
     SyncError,
     Throttled,
     TransientError,
@@ -38,6 +39,8 @@ from shared.domain.errors import (
 
 LONGEST_WAIT = timedelta(days=1)
 """A server that asks for more is not believed."""
+QUOTA_WAIT = timedelta(hours=1)
+"""Nobody says when a server takes more of a mailbox, nor when somebody makes room there."""
 
 
 class EwsBlocked(AccessDenied):
@@ -64,11 +67,31 @@ class BatchStopped(Busy):
     """The server stopped in the middle of a batch; the rest of it can be asked for again."""
 
 
+class RequestRefused(TransientError):
+    """The server takes the request itself for wrong, and has done nothing of what it asked."""
+
+
+class RequestTooLarge(RequestRefused):
+    """The request is larger than the server reads."""
+
+
+class SendingBlocked(MailboxError):
+    """The mailbox may send nothing at all, whatever the email."""
+
+    code = "sending_blocked"
+    remedy = (
+        "Unblock the sender on the mail server (in Microsoft Defender under restricted entities), after finding out why it was"
+        " blocked."
+    )
+
+
 _CODES: Mapping[type[SyncError], str] = {
     Throttled: """
         ErrorServerBusy RateLimitError ErrorExceededConnectionCount ErrorExceededSubscriptionCount ErrorExceededFindCountLimit
-        ErrorSubmissionQuotaExceeded ErrorExceededMessageLimit ErrorMessagePerFolderCountReceiveQuotaExceeded""",
+        ErrorMessagePerFolderCountReceiveQuotaExceeded""",
+    SendingQuotaSpent: "ErrorSubmissionQuotaExceeded ErrorExceededMessageLimit",
     BatchStopped: "ErrorBatchProcessingStopped",
+    RequestRefused: "ErrorInvalidRequest ErrorSchemaValidation",
     PerhapsMoved: "ErrorMailboxStoreUnavailable ErrorMailboxMoveInProgress ErrorNotEnoughMemory",
     Busy: """
         ErrorInternalServerTransientError ErrorInternalServerError
@@ -94,6 +117,7 @@ _CODES: Mapping[type[SyncError], str] = {
     ImpersonationDenied: "ErrorImpersonateUserDenied ErrorImpersonationDenied ErrorImpersonationFailed",
     DelegateAccessMissing: "ErrorNotDelegate ErrorDelegateNoUser",
     EwsBlocked: "ErrorOrganizationAccessBlocked",
+    SendingBlocked: "ErrorMessageSubmissionBlocked",
     AccessDenied: """
         ErrorAccessDenied ErrorCreateItemAccessDenied ErrorMailboxLogonFailed ErrorSendAsDenied ErrorLogonAsNetworkServiceFailed
         ErrorCallerIsInvalidADAccount ErrorProxyRequestNotAllowed""",
@@ -123,12 +147,17 @@ _CODES: Mapping[type[SyncError], str] = {
 
 _BY_NAME: Mapping[str, type[SyncError]] = {name: kind for kind, names in _CODES.items() for name in names.split()}
 
-_LONG_WAITS = {"ErrorSubmissionQuotaExceeded": LONGEST_WAIT}
+_LONG_WAITS = {name: QUOTA_WAIT for name, kind in _BY_NAME.items() if kind is SendingQuotaSpent}
 
 
 def kind_of(code: str) -> type[SyncError]:
     """What an EWS response code, or the name of an exception class, means to the caller. Unknown ones are transient."""
     return _BY_NAME.get(code, TransientError)
+
+
+def is_known(code: str) -> bool:
+    """Whether an EWS response code says something about the server, the mailbox or an item of it."""
+    return code in _BY_NAME
 
 
 def error_of(

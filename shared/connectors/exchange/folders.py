@@ -25,6 +25,10 @@ _FOLDER_SHAPE = element(
     '<t:FieldURI FieldURI="folder:DisplayName"/><t:FieldURI FieldURI="folder:FolderClass"/>'
     '<t:FieldURI FieldURI="folder:ParentFolderId"/></t:AdditionalProperties></m:FolderShape>'
 )
+_RIGHTS_SHAPE = element(
+    '<m:FolderShape><t:BaseShape>IdOnly</t:BaseShape><t:AdditionalProperties><t:FieldURI FieldURI="folder:EffectiveRights"/>'
+    "</t:AdditionalProperties></m:FolderShape>"
+)
 _ID_SHAPE = element("<m:ItemShape><t:BaseShape>IdOnly</t:BaseShape></m:ItemShape>")
 _LATEST_FIRST = element(
     '<m:SortOrder><t:FieldOrder Order="Descending"><t:FieldURI FieldURI="item:DateTimeReceived"/></t:FieldOrder></m:SortOrder>'
@@ -84,6 +88,21 @@ def _folder_of(child: _Element) -> TreeFolder | None:
     return TreeFolder(found, child.findtext(f"{T}DisplayName") or "", parent.get("Id") if parent is not None else None)
 
 
+class GetFolder(Operation):
+    """https://learn.microsoft.com/exchange/client-developer/web-service-reference/getfolder-operation"""
+
+    SERVICE_NAME = "GetFolder"
+
+    def takes_items(self, folder: Folder) -> bool:
+        """Whether who signs in may create items there. Raises FolderNotFound, which is also said where he may not look."""
+        message = only(self.ask(self.payload(deepcopy(_RIGHTS_SHAPE), self.folder_id("FolderIds", folder.id))))
+        try:
+            self.check(message)
+        except ItemError as error:
+            raise of_folder(error) from error
+        return message.findtext(f"{M}Folders/*/{T}EffectiveRights/{T}CreateContents") != "false"
+
+
 class CreateFolder(Operation):
     """https://learn.microsoft.com/exchange/client-developer/web-service-reference/createfolder-operation"""
 
@@ -117,12 +136,16 @@ class FindItem(Operation):
         return self._found(folder, 2, wanted)
 
     def _found(self, folder: str, count: int, chosen: _Element) -> Sequence[ItemRef]:
+        ids = (each.find(f"{T}ItemId") for each in self.items(folder, count, chosen, _ID_SHAPE))
+        return [ItemRef(each.get("Id", ""), folder) for each in ids if each is not None and each.get("Id")][:count]
+
+    def items(self, folder: str, count: int, chosen: _Element, shape: _Element) -> Iterator[_Element]:
+        """Those of a folder that a restriction leaves, or in the order asked for. Raises FolderNotFound."""
         view = etree.Element(f"{M}IndexedPageItemView", MaxEntriesReturned=str(count), Offset="0", BasePoint="Beginning")
-        parts = (deepcopy(_ID_SHAPE), view, chosen, self.folder_id("ParentFolderIds", folder))
+        parts = (deepcopy(shape), view, chosen, self.folder_id("ParentFolderIds", folder))
         try:
             message = only(self.ask(self.payload(*parts, Traversal="Shallow")))
             self.check(message)
         except ItemError as error:
             raise of_folder(error) from error
-        ids = (each.get("Id") for each in message.iterfind(f"{M}RootFolder/{T}Items/*/{T}ItemId"))
-        return [ItemRef(each, folder) for each in ids if each][:count]
+        return message.iterfind(f"{M}RootFolder/{T}Items/*")

@@ -4,7 +4,7 @@ exchangelib builds the envelope, knows the faults and the versions; requests are
 operation is asked once: what fails is raised, mapped, and whoever called decides.
 """
 
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from datetime import timedelta
 
@@ -21,17 +21,18 @@ from lxml import etree
 from lxml.etree import _Element
 
 from shared.connectors.exchange.errors import InvalidId, back_off, error_of, mapped
+from shared.connectors.exchange.pool import RequestBody
 from shared.connectors.exchange.records import M
 from shared.connectors.exchange.session import Session
 from shared.connectors.exchange.values import T
 from shared.connectors.exchange.xml import ContentAbsent, MalformedReply, NoEws, content, parsed, writable
 from shared.domain.email import ItemRef
 from shared.domain.errors import Busy, FolderNotFound, ItemError, ItemGone, ItemUnreadable, SyncError
-from shared.domain.folders import INBOX, SENT_ITEMS
+from shared.domain.folders import DRAFTS, INBOX, SENT_ITEMS
 
 _NAMESPACES = {"m": M.strip("{}"), "t": T.strip("{}")}
 _TOO_OLD = (ErrorInvalidServerVersion, ErrorIncorrectSchemaVersion, ErrorInvalidSchemaVersionForMailboxVersion)
-_DISTINGUISHED = frozenset({INBOX.id, SENT_ITEMS.id, "msgfolderroot"})
+_DISTINGUISHED = frozenset({INBOX.id, DRAFTS.id, SENT_ITEMS.id, "msgfolderroot"})
 """Folders that go by their distinguished name, so that nobody has to ask for their ids first."""
 
 
@@ -67,12 +68,12 @@ class Operation(EWSAccountService):  # type: ignore[misc] # exchangelib has no t
         except Exception as error:
             raise mapped(error, self.SERVICE_NAME, profile_wide=self.protocol.profile_wide) from error
 
-    def ask(self, payload: _Element) -> Sequence[_Element]:
-        """The response messages, in the server's order."""
+    def ask(self, payload: _Element, body: Callable[[bytes], RequestBody] = bytes) -> Sequence[_Element]:
+        """The response messages, in the server's order. `body` makes of the envelope what is sent; as it is, without one."""
         with self.errors():
             for api_version in self._api_versions_to_try():
                 try:
-                    reply = self.account.reply(self.wrap(payload, api_version), self._extra_headers())
+                    reply = self.account.reply(body(self.wrap(payload, api_version)), self._extra_headers())
                     messages = self.messages(reply)
                 except _TOO_OLD:
                     continue

@@ -5,6 +5,8 @@ How many there may be is decided by `Slots`, whether the credentials may be trie
 
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from itertools import islice
+from typing import Protocol
 
 import requests
 from exchangelib.configuration import Configuration
@@ -18,6 +20,21 @@ from shared.connectors.exchange.sign_in import MakeAuth
 from shared.connectors.exchange.slots import Slots
 from shared.connectors.gate import Gate
 from shared.connectors.guarded_http import guarded_session
+
+_READ_AT_ONCE, _SHORT = 1 << 14, 4
+"""Bytes of an answer that nobody is interested in, and how often so many."""
+
+
+class Streamed(Protocol):
+    """The body of a request that is made while it is sent. Whoever signs in to a connection may send it twice, and so iterate
+    over it anew."""
+
+    def __len__(self) -> int: ...
+
+    def __iter__(self) -> Iterator[bytes]: ...
+
+
+type RequestBody = bytes | Streamed
 
 
 class Pool(BaseProtocol):  # type: ignore[misc] # exchangelib has no types
@@ -74,7 +91,7 @@ class Pool(BaseProtocol):  # type: ignore[misc] # exchangelib has no types
                 return
 
     @contextmanager
-    def posted(self, body: bytes, headers: Mapping[str, str | bytes], timeout: float) -> Iterator[requests.Response]:
+    def posted(self, body: RequestBody, headers: Mapping[str, str | bytes], timeout: float) -> Iterator[requests.Response]:
         """The reply to one request, its headers checked and its body unread; whoever reads a long one calls `keep` meanwhile.
 
         Raises SyncError, or what requests raises."""
@@ -93,12 +110,14 @@ class Pool(BaseProtocol):  # type: ignore[misc] # exchangelib has no types
         self._slots.keep(self.max_connections)
 
     def _answered(
-        self, body: bytes, headers: Mapping[str, str | bytes], timeout: float
+        self, body: RequestBody, headers: Mapping[str, str | bytes], timeout: float
     ) -> tuple[requests.Session, requests.Response]:
         with self._gate.attempt(timeout):
-            session = self._idle_or_new()
+            session, is_new = self._idle_or_new()
             response = None
             try:
+                if is_new and not isinstance(body, bytes):
+                    self._sign_in(session, timeout)
                 response = session.post(
                     self.service_endpoint, data=body, headers=headers, timeout=timeout, allow_redirects=False, stream=True
                 )
@@ -111,11 +130,20 @@ class Pool(BaseProtocol):  # type: ignore[misc] # exchangelib has no types
             self._gate.passed()
             return session, response
 
-    def _idle_or_new(self) -> requests.Session:
+    def _sign_in(self, session: requests.Session, timeout: float) -> None:
+        """NTLM signs in a connection, in three steps that would each send the body: IIS breaks off at a large one. So an empty
+        request goes first; what is said to it does not matter, and a long answer costs the connection only."""
+        with session.post(self.service_endpoint, data=b"", timeout=timeout, allow_redirects=False, stream=True) as response:
+            if response.status_code == requests.codes.unauthorized:
+                self.retry_policy.raise_response_errors(response)
+            for _ in islice(response.iter_content(_READ_AT_ONCE), _SHORT):
+                pass
+
+    def _idle_or_new(self) -> tuple[requests.Session, bool]:
         try:
-            return self._idle.pop()
+            return self._idle.pop(), False
         except IndexError:
-            return self.create_session()
+            return self.create_session(), True
 
     def _put_back(self, session: requests.Session) -> None:
         self._idle.append(session)

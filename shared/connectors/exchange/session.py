@@ -21,7 +21,7 @@ from exchangelib.version import Build, Version
 
 from shared.connectors.exchange.detection import Detection
 from shared.connectors.exchange.locations import endpoint_of
-from shared.connectors.exchange.pool import Pool
+from shared.connectors.exchange.pool import Pool, RequestBody
 from shared.connectors.exchange.sign_in import SignIn, make_auth, sign_in_of
 from shared.connectors.exchange.slots import Share, Slots
 from shared.connectors.gate import Gate, RefusedBefore
@@ -62,7 +62,7 @@ class Session:
     def acts_as_mailbox(self) -> bool:
         return bool(self.access_type == IMPERSONATION)
 
-    def reply(self, body: bytes, headers: Mapping[str, str | bytes]) -> bytes:
+    def reply(self, body: RequestBody, headers: Mapping[str, str | bytes]) -> bytes:
         """The whole reply. Raises ItemTooLarge, Unreachable when it takes longer than the time for one call."""
         with self._posted(body, headers) as response:
             return b"".join(self._bounded(response, LARGEST_REPLY, self.timeout))
@@ -73,7 +73,7 @@ class Session:
             yield from self._bounded(response, LARGEST_STREAM, LONGEST_STREAM.total_seconds())
 
     @contextmanager
-    def _posted(self, body: bytes, headers: Mapping[str, str | bytes]) -> Iterator[requests.Response]:
+    def _posted(self, body: RequestBody, headers: Mapping[str, str | bytes]) -> Iterator[requests.Response]:
         try:
             with self.protocol.posted(body, headers, self.timeout) as response:
                 yield response

@@ -46,7 +46,8 @@ class ConsentMissing(AuthenticationFailed):
 
 
 class ConsentOutdated(AuthenticationFailed):
-    """The consent was given to another application, or for another provider, protocol or server than the profile has."""
+    """The consent was given to another application, or for another provider, protocol or server than the profile has; or for
+    reading alone, where mail is to be sent."""
 
     code = "consent_outdated"
     remedy = _ASK_AGAIN

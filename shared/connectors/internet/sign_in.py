@@ -1,18 +1,19 @@
-"""Who signs in at a POP3 or IMAP server for a mailbox, and with what: a password, or a token of one of several kinds.
+"""Who signs in at a POP3, IMAP or SMTP server for a mailbox, and with what: a password, or a token of one of several kinds.
 
 Knows no mail protocol. What issues tokens is loaded when the first mailbox needs one.
 """
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from threading import Lock
 from typing import Protocol
 
+from shared.connectors.gate import Gate
 from shared.connectors.stored_secrets import stored_secret
-from shared.domain.choices import AuthenticationProtocol, CredentialSource, OAuthProvider
-from shared.domain.configuration import Credentials, EmailServerProfile, Mailbox
-from shared.domain.consents import server_of_tokens, signs_in_as, terms_of
+from shared.domain.choices import AuthenticationProtocol, CredentialSource, OAuthProvider, Workload
+from shared.domain.configuration import Credentials, EmailServerProfile, Mailbox, for_outgoing
+from shared.domain.consents import covers, server_of_tokens, signs_in_as
 from shared.domain.errors import AuthenticationFailed
 from shared.ports import Clock, Consents, Secrets
 
@@ -51,6 +52,46 @@ class Token:
 
 
 type SignIn = Password | Token
+
+
+class NoTokensTaken(AuthenticationFailed):
+    """The server takes no tokens at all (XOAUTH2): another one would not help."""
+
+
+def signed_in[C](
+    who: SignIn,
+    gate: Gate | None,
+    timeout: timedelta,
+    *,
+    by_password: Callable[[Password], C],
+    by_token: Callable[[Token, str], C],
+) -> C:
+    """What signing in gives. A password goes through its gate; a token that is refused is replaced once, as it may have been
+    withdrawn before its time. Raises what they raise."""
+    if isinstance(who, Token):
+        return _with_token(who, by_token)
+    if gate is None:
+        return by_password(who)
+    with gate.attempt(timeout.total_seconds()):
+        connection = by_password(who)
+        gate.passed()
+        return connection
+
+
+def _with_token[C](who: Token, by_token: Callable[[Token, str], C]) -> C:
+    token = who.tokens.token()
+    try:
+        return by_token(who, token)
+    except NoTokensTaken:
+        raise
+    except AuthenticationFailed:
+        who.tokens.forget()
+        fresh = who.tokens.token()
+        if fresh == token:
+            raise
+        return by_token(who, fresh)
+
+
 type _Key = tuple[object, ...]
 
 
@@ -89,20 +130,55 @@ def sign_in_for(
     *,
     allow_local_servers: bool = False,
 ) -> SignIn:
-    """Asks no issuer yet. Raises AuthenticationFailed where the records name nobody, the secret is not there, or no consent
-    stands; LocationRefused where the issuer of tokens is none; TransientError where a store fails."""
+    """To read the mailbox. Asks no issuer yet. Raises AuthenticationFailed where the records name nobody, the secret is not
+    there, or no consent stands; LocationRefused where the issuer of tokens is none; TransientError where a store fails."""
+
+    def consented(known: Identities) -> Tokens:
+        return _consented(Workload.INCOMING, profile, mailbox, secrets, known, allow_local_servers=allow_local_servers)
+
+    return _sign_in(profile, mailbox, secrets, identities or Identities(), consented, allow_local_servers=allow_local_servers)
+
+
+def sign_in_to_send(
+    profile: EmailServerProfile,
+    mailbox: Mailbox,
+    secrets: Secrets,
+    identities: Identities | None = None,
+    *,
+    allow_local_servers: bool = False,
+) -> SignIn | None:
+    """At the server that `for_outgoing(profile)` names, and at no other; `profile` is the one that was configured. None: nobody
+    signs in, the server knows by our address who we are. Raises as `sign_in_for`."""
+
+    def consented(known: Identities) -> Tokens:
+        return _consented(Workload.OUTGOING, profile, mailbox, secrets, known, allow_local_servers=allow_local_servers)
+
+    sending = for_outgoing(profile)
+    if sending.credential_source is CredentialSource.ANONYMOUS:
+        return None
+    return _sign_in(sending, mailbox, secrets, identities or Identities(), consented, allow_local_servers=allow_local_servers)
+
+
+def _sign_in(
+    profile: EmailServerProfile,
+    mailbox: Mailbox,
+    secrets: Secrets,
+    identities: Identities,
+    consented: Callable[[Identities], Tokens],
+    *,
+    allow_local_servers: bool,
+) -> SignIn:
     if profile.authentication is not AuthenticationProtocol.OAUTH:
         return _password(profile, mailbox, secrets)
-    known = identities or Identities()
     match profile.credential_source:
         case CredentialSource.MAILBOX:
-            tokens = _consented(profile, mailbox, secrets, known, allow_local_servers=allow_local_servers)
+            tokens = consented(identities)
         case CredentialSource.MANAGED_IDENTITY:
-            tokens = _managed(profile, known)
+            tokens = _managed(profile, identities)
         case CredentialSource.APPLICATION if profile.oauth_provider is OAuthProvider.GOOGLE:
-            tokens = _service_account(profile, mailbox, secrets, known, allow_local_servers=allow_local_servers)
+            tokens = _service_account(profile, mailbox, secrets, identities, allow_local_servers=allow_local_servers)
         case CredentialSource.APPLICATION:
-            tokens = _application(profile, secrets, known, allow_local_servers=allow_local_servers)
+            tokens = _application(profile, secrets, identities, allow_local_servers=allow_local_servers)
         case _:
             raise AuthenticationFailed("The profile signs in with tokens, and names nobody who gets them.", profile_wide=True)
     return Token(signs_in_as(mailbox), tokens, profile_wide=False)
@@ -116,7 +192,8 @@ def _password(profile: EmailServerProfile, mailbox: Mailbox, secrets: Secrets) -
 
 
 def _application(profile: EmailServerProfile, secrets: Secrets, identities: Identities, *, allow_local_servers: bool) -> Tokens:
-    """With the permissions POP.AccessAsApp or IMAP.AccessAsApp, for the mailboxes that its service principal may open."""
+    """With the permissions POP.AccessAsApp, IMAP.AccessAsApp and SMTP.SendAsApp, for the mailboxes that its service principal
+    may open."""
 
     def make() -> Tokens:
         from shared.connectors.internet.issuers import ByMsal
@@ -161,7 +238,13 @@ def _service_account(
 
 
 def _consented(
-    profile: EmailServerProfile, mailbox: Mailbox, secrets: Secrets, identities: Identities, *, allow_local_servers: bool
+    workload: Workload,
+    profile: EmailServerProfile,
+    mailbox: Mailbox,
+    secrets: Secrets,
+    identities: Identities,
+    *,
+    allow_local_servers: bool,
 ) -> Tokens:
     """The consent is read each time: one that was withdrawn must not live on in the memory of a worker."""
     from shared.connectors.internet.consented import ConsentedTokens, ConsentEnded, ConsentMissing, ConsentOutdated
@@ -171,7 +254,7 @@ def _consented(
     if consents is None or stored is None:
         raise ConsentMissing("The owner of the mailbox has not consented.")
     consent = stored.record
-    if consent.terms != terms_of(profile):
+    if not covers(consent.terms, profile, workload):
         raise ConsentOutdated("The profile has changed since the owner of the mailbox consented.")
     if consent.ended_on is not None:
         raise ConsentEnded("The issuer of tokens refused the consent before.")

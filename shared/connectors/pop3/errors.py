@@ -6,6 +6,7 @@ The text behind -ERR is written for people and may name them: it is looked at, a
 import re
 
 from shared.connectors.internet.connection import mapped as mapped_connection
+from shared.connectors.internet.sign_in import NoTokensTaken
 from shared.domain.errors import (
     AccessDenied,
     AuthenticationFailed,
@@ -40,7 +41,7 @@ class DigestRefused(AuthenticationFailed):
     )
 
 
-class TokensRefused(AuthenticationFailed):
+class TokensRefused(NoTokensTaken):
     """The server takes no tokens at all (XOAUTH2)."""
 
     remedy = "Allow modern authentication (OAuth) for POP3 on the mail server, or let the profile sign in with a password."

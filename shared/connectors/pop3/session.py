@@ -11,14 +11,14 @@ from time import monotonic
 
 from shared.connectors.gate import Gate
 from shared.connectors.internet.connection import Security, Server
-from shared.connectors.internet.sign_in import Password, SignIn, Token
+from shared.connectors.internet.sign_in import Password, SignIn, Token, signed_in
 from shared.connectors.pop3.connection import LONGEST_REPLY, Connection
 from shared.connectors.pop3.contents import Content, Sink
-from shared.connectors.pop3.errors import NoPop3, Refused, ReplyTooLong, TokensRefused, UidlMissing, mapped
+from shared.connectors.pop3.errors import NoPop3, Refused, ReplyTooLong, UidlMissing, mapped
 from shared.connectors.pop3.maildrop import Maildrop, maildrop_of, sizes_of, totals_of, uidl_of
 from shared.connectors.pop3.signing_in import by_password, by_token
 from shared.domain.choices import AuthenticationProtocol
-from shared.domain.errors import AuthenticationFailed, NoTls, SyncError, Unreachable
+from shared.domain.errors import NoTls, SyncError, Unreachable
 
 LARGEST_LIST = 64 << 20
 """Bytes of a list of all messages."""
@@ -219,35 +219,14 @@ class Session:
             connection.drop()
 
     def _signed_in(self) -> Connection:
-        if isinstance(self.who, Token):
-            return self._with_token(self.who)
-        if self._gate is None:
-            return self._with_password(self.who)
-        with self._gate.attempt(self._timeout.total_seconds()):
-            connection = self._with_password(self.who)
-            self._gate.passed()
-            return connection
+        return signed_in(self.who, self._gate, self._timeout, by_password=self._with_password, by_token=self._with_token)
 
     def _with_password(self, who: Password) -> Connection:
         with self._connected() as connection:
             by_password(connection, who, self.server, self._protocol)
             return connection
 
-    def _with_token(self, who: Token) -> Connection:
-        """One that is refused is replaced once: it may have been withdrawn before its time."""
-        token = who.tokens.token()
-        try:
-            return self._with_this(token, who)
-        except TokensRefused:
-            raise
-        except AuthenticationFailed:
-            who.tokens.forget()
-            fresh = who.tokens.token()
-            if fresh == token:
-                raise
-            return self._with_this(fresh, who)
-
-    def _with_this(self, token: str, who: Token) -> Connection:
+    def _with_token(self, who: Token, token: str) -> Connection:
         with self._connected() as connection:
             by_token(connection, who.username, token, profile_wide=who.profile_wide)
             return connection

@@ -15,6 +15,7 @@ from shared.stores.memory.ledger import MemoryLedger
 from shared.stores.memory.mail import MemoryActivities, MemoryTimeline
 from shared.stores.memory.operations import MemoryAlerts, MemoryAudit, MemoryQuarantine, MemoryRuns
 from shared.stores.memory.organisation import MemoryFolderTrees, MemoryOrganisation, MemoryShares, MemoryTrackingRules
+from shared.stores.memory.outbox import MemoryOutbox
 from shared.stores.memory.work import MemoryBlobs, MemoryQueues, MemorySecrets
 
 __all__ = ["memory_stores", "snapshot"]
@@ -39,6 +40,7 @@ def memory_stores() -> Stores:
         consents=MemoryConsents(),
         shares=MemoryShares(),
         activities=MemoryActivities(),
+        outbox=MemoryOutbox(),
         timeline=MemoryTimeline(),
         correlations=MemoryCorrelations(),
         ledger=MemoryLedger(),
@@ -66,6 +68,7 @@ def snapshot(stores: Stores) -> dict[str, Plain]:
         "consents": stores.consents,
         "shares": stores.shares,
         "activities": stores.activities,
+        "outbox": stores.outbox,
         "timeline": stores.timeline,
         "correlations": stores.correlations,
         "ledger": stores.ledger,

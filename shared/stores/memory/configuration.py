@@ -203,6 +203,13 @@ class MemoryMailboxes:
                 raise Changed(f"mailbox {mailbox_id} is not there any more")
             self._schedules[mailbox_id] = row({**self._schedules[mailbox_id].record, workload: schedule})
 
+    def make_due(self, mailbox_id: MailboxId, workload: Workload, at: datetime) -> None:
+        with self._lock:
+            if found := self._schedules.get(mailbox_id):
+                schedule = found.record.get(workload, WorkloadSchedule())
+                if schedule.due is None or schedule.due > at:
+                    self._schedules[mailbox_id] = row({**found.record, workload: replace(schedule, due=at)})
+
     def due(self, workload: Workload, now: datetime, first_shard: int, last_shard: int) -> Iterator[Sequence[DueMailbox]]:
         with self._lock:
             found = sorted(

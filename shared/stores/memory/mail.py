@@ -4,6 +4,7 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 from threading import RLock
 
+from shared.domain.delivery import Attempt
 from shared.domain.email import (
     Annotation,
     EmailActivity,
@@ -14,8 +15,9 @@ from shared.domain.email import (
     StoredActivity,
     TimelineEntry,
 )
-from shared.domain.errors import InvalidRecord, ItemRejected
+from shared.domain.errors import Changed, InvalidRecord, ItemRejected
 from shared.domain.ids import ActivityId, MailboxId
+from shared.domain.steps import Step, StoredEmail
 from shared.ports import Slice
 from shared.stores.codec import Plain, codec_of
 from shared.stores.entities import inverted_time
@@ -23,6 +25,7 @@ from shared.stores.limits import (
     checked_id,
     storable_activity,
     storable_annotation,
+    storable_attempt,
     storable_content,
     storable_entry,
     storable_sighting,
@@ -37,6 +40,7 @@ class MemoryActivities:
         self._contents: dict[ActivityId, EmailContent] = {}
         self._sightings: dict[ActivityId, dict[MailboxId, Sighting]] = {}
         self._annotations: dict[ActivityId, dict[ActivityId, Annotation]] = {}
+        self._attempts: dict[ActivityId, dict[int, Attempt]] = {}
 
     def create(self, emails: Sequence[NewEmail]) -> Sequence[StoredActivity]:
         for email in emails:
@@ -90,12 +94,40 @@ class MemoryActivities:
             self._rows[activity.id] = row(storable_activity(activity))
             return self._stored(activity.id, created=False)
 
+    def whole(self, activity_ids: Collection[ActivityId]) -> Mapping[ActivityId, StoredEmail]:
+        with self._lock:
+            return {
+                each: StoredEmail(self._stored(each, created=False), self._contents[each])
+                for each in activity_ids
+                if each in self._contents and self._rows[each].record.deleted_on is None
+            }
+
+    def advance(self, steps: Sequence[Step]) -> Sequence[StoredActivity | Changed]:
+        with self._lock:
+            return [self._advance(step) for step in steps]
+
+    def _advance(self, step: Step) -> StoredActivity | Changed:
+        try:
+            stored = self.replace(step.activity, step.etag)
+        except Changed as refused:
+            return refused
+        if step.content is not None:
+            self._contents[step.activity.id] = storable_content(step.content)
+        tried = self._attempts.setdefault(step.activity.id, {})
+        tried |= {each.number: storable_attempt(each) for each in step.attempts}
+        return stored
+
+    def attempts(self, activity_id: ActivityId) -> Sequence[Attempt]:
+        with self._lock:
+            return [attempt for _, attempt in sorted(self._attempts.get(activity_id, {}).items())]
+
     def erase(self, activity: EmailActivity, etag: str) -> None:
         with self._lock:
             self.replace(activity, etag)
             self._contents.pop(activity.id, None)
             self._sightings.pop(activity.id, None)
             self._annotations.pop(activity.id, None)
+            self._attempts.pop(activity.id, None)
 
     def unsight(self, activity_id: ActivityId, mailbox_id: MailboxId) -> None:
         with self._lock:
@@ -133,6 +165,11 @@ class MemoryActivities:
                 "annotations": {
                     key: {report: codec_of(Annotation).plain(each) for report, each in annotations.items()}
                     for key, annotations in self._annotations.items()
+                },
+                "attempts": {
+                    key: [codec_of(Attempt).plain(attempt) for _, attempt in sorted(attempts.items())]
+                    for key, attempts in self._attempts.items()
+                    if attempts
                 },
             }
 

@@ -1,4 +1,5 @@
-"""Activities: the row that may change, its content, its annotations, and one sighting per mailbox, together in one partition.
+"""Activities: the row that may change, and its content, annotations, attempts to send it and one sighting per mailbox beside it
+in the same partition.
 
 An activity is created optimistically, in one transaction with content and sighting. When a transaction fails because some of
 its activities exist already, every activity of it is read once and the rest is sent again. One that is erased leaves its row:
@@ -9,15 +10,17 @@ from collections.abc import Collection, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 
+from shared.domain.delivery import Attempt
 from shared.domain.email import Annotation, EmailActivity, EmailContent, NewEmail, Sighting, StoredActivity
 from shared.domain.errors import AlreadyExists, Busy, Changed, InvalidRecord, ItemRejected
 from shared.domain.ids import ActivityId, MailboxId
-from shared.stores.codec import Column
+from shared.domain.steps import Step, StoredEmail
 from shared.stores.entities import (
     activity_partition,
     after,
     annotation_row,
     annotations_prefix,
+    attempts_prefix,
     content_blob,
     content_row,
     rows_beside,
@@ -25,22 +28,19 @@ from shared.stores.entities import (
     sightings_prefix,
 )
 from shared.stores.limits import (
-    TEXT_UNITS,
     checked_id,
     storable_activity,
     storable_annotation,
     storable_content,
     storable_sighting,
-    units,
 )
 from shared.stores.parallel import Parallel
+from shared.stores.tables.contents import blobs_of, content_columns, content_of
 from shared.stores.tables.deleting import delete_rows
-from shared.stores.tables.gateway import Entity, Operation, Verb, cut_transactions, operation, rows_of, transactions_of
+from shared.stores.tables.gateway import Entity, Operation, Verb, grouped_transactions, operation, rows_of, transactions_of
+from shared.stores.tables.steps import Steps
 from shared.stores.tables.table import Table, columns_of, record_of
 from shared.stores.text_blobs import TextBlobs
-
-_BLOB = "_blob"
-"""Ends the name of a column that holds the name of the blob in which the text is."""
 
 _ROUNDS = 8
 
@@ -60,6 +60,7 @@ class TableActivities:
         self._table = table
         self._texts = texts
         self._parallel = parallel
+        self._steps = Steps(table, texts, parallel)
 
     def create(self, emails: Sequence[NewEmail]) -> Sequence[StoredActivity]:
         first = {email.activity.id: email for email in reversed(emails)}
@@ -76,16 +77,19 @@ class TableActivities:
         return None if found is None else StoredActivity(record_of(EmailActivity, found), found.etag)
 
     def content(self, activity_id: ActivityId) -> EmailContent | None:
-        found = self._table.get(activity_partition(activity_id), content_row(activity_id))
-        if found is None:
-            return None
-        try:
-            return self._content(found)
-        except KeyError:
-            activity = self.get(activity_id)
-            if activity is None or activity.record.deleted_on is not None:
-                return None  # it is being erased, and its texts went first
-            raise
+        partition, row = activity_partition(activity_id), content_row(activity_id)
+        found = self._table.get(partition, row)
+        while found is not None:
+            try:
+                return content_of(found, self._texts)
+            except KeyError:
+                known, found = found, self._table.get(partition, row)
+                if found is not None and found.etag == known.etag:  # nor was it replaced
+                    activity = self.get(activity_id)
+                    if activity is None or activity.record.deleted_on is not None:
+                        return None  # it is being erased, and its texts went first
+                    raise
+        return None
 
     def contents(self, activity_ids: Collection[ActivityId]) -> Mapping[ActivityId, EmailContent]:
         asked = sorted(set(activity_ids))
@@ -100,7 +104,7 @@ class TableActivities:
     def sight(self, sightings: Sequence[Sighting]) -> None:
         unique = {(each.activity_id, each.mailbox_id): each for each in reversed(sightings)}
         inserts = [_sighting(Verb.INSERT, each) for each in unique.values()]
-        self._parallel.each(self._insert_missing, _transactions([(each,) for each in inserts]))
+        self._parallel.each(self._insert_missing, grouped_transactions([(each,) for each in inserts]))
 
     def find(self, activity_ids: Collection[ActivityId]) -> Mapping[ActivityId, StoredActivity]:
         asked = sorted(set(activity_ids))
@@ -115,6 +119,19 @@ class TableActivities:
         except Changed as error:
             raise Changed(f"email {activity.id} was changed since it was read") from error
 
+    def whole(self, activity_ids: Collection[ActivityId]) -> Mapping[ActivityId, StoredEmail]:
+        asked = sorted(set(activity_ids))
+        found = zip(asked, self._parallel.each(self._whole, asked), strict=True)
+        return {key: email for key, email in found if email is not None}
+
+    def advance(self, steps: Sequence[Step]) -> Sequence[StoredActivity | Changed]:
+        return self._steps.take(steps)
+
+    def attempts(self, activity_id: ActivityId) -> Sequence[Attempt]:
+        prefix = attempts_prefix(activity_id)
+        rows = self._table.rows(rows_of(activity_partition(activity_id), prefix, after(prefix)))
+        return [record_of(Attempt, found) for found in rows]
+
     def erase(self, activity: EmailActivity, etag: str) -> None:
         self.replace(activity, etag)
         partition, prefix = activity_partition(activity.id), rows_beside(activity.id)
@@ -122,7 +139,7 @@ class TableActivities:
         content = beside.pop(content_row(activity.id), None)
         delete_rows(self._table, self._parallel, [(partition, row) for row in beside])
         if content is not None:
-            self._parallel.each(self._texts.delete, _blobs_of(content).values())
+            self._parallel.each(self._texts.delete, blobs_of(content).values())
             delete_rows(self._table, self._parallel, [(partition, content.row)])
 
     def unsight(self, activity_id: ActivityId, mailbox_id: MailboxId) -> None:
@@ -144,7 +161,7 @@ class TableActivities:
     ) -> dict[ActivityId, StoredActivity]:
         stored: dict[ActivityId, StoredActivity] = {}
         for _ in range(_ROUNDS):
-            transactions = _transactions([rows[key] for key in emails if key not in stored])
+            transactions = grouped_transactions([rows[key] for key in emails if key not in stored])
             etags = self._parallel.each(self._insert, transactions)
             for transaction, created in zip(transactions, etags, strict=True):
                 stored |= _created(transaction, created, emails)
@@ -156,9 +173,22 @@ class TableActivities:
                 return stored
         raise Busy("activities were created by others faster than they could be read")
 
-    def _content(self, found: Entity) -> EmailContent:
-        texts = {name: self._texts.read(blob) for name, blob in _blobs_of(found).items()}
-        return record_of(EmailContent, Entity(found.partition, found.row, found.etag, {**found.columns, **texts}))
+    def _whole(self, activity_id: ActivityId) -> StoredEmail | None:
+        first, last = activity_id, content_row(activity_id)
+        known: Entity | None = None
+        while True:
+            rows = {each.row: each for each in self._table.rows(rows_of(activity_partition(first), first, last + "!"))}
+            if first not in rows or last not in rows:
+                return None
+            activity = StoredActivity(record_of(EmailActivity, rows[first]), rows[first].etag)
+            if activity.record.deleted_on is not None:
+                return None
+            try:
+                return StoredEmail(activity, content_of(rows[last], self._texts))
+            except KeyError:
+                if known is not None and known.etag == rows[last].etag:
+                    raise
+                known = rows[last]  # it was replaced meanwhile, or erased: what does it say now?
 
     def _insert(self, transaction: Sequence[Operation]) -> Sequence[str] | None:
         """The new ETags; None if a row of it is there already."""
@@ -183,7 +213,9 @@ def _encoded(email: NewEmail) -> _Encoded:
     activity = storable_activity(email.activity)
     try:
         partition = activity_partition(checked_id(activity.id))
-        content, texts = _content_columns(activity, storable_content(email.content))
+        content, texts = content_columns(
+            storable_content(email.content), lambda column, text: content_blob(activity.content_id, column, text)
+        )
         rows = (
             operation(Verb.INSERT, partition, activity.id, columns_of(activity)),
             operation(Verb.UPSERT, partition, content_row(activity.id), content),
@@ -192,26 +224,6 @@ def _encoded(email: NewEmail) -> _Encoded:
     except InvalidRecord as error:
         raise ItemRejected(f"email {activity.id} cannot be stored: {error}") from error
     return _Encoded(rows, texts)
-
-
-def _content_columns(activity: EmailActivity, content: EmailContent) -> tuple[Mapping[str, Column], Mapping[str, str]]:
-    """The columns, large texts replaced by the names of their blobs; and those texts."""
-    columns: dict[str, Column] = {}
-    texts: dict[str, str] = {}
-    for name, value in columns_of(content).items():
-        if isinstance(value, str) and units(value) > TEXT_UNITS:
-            columns[name + _BLOB] = blob = content_blob(activity.content_id, name, value)
-            texts[blob] = value
-        else:
-            columns[name] = value
-    return columns, texts
-
-
-def _transactions(groups: Sequence[Sequence[Operation]]) -> Sequence[Sequence[Operation]]:
-    by_partition: dict[str, list[Sequence[Operation]]] = {}
-    for group in groups:
-        by_partition.setdefault(group[0].partition, []).append(group)
-    return [transaction for found in by_partition.values() for transaction in cut_transactions(found)]
 
 
 def _activity_of(transaction: Sequence[Operation]) -> Sequence[ActivityId]:
@@ -241,11 +253,6 @@ def _in_order(keys: Sequence[ActivityId], stored: Mapping[ActivityId, StoredActi
 def _is_erased(stored: StoredActivity, email: NewEmail) -> bool:
     """This very email was erased: nothing names its texts any more."""
     return stored.record.deleted_on is not None and stored.record.content_id == email.activity.content_id
-
-
-def _blobs_of(row: Entity) -> Mapping[str, str]:
-    """The columns whose text is in a blob, and its name."""
-    return {name.removesuffix(_BLOB): str(blob) for name, blob in row.columns.items() if name.endswith(_BLOB)}
 
 
 def _annotation(annotation: Annotation) -> Operation:

@@ -207,6 +207,14 @@ def transactions_of(writes: Iterable[Operation]) -> list[list[Operation]]:
     return [cut for rows in by_partition.values() for cut in cut_transactions(list(rows.values()))]
 
 
+def grouped_transactions(groups: Iterable[Sequence[Operation]]) -> list[list[Operation]]:
+    """Groups of writes, each of one partition, by partition; what stands in one group stays in one transaction."""
+    by_partition: dict[str, list[Sequence[Operation]]] = {}
+    for group in groups:
+        by_partition.setdefault(group[0].partition, []).append(group)
+    return [cut for found in by_partition.values() for cut in cut_transactions(found)]
+
+
 def wire_time(time: datetime) -> str:
     return time.astimezone(UTC).replace(tzinfo=None).isoformat(timespec="microseconds") + "Z"
 

@@ -8,13 +8,14 @@ the rest.
 
 import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import replace
 from datetime import datetime
 from itertools import batched, groupby
 
 from shared.domain.choices import Workload
 from shared.domain.configuration import Discovered, DueMailbox, Mailbox, Schedule, StoredMailbox, WorkloadSchedule
-from shared.domain.errors import AlreadyExists, Changed
+from shared.domain.errors import AlreadyExists, Busy, Changed
 from shared.domain.ids import MailboxId, ProfileId
 from shared.ports import Slice
 from shared.stores.codec import codec_of, to_json
@@ -37,6 +38,7 @@ from shared.stores.tables.table import SCHEMA_VERSION, Table, columns_of, read_r
 _SCHEDULE = ":schedule"
 _DISCOVERED = "discovered"
 _HAS_RULES = "has_rules"
+_ROUNDS = 8
 
 
 class TableMailboxes:
@@ -100,6 +102,17 @@ class TableMailboxes:
 
     def reschedule(self, mailbox_id: MailboxId, workload: Workload, schedule: WorkloadSchedule) -> None:
         self._merge_schedule(mailbox_id, _workload_columns(workload, schedule))
+
+    def make_due(self, mailbox_id: MailboxId, workload: Workload, at: datetime) -> None:
+        partition, row, column = mailbox_partition(mailbox_id), schedule_row(mailbox_id), f"{workload}_due"
+        for _ in range(_ROUNDS):
+            found = self._table.get(partition, row)
+            if found is None or _time_of(found, column) <= at:
+                return
+            with suppress(Changed):
+                self._table.write(operation(Verb.MERGE, partition, row, {column: at}, found.etag))
+                return
+        raise Busy("the schedule of a mailbox was changed by others faster than it could be read")
 
     def _merge_schedule(self, mailbox_id: MailboxId, columns: Mapping[str, Value]) -> None:
         row = schedule_row(checked_id(mailbox_id))
@@ -191,15 +204,10 @@ def _schedule(row: Entity) -> dict[Workload, WorkloadSchedule]:
 
 def _workloads(columns: Mapping[str, object]) -> Iterable[tuple[Workload, WorkloadSchedule]]:
     for workload in Workload:
-        if state := columns.get(f"{workload}_state"):
-            yield (
-                workload,
-                replace(
-                    codec_of(WorkloadSchedule).from_plain(json.loads(str(state))),
-                    due=_time(columns[f"{workload}_due"]),
-                    queued_until=_time(columns[f"{workload}_queued_until"]),
-                ),
-            )
+        if due := columns.get(f"{workload}_due"):
+            rest = codec_of(WorkloadSchedule).from_plain(json.loads(str(columns.get(f"{workload}_state", "{}"))))
+            queued_until = _time(columns.get(f"{workload}_queued_until", NEVER))
+            yield workload, replace(rest, due=_time(due), queued_until=queued_until)
 
 
 def _due(row: Entity, workload: Workload) -> DueMailbox:
@@ -215,6 +223,10 @@ def _due(row: Entity, workload: Workload) -> DueMailbox:
         )
 
     return read_row(row, read)
+
+
+def _time_of(row: Entity, column: str) -> datetime:
+    return read_row(row, lambda columns: datetime.fromisoformat(str(columns.get(column, NEVER))))
 
 
 def _time(value: object) -> datetime | None:

@@ -14,6 +14,7 @@ from tests.functions.api.over_memory import FORWARD_MAILBOX, PROFILE, RULE, Api
 from tests.unit.administration.emails import MESSAGE_ID
 
 JSON_LINES = "application/x-ndjson"
+OCTETS = "application/octet-stream"
 LOOKS = {("POST", "/mailboxes/{mailbox_id}/preview"), ("POST", "/mailboxes/{mailbox_id}/folders/refresh")}
 """Routes that change no record, though their method says so: they ask the mail server, which administrators alone may."""
 
@@ -36,7 +37,7 @@ class Change:
 
     def ask(self, api: Api, **headers: str | bytes) -> httpx.Response:
         if isinstance(self.body, bytes):
-            kind = {"Content-Type": JSON_LINES}
+            kind = {"Content-Type": OCTETS if "/parts/" in self.path else JSON_LINES}
             return api.client.request(self.method, f"/api{self.path}", content=self.body, headers={**kind, **headers})
         return api.client.request(self.method, f"/api{self.path}", json=self.body, headers=headers)
 
@@ -76,6 +77,7 @@ def every_change_of(api: Api) -> Sequence[Change]:
         *_consent_of(api.has_mailbox_to_consent_to()),
         *_messages_of(mailbox_id, has_quarantined_item(api, mailbox_id).id),
         *_of_email(),
+        *_of_draft(api),
         Change("POST", "/profiles/{profile_id}/test", "/profiles/contoso/test", audited="profile:contoso"),
         Change("POST", "/loads", "/loads", b'{"type": "contact", "id": "c1", "name": "Kim"}\n', audited="load:"),
         Change("POST", "/alerts/{alert_id}/acknowledge", f"/alerts/{alert.id}/acknowledge", audited=f"alert:{alert.about}:"),
@@ -134,4 +136,30 @@ def _of_email() -> Sequence[Change]:
         Change("POST", f"{route}/opt-out", f"{path}/opt-out", audited=conversation),
         Change("DELETE", f"{route}/opt-out", f"{path}/opt-out", audited=conversation),
         Change("DELETE", route, path, None, path, audited),
+    ]
+
+
+def _of_draft(api: Api) -> Sequence[Change]:
+    """An email that is written, given an attachment, and sent; an attachment that is begun is removed before."""
+    api.has_mailbox_that_sends()
+    path = api.has_draft()
+    upload = api.has_upload(path)
+    route, audited = "/activities/{activity_id}", path.removeprefix("/activities/")
+    whole = {"sender": {"kind": "user", "id": "dora"}, "to": [{"address": "kim@fabrikam.example"}]}
+    file = {"name": "logo.png", "content_type": "image/png", "size": 1}
+    uploaded = f"{route}/uploads/{{upload}}"
+    return [
+        Change("POST", "/activities", "/activities", whole, audited="activity:"),
+        *(
+            Change(method, each, place, body, path, f"activity:{audited}")
+            for method, each, place, body in (
+                ("PATCH", route, path, {"subject": "Later"}),
+                ("POST", f"{route}/attachments", f"{path}/attachments", file),
+                ("PUT", f"{uploaded}/parts/{{number}}", f"{upload}/parts/0", b"words"),
+                ("POST", f"{uploaded}/complete", f"{upload}/complete", None),
+                ("DELETE", f"{route}/attachments/{{number}}", f"{path}/attachments/1", None),
+                ("POST", f"{route}/send", f"{path}/send", None),
+                ("POST", f"{route}/cancel", f"{path}/cancel", None),
+            )
+        ),
     ]

@@ -12,7 +12,7 @@ from schemathesis import AuthContext, Case, HookContext
 from schemathesis.config import SchemathesisConfig
 from schemathesis.schemas import BaseSchema
 
-from functions.api.identifiers import ITEM_PATTERN
+from functions.api.identifiers import HASH_PATTERN, ITEM_PATTERN, UUID_PATTERN
 from shared.administration.rules import ID_PATTERN
 from shared.domain.email import ItemRef
 from shared.domain.ledger import item_key
@@ -28,7 +28,7 @@ type Known = Mapping[str, Sequence[str]]
 
 schemathesis.serializer.alias("application/x-ndjson", "text/plain")
 
-FORMS = {"item_id": ITEM_PATTERN}
+FORMS = {"item_id": ITEM_PATTERN, "activity_id": UUID_PATTERN, "upload": HASH_PATTERN}
 """What ids look like, where not as clients choose them."""
 
 

@@ -128,6 +128,36 @@ class Api:
         assert self.post(f"/mailboxes/{mailbox_id}/approve").status_code == 200
         return mailbox_id
 
+    def has_mailbox_that_sends(self, name: str = "dora") -> str:
+        """Of a user, on the profile contoso. Returns its id."""
+        if self.get("/profiles/contoso").status_code != 200:
+            self.has_profile()
+        mailbox_id = self.has_user(name)
+        change = {"profile_id": "contoso", "outgoing_method": "server_side"}
+        assert self.patch(f"/mailboxes/{mailbox_id}", change).status_code == 200
+        assert self.post(f"/mailboxes/{mailbox_id}/approve").status_code == 200
+        return mailbox_id
+
+    def has_draft(self, sender: str = "dora", **given: Any) -> str:
+        """Of a user who can send. Returns its path."""
+        body = {"sender": {"kind": "user", "id": sender}, "to": [{"address": "kim@fabrikam.example"}], "subject": "Offer"}
+        answer = self.post("/activities", body | given)
+        assert answer.status_code == 201, answer.text
+        return f"/activities/{answer.json()['id']}"
+
+    def has_upload(self, draft: str, content: bytes = b"terms", **given: Any) -> str:
+        """Of an attachment to the draft, with its only part. Returns its path."""
+        body = {"name": "terms.txt", "content_type": "text/plain", "size": len(content)} | given
+        answer = self.post(f"{draft}/attachments", body)
+        assert answer.status_code == 201, answer.text
+        upload = f"{draft}/uploads/{answer.json()['upload']}"
+        assert self.put_octets(f"{upload}/parts/0", content).status_code == 200
+        return upload
+
+    def put_octets(self, path: str, content: bytes, **headers: str) -> httpx.Response:
+        kind = {"Content-Type": "application/octet-stream"}
+        return self.client.put(f"/api{path}", content=content, headers={**kind, **headers})
+
     def has_mailbox_to_consent_to(self, name: str = "carla", *, consented: bool = True) -> str:
         """On an IMAP profile whose mailboxes are read by the consent of their owners. Returns its id."""
         assert self.put("/profiles/consented", CONSENTED_PROFILE).status_code in (200, 201)

@@ -37,7 +37,7 @@ def test_a_record_is_created_then_replaced_by_the_same_request(api: Api) -> None
     assert (created.status_code, again.status_code) == (201, 200)
     assert created.headers["ETag"] == again.headers["ETag"]
     assert created.json() == again.json() == api.get("/records/contact/kim").json()
-    assert created.json() == KIM | {"type": "contact", "id": "kim", "active": True}
+    assert created.json() == KIM | {"type": "contact", "id": "kim", "do_not_email": False, "active": True}
 
 
 def test_a_record_is_patched_and_null_returns_to_the_default(api: Api) -> None:

@@ -25,6 +25,12 @@ has_quarantined_item(API, MAILBOX)
 API.mail.deliver(a_message())
 for path, body in records_beside(MAILBOX).items():
     assert API.put(path, body).status_code == 201
+API.has_mailbox_that_sends()
+DRAFT = API.has_draft()
+UPLOAD = API.has_upload(DRAFT)
+IDS = dict(known(MAILBOX))
+IDS["activity_id"] = [*IDS["activity_id"], DRAFT.rpartition("/")[2]]
+IDS["upload"] = [UPLOAD.rpartition("/")[2]]
 
 
 class Host:
@@ -38,7 +44,7 @@ class Host:
 
 
 schema = schemathesis.openapi.from_asgi(DESCRIPTION, Host(), config=CONFIG)
-prepare(schema, KEY, known(MAILBOX))
+prepare(schema, KEY, IDS)
 
 
 @pytest.mark.filterwarnings("ignore")  # of the libraries that schemathesis stands on

@@ -27,7 +27,9 @@ def test_the_link_leads_to_the_provider_and_says_what_is_wanted(api: Api, mailbo
     url = urlsplit(answer["authorization_url"])
     assert f"{url.scheme}://{url.netloc}{url.path}" == "https://login.microsoftonline.com/common/oauth2/v2.0/authorize"
     query = parse_qs(url.query)
-    assert query["scope"] == ["https://outlook.office.com/IMAP.AccessAsUser.All offline_access"]
+    assert query["scope"] == [
+        "https://outlook.office.com/IMAP.AccessAsUser.All https://outlook.office.com/SMTP.Send offline_access"
+    ]
     assert query["redirect_uri"] == [answer["redirect_uri"]] == ["https://sidesync.contoso.example/api/consent"]
     assert (query["login_hint"], query["code_challenge_method"]) == (["carla@contoso.example"], ["S256"])
     assert len(query["state"][0]) == len(query["code_challenge"][0]) == 43, "256 bits each"

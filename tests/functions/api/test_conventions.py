@@ -75,7 +75,7 @@ def test_a_body_that_is_too_long_is_refused(api: Api) -> None:
 
 def test_a_continuation_that_is_none_is_refused(api: Api) -> None:
     mailbox_id = api.has_user()
-    findings = [f"/mailboxes/{mailbox_id}/{name}" for name in ("activities", "runs", "quarantine")]
+    findings = [f"/mailboxes/{mailbox_id}/{name}" for name in ("activities", "runs", "quarantine", "outgoing")]
     for path in ("/users", "/queues", "/mailboxes", "/records/contact", "/loads", "/alerts", "/audit", *findings):
         for continuation in ("nonsense", "%00", "W10=", "WyJhIiwgMV0=", "é"):
             answer = api.get(path, params={"continuation": continuation})
@@ -208,6 +208,16 @@ class TestDescription:
             "get /api/loads/{load_id}",
             "get /api/loads/{load_id}/rejected",
             "get /api/activities",
+            "post /api/activities",
+            "patch /api/activities/{activity_id}",
+            "post /api/activities/{activity_id}/send",
+            "post /api/activities/{activity_id}/cancel",
+            "get /api/activities/{activity_id}/attempts",
+            "post /api/activities/{activity_id}/attachments",
+            "put /api/activities/{activity_id}/uploads/{upload}/parts/{number}",
+            "post /api/activities/{activity_id}/uploads/{upload}/complete",
+            "delete /api/activities/{activity_id}/attachments/{number}",
+            "get /api/mailboxes/{mailbox_id}/outgoing",
             "get /api/activities/{activity_id}",
             "delete /api/activities/{activity_id}",
             "put /api/activities/{activity_id}/regarding",

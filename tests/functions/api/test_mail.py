@@ -67,7 +67,14 @@ def test_an_activity_is_shown_with_parties_text_and_sanitised_html(api: Api, mai
         "normal",
     )
     assert shown["parties"] == [
-        {"type": "sender", "address": "carol@fabrikam.example", "name": "Carol", "record_kind": None, "record_id": None}
+        {
+            "type": "sender",
+            "address": "carol@fabrikam.example",
+            "name": "Carol",
+            "record_kind": None,
+            "record_id": None,
+            "is_left_out": False,
+        }
     ]
     assert shown["attachments"] == [
         {
@@ -78,6 +85,7 @@ def test_an_activity_is_shown_with_parties_text_and_sanitised_html(api: Api, mai
             "sha256": "sha",
             "content_id": "0@contoso",
             "is_inline": False,
+            "upload": None,
         }
     ]
     assert shown["sightings"] == [{"mailbox_id": mailbox_id, "seen_on": "2026-11-23T08:00:00Z"}]

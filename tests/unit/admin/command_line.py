@@ -42,6 +42,8 @@ class Deployment:
     stores: Stores = field(default_factory=memory_stores)
     clock: SettableClock = field(default_factory=SettableClock)
     answer: Callable[[], None] = lambda: None
+    answer_sending: Callable[[], None] = lambda: None
+    """Likewise, when it is probed whether email can be sent."""
     works: bool = True
     """Queue messages are taken while a command waits."""
     lost_after: int | None = None
@@ -54,7 +56,7 @@ class Deployment:
     """Of Anna, where a test gave her one."""
 
     def __post_init__(self) -> None:
-        probes = {Workload.INCOMING: lambda *_: self.answer()}
+        probes = {Workload.INCOMING: lambda *_: self.answer(), Workload.OUTGOING: lambda *_: self.answer_sending()}
         issuers = ConsentIssuers(self.stores.secrets, allow_local_servers=lambda: True)
         self.administration = Administration(self.stores, self.clock, Rules(), probes, consent_issuer=issuers)
         servers = Servers(anna=self.mail, support=self.mail)

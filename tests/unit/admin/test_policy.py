@@ -10,7 +10,14 @@ import yaml
 from tests.unit.admin.command_line import Deployment
 
 POLICY: dict[str, Any] = {
-    "settings": {"default_profile_id": "contoso", "exclude": ["spam.example"], "keep_runs": "P14D", "filter_ceiling": None},
+    "settings": {
+        "default_profile_id": "contoso",
+        "exclude": ["spam.example"],
+        "keep_runs": "P14D",
+        "filter_ceiling": None,
+        "token_in_subject": True,
+        "do_not_email": "leave_out",
+    },
     "profiles": {
         "contoso": {
             "name": "Contoso Exchange",
@@ -20,6 +27,8 @@ POLICY: dict[str, Any] = {
             "credential_source": "profile",
             "credentials": {"username": "contoso\\sync", "secret": {"env": "CONTOSO_PASSWORD"}},
             "timeout": "PT1M",
+            "emails_per_minute": 30,
+            "save_sent_items": False,
             "process_emails_received_after": "2026-01-31T02:00:00+02:00",
         }
     },
@@ -27,7 +36,9 @@ POLICY: dict[str, Any] = {
         "anna": {
             "name": "Anna Berg",
             "address": "anna@contoso.example",
+            "send_as_allowed": True,
             "mailbox": {
+                "outgoing_method": "server_side",
                 "process_email_received_after": "2026-02-01T00:00:00Z",
                 "tracking_rules": [
                     {"folder_id": "AAMk/1+=", "folder_name": "Contoso", "regarding": {"type": "account", "id": "a1"}}

@@ -47,11 +47,12 @@ class Laboratory:
 
     @property
     def testing(self) -> Testing:
-        return Testing(self.stores, self.clock, {Workload.INCOMING: self._probe}, self._discover)
+        probes = {Workload.INCOMING: self._probe, Workload.OUTGOING: self._probe}
+        return Testing(self.stores, self.clock, probes, self._discover)
 
-    def test(self, name: str = "anna") -> WorkloadSchedule:
+    def test(self, name: str = "anna", workload: Workload = Workload.INCOMING) -> WorkloadSchedule:
         self.testing.probe(ProbeMailbox("p1", a_mailbox(name).id))
-        return self.mailbox(name).schedule[Workload.INCOMING]
+        return self.mailbox(name).schedule[workload]
 
     def mailbox(self, name: str = "anna") -> StoredMailbox:
         found = self.stores.mailboxes.get(a_mailbox(name).id)

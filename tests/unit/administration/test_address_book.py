@@ -87,6 +87,15 @@ def test_every_change_is_audited_with_who_and_what(book: Book) -> None:
     assert {entry.caller for entry in book.stores.audit.list().items} == {ANNA.name}
 
 
+def test_a_record_that_is_not_to_be_written_to_stays_so(book: Book) -> None:
+    book.administration.put(replace(KIM, do_not_email=True), ANNA)
+    changed = book.administration.change("contact", "kim", lambda record: replace(record, name="Kim"), ANNA)
+
+    assert changed.record.do_not_email
+    audited = {action: changes for action, _, changes in book.audited()}
+    assert audited[ChangeAction.CHANGED] == {"name": '"Kim"'}
+
+
 def test_an_etag_holds_against_a_lost_update(book: Book) -> None:
     seen = book.administration.put(KIM, ANNA).stored.etag
     now = book.administration.put(replace(KIM, name="Kim"), ANNA, seen).stored.etag

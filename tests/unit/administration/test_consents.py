@@ -17,15 +17,17 @@ from shared.domain.choices import (
     AuthenticationProtocol,
     ConsentStatus,
     CredentialSource,
+    EmailDeliveryMethod,
     OAuthProvider,
     ServerType,
     Workload,
 )
-from shared.domain.configuration import Breaker, Credentials, EmailServerProfile, Mailbox, WorkloadSchedule
-from shared.domain.consents import Consent, ConsentRequest, ConsentTerms, end_of, server_of_tokens, terms_of
+from shared.domain.configuration import Breaker, Credentials, EmailServerProfile, Mailbox, SecretRef, WorkloadSchedule
+from shared.domain.consents import Consent, ConsentRequest, ConsentTerms, covers, end_of, server_of_tokens, status_of, terms_of
 from shared.domain.errors import Busy
 from shared.domain.ids import MailboxId, ProfileId
 from shared.ports import Granted
+from tests.builders import MONDAY
 from tests.unit.administration.office import ADMIN, Office
 
 DAY = timedelta(days=1)
@@ -112,6 +114,36 @@ def test_a_consent_makes_the_mailbox_due_and_closes_its_breaker_without_touching
     after = office.incoming_of()
     assert (after.due, after.breaker, after.failures) == (office.clock(), None, 0)
     assert office.mailbox_of("anna").etag == before
+
+
+def test_what_the_mailbox_sends_is_due_as_well(office: ConsentOffice) -> None:
+    mailbox_id = office.has_mailbox()
+    office.changes(mailbox_id, outgoing_method=EmailDeliveryMethod.SERVER_SIDE)
+    breaker = Breaker("consent_missing", office.clock(), office.clock() + DAY)
+    off = WorkloadSchedule(due=office.clock() + DAY, breaker=breaker)
+    office.stores.mailboxes.reschedule(mailbox_id, Workload.OUTGOING, off)
+
+    office.consents(mailbox_id)
+
+    after = office.mailbox_of("anna").schedule[Workload.OUTGOING]
+    assert (after.due, after.breaker) == (office.clock(), None)
+
+
+def test_a_consent_from_before_mail_was_sent_is_outdated_only_for_a_mailbox_that_sends(office: ConsentOffice) -> None:
+    mailbox_id = office.has_mailbox(OAuthProvider.MICROSOFT)
+    office.consents(mailbox_id)
+    consent = office.consent_of(mailbox_id)
+    scopes = tuple(each for each in consent.terms.scopes if "SMTP" not in each)
+    assert len(scopes) == len(consent.terms.scopes) - 1
+    former = replace(consent, terms=replace(consent.terms, scopes=scopes, outgoing_server=None))
+    stored = office.stores.consents.get(mailbox_id)
+    assert stored is not None
+    office.stores.consents.put(former, stored.etag)
+    assert office.status_of(mailbox_id) is ConsentStatus.GRANTED
+
+    office.changes(mailbox_id, outgoing_method=EmailDeliveryMethod.SERVER_SIDE)
+
+    assert office.status_of(mailbox_id) is ConsentStatus.OUTDATED
 
 
 def test_a_mailbox_that_may_not_run_does_not_run_for_a_consent(office: ConsentOffice) -> None:
@@ -259,23 +291,80 @@ def test_a_withdrawn_consent_is_forgotten_although_the_provider_is_down(office: 
 # ---- terms
 
 
-def test_sovereign_clouds_have_mail_servers_of_their_own() -> None:
-    def profile(authority: str | None) -> Any:
-        return EmailServerProfile(
-            ProfileId("p"),
-            "P",
-            ServerType.POP3_SMTP,
-            "mail.example",
-            AuthenticationProtocol.OAUTH,
-            CredentialSource.MAILBOX,
-            Credentials(client_id="app", authority=authority),
-            oauth_provider=OAuthProvider.MICROSOFT,
-        )
+def profile(**changes: Any) -> EmailServerProfile:
+    consented = EmailServerProfile(
+        ProfileId("p"),
+        "P",
+        ServerType.POP3_SMTP,
+        "Mail.example",
+        AuthenticationProtocol.OAUTH,
+        CredentialSource.MAILBOX,
+        Credentials(client_id="app"),
+        oauth_provider=OAuthProvider.MICROSOFT,
+    )
+    return replace(consented, **changes)
 
-    public, government = terms_of(profile(None)), terms_of(profile("login.microsoftonline.us"))
-    assert public is not None
-    assert government is not None
-    assert public.scopes[0] == "https://outlook.office.com/POP.AccessAsUser.All"
+
+def terms(**changes: Any) -> ConsentTerms:
+    found = terms_of(profile(**changes))
+    assert found is not None
+    return found
+
+
+OWN_SERVER = {"use_same_settings_for_outgoing": False, "outgoing_location": "Smtp.example"}
+OWN_SIGN_IN = OWN_SERVER | {"outgoing_credential_source": CredentialSource.ANONYMOUS}
+
+
+def test_owners_are_asked_for_sending_too_unless_other_credentials_send() -> None:
+    sending = "https://outlook.office.com/SMTP.Send"
+    assert sending in terms().scopes
+    assert sending in terms(**OWN_SERVER).scopes
+    assert sending not in terms(**OWN_SIGN_IN).scopes
+    servers = [terms(**each).outgoing_server for each in ({}, OWN_SERVER, OWN_SIGN_IN)]
+    assert servers == ["mail.example", "smtp.example", None]
+
+
+def test_what_google_gives_for_reading_goes_for_sending_too() -> None:
+    google = terms(oauth_provider=OAuthProvider.GOOGLE)
+    assert google.scopes == ("https://mail.google.com/",)
+    assert google.outgoing_server == "mail.example"
+
+
+@pytest.mark.parametrize(
+    ("since", "reads", "sends"),
+    [
+        ({}, True, True),
+        (OWN_SERVER, True, False),
+        (OWN_SIGN_IN, True, False),
+        ({"incoming_location": "elsewhere.example"}, False, False),
+        ({"credentials": Credentials(client_id="another")}, False, False),
+        ({"server_type": ServerType.IMAP_SMTP}, False, False),
+        ({"credential_source": CredentialSource.APPLICATION}, False, False),
+    ],
+)
+def test_a_consent_covers_what_it_was_given_for_and_no_other_server(since: dict[str, Any], reads: bool, sends: bool) -> None:
+    given, present = terms(), profile(**since)
+    assert covers(given, present, Workload.INCOMING) is reads
+    assert covers(given, present, Workload.OUTGOING) is sends
+
+
+def test_a_mailbox_that_sends_by_other_credentials_needs_consent_to_be_read_alone() -> None:
+    given = Consent(MailboxId("m"), terms(**OWN_SIGN_IN), SecretRef("token", "1"), MONDAY, "ada", MONDAY)
+
+    assert status_of(given, profile(**OWN_SIGN_IN), sends=True) is ConsentStatus.GRANTED
+    assert status_of(given, profile(), sends=True) is ConsentStatus.OUTDATED
+
+
+def test_a_consent_that_was_given_for_reading_alone_does_not_send() -> None:
+    assert covers(terms(**OWN_SIGN_IN), profile(), Workload.INCOMING)
+    assert not covers(terms(**OWN_SIGN_IN), profile(), Workload.OUTGOING)
+    assert not covers(terms(**OWN_SIGN_IN), profile(**OWN_SIGN_IN), Workload.OUTGOING)
+
+
+def test_sovereign_clouds_have_mail_servers_of_their_own() -> None:
+    public, government = terms(), terms(credentials=Credentials(client_id="app", authority="login.microsoftonline.us"))
+    assert public.scopes[:2] == ("https://outlook.office.com/POP.AccessAsUser.All", "https://outlook.office.com/SMTP.Send")
     assert government.scopes[0] == "https://outlook.office365.us/POP.AccessAsUser.All"
+    assert government.scopes[1] == "https://outlook.office365.us/SMTP.Send"
     assert server_of_tokens(Credentials()) == "https://outlook.office365.com"
     assert server_of_tokens(Credentials(authority="login.partner.microsoftonline.cn")) == "https://partner.outlook.cn"

@@ -116,7 +116,7 @@ def test_a_record_that_is_there_is_replaced_and_of_two_in_one_file_the_last_coun
 
 def test_records_of_any_type_and_with_every_field(desk: Desk) -> None:
     load = desk.load(
-        contact(1, type="cr_booking", owner_id="anna", active=False),
+        contact(1, type="cr_booking", owner_id="anna", do_not_email=True, active=False),
         contact(2, type="account", addresses=[]),
         {"type": "lead", "id": "3", "name": "Ümläut 😀"},
         contact(4, type="lead", owner_id=None, addresses=None),
@@ -124,7 +124,10 @@ def test_records_of_any_type_and_with_every_field(desk: Desk) -> None:
     assert load.loaded == 4
     booking = desk.stores.address_book.get("cr_booking", "c1")
     assert booking is not None
-    assert (booking.record.owner_id, booking.record.active) == ("anna", False)
+    assert (booking.record.owner_id, booking.record.do_not_email, booking.record.active) == ("anna", True, False)
+    account = desk.stores.address_book.get("account", "c2")
+    assert account is not None
+    assert (account.record.do_not_email, account.record.active) == (False, True)
     assert desk.names("lead") == {"3": "Ümläut 😀", "c4": "Kim 4"}
 
 
@@ -159,6 +162,7 @@ def test_records_of_any_type_and_with_every_field(desk: Desk) -> None:
         ("addresses/1", contact(1, addresses=["a@b.example", 5])),
         ("addresses/0", contact(1, addresses=["nobody"])),
         ("owner_id", contact(1, owner_id=5)),
+        ("do_not_email", contact(1, do_not_email=1)),
         ("active", contact(1, active="yes")),
         ("active", contact(1, active=None)),
         ("e-mail~1~0?", contact(1, **{"e-mail/~\n": "a@b.example"})),

@@ -7,15 +7,13 @@ import pytest
 
 from shared.administration.failures import NotPossibleNow, RecordNotFound
 from shared.domain.choices import (
-    ActDeliveryMethod,
     Approval,
     CredentialSource,
     EmailDeliveryMethod,
-    ServerType,
     Workload,
     WorkloadStatus,
 )
-from shared.domain.configuration import Breaker, Credentials, Mailbox
+from shared.domain.configuration import Breaker, Credentials, Mailbox, WorkloadSchedule
 from shared.domain.eligibility import Ineligible
 from shared.domain.errors import Changed, InvalidRecord
 from shared.domain.ids import MailboxId, ProfileId
@@ -189,6 +187,29 @@ def test_on_a_profile_where_mailboxes_sign_in_themselves_a_mailbox_needs_credent
     assert office.stores.secrets.get(ref) == PASSWORD
 
 
+def test_where_only_outgoing_mail_is_signed_in_for_by_mailboxes_one_that_sends_needs_credentials(office: Office) -> None:
+    office.has_profile(
+        use_same_settings_for_outgoing=False,
+        outgoing_location="https://out.contoso.example/EWS/Exchange.asmx",
+        outgoing_credential_source=CredentialSource.MAILBOX,
+    )
+    mailbox = office.has_mailbox_being_read().record
+    sending = EmailDeliveryMethod.SERVER_SIDE
+
+    with pytest.raises(InvalidRecord) as refused:
+        office.changes(mailbox.id, outgoing_method=sending)
+    own = Credentials(username="anna")
+    allowed = office.administration.mailboxes.change(
+        mailbox.id,
+        lambda present: replace(present, outgoing_method=sending, credentials=own),
+        ADMIN,
+        {"credentials/secret": PASSWORD},
+    )
+
+    assert refused.value.field == "credentials/username"
+    assert allowed.stored.record.outgoing_method is sending
+
+
 @pytest.mark.parametrize("on_the_way", [ELSEWHERE, None], ids=["straight", "without a profile in between"])
 def test_the_stored_secret_of_a_mailbox_is_not_sent_to_another_host(office: Office, on_the_way: ProfileId | None) -> None:
     own = {"credential_source": CredentialSource.MAILBOX, "credentials": Credentials()}
@@ -245,6 +266,46 @@ def test_sync_now_makes_a_mailbox_due_even_while_its_breaker_is_open(office: Off
     assert standing.stored.etag == mailbox.etag
 
 
+def test_sync_now_of_a_mailbox_that_only_sends_makes_that_due(office: Office) -> None:
+    office.has_profile()
+    mailbox = office.has_mailbox_being_read()
+    sends = {"incoming_method": EmailDeliveryMethod.NONE, "outgoing_method": EmailDeliveryMethod.SERVER_SIDE}
+    office.changes(mailbox.record.id, **sends)
+    off = WorkloadSchedule(due=MONDAY + LATER, breaker=Breaker("access_denied", MONDAY, MONDAY + LATER))
+    office.stores.mailboxes.reschedule(mailbox.record.id, Workload.OUTGOING, off)
+
+    standing = office.administration.mailboxes.sync_now(mailbox.record.id, ADMIN)
+
+    schedule = standing.stored.schedule
+    assert (schedule[Workload.OUTGOING].due, schedule[Workload.OUTGOING].breaker) == (MONDAY, None)
+    assert schedule[Workload.INCOMING].due is None
+
+
+def test_sync_now_makes_reading_and_sending_due(office: Office) -> None:
+    office.has_profile()
+    mailbox = office.has_mailbox_being_read()
+    office.changes(mailbox.record.id, outgoing_method=EmailDeliveryMethod.SERVER_SIDE)
+    office.clock.advance(LATER)
+
+    schedule = office.administration.mailboxes.sync_now(mailbox.record.id, ADMIN).stored.schedule
+
+    assert [schedule[each].due for each in Workload] == [MONDAY + LATER, MONDAY + LATER, None]
+
+
+def test_a_mailbox_that_only_sends_is_read_from_when_it_may_first_be_read(office: Office) -> None:
+    office.has_profile()
+    mailbox = office.has_user().record
+    sends = {"incoming_method": EmailDeliveryMethod.NONE, "outgoing_method": EmailDeliveryMethod.SERVER_SIDE}
+    office.changes(mailbox.id, profile_id=CONTOSO, **sends)
+    office.administration.mailboxes.decide(mailbox.id, Approval.APPROVED, ADMIN)
+    assert office.mailbox_of("anna").record.enabled_on is None
+    office.clock.advance(LATER)
+
+    office.changes(mailbox.id, incoming_method=EmailDeliveryMethod.SERVER_SIDE)
+
+    assert office.mailbox_of("anna").record.enabled_on == MONDAY + LATER
+
+
 def test_sync_now_of_a_mailbox_that_may_not_run_says_why(office: Office) -> None:
     mailbox = office.has_user()
 
@@ -284,82 +345,6 @@ def test_a_mailbox_that_is_not_there_is_not_found(office: Office) -> None:
         office.administration.mailboxes.get(MailboxId("00000000-0000-4000-8000-000000000000"))
     with pytest.raises(RecordNotFound):
         office.changes(MailboxId("00000000-0000-4000-8000-000000000000"), active=False)
-
-
-# ---- methods
-
-
-@pytest.mark.parametrize(
-    "methods",
-    [
-        {"outgoing_method": EmailDeliveryMethod.SERVER_SIDE, "act_method": ActDeliveryMethod.SERVER_SIDE},
-        {"outgoing_method": EmailDeliveryMethod.OUTLOOK, "act_method": ActDeliveryMethod.OUTLOOK},
-        {"incoming_method": EmailDeliveryMethod.FORWARD_MAILBOX},
-        {"incoming_method": EmailDeliveryMethod.OUTLOOK},
-    ],
-)
-def test_a_user_has_any_method_of_the_model(office: Office, methods: dict[str, object]) -> None:
-    record = office.changes(office.has_user().record.id, **methods).record
-
-    assert {name: getattr(record, name) for name in methods} == methods
-
-
-def test_a_workload_without_a_connector_is_kept_as_configured_and_never_due(office: Office) -> None:
-    office.has_profile()
-    mailbox = office.has_mailbox_being_read()
-
-    changed = office.changes(mailbox.record.id, outgoing_method=EmailDeliveryMethod.SERVER_SIDE)
-
-    assert {workload: schedule.due for workload, schedule in changed.schedule.items()} == {
-        Workload.INCOMING: MONDAY,
-        Workload.OUTGOING: None,
-        Workload.ACT: None,
-    }
-
-
-def test_a_queue_has_no_appointments(office: Office) -> None:
-    with pytest.raises(InvalidRecord) as refused:
-        office.changes(office.has_queue().record.id, act_method=ActDeliveryMethod.SERVER_SIDE)
-
-    assert refused.value.field == "act_method"
-
-
-def test_a_mailbox_over_imap_has_no_appointments(office: Office) -> None:
-    office.has_profile(
-        secret=None,
-        server_type=ServerType.IMAP_SMTP,
-        incoming_location="imap.contoso.example",
-        credential_source=CredentialSource.MAILBOX,
-        credentials=Credentials(),
-    )
-
-    with pytest.raises(InvalidRecord) as refused:
-        office.changes(office.has_user().record.id, profile_id=CONTOSO, act_method=ActDeliveryMethod.SERVER_SIDE)
-
-    assert refused.value.field == "act_method"
-
-
-def test_stored_mail_is_deleted_from_queues_only(office: Office) -> None:
-    assert office.changes(office.has_queue().record.id, process_and_delete=True).record.process_and_delete
-
-    with pytest.raises(InvalidRecord) as refused:
-        office.changes(office.has_user().record.id, process_and_delete=True)
-
-    assert refused.value.field == "process_and_delete"
-
-
-def test_a_mailbox_signs_in_with_a_password_only(office: Office) -> None:
-    with pytest.raises(InvalidRecord) as refused:
-        office.administration.mailboxes.change(office.has_user().record.id, _same, ADMIN, {"credentials/certificate": "x"})
-
-    assert refused.value.field == "credentials/certificate"
-
-
-def test_what_is_derived_is_not_changed_by_an_edit(office: Office) -> None:
-    record = office.changes(office.has_user().record.id, approval=Approval.APPROVED, name="Other", owner=None).record
-
-    assert (record.approval, record.name) == (Approval.PENDING, "Anna")
-    assert record.owner is not None
 
 
 def _held_back(office: Office, mailbox_id: MailboxId) -> Ineligible | None:

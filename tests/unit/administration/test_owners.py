@@ -363,3 +363,13 @@ def test_a_deleted_owner_that_comes_back_finds_its_mailbox_switched_off(office: 
     office.administration.users.delete(ANNA, ADMIN)
 
     assert not office.has_user().record.active
+
+
+def test_others_may_be_allowed_to_write_as_a_user_and_need_no_leave_for_a_queue(office: Office) -> None:
+    office.has_user(send_as_allowed=True)
+    assert office.administration.users.get(ANNA).record.send_as_allowed
+
+    with pytest.raises(InvalidRecord) as refused:
+        office.has_queue(send_as_allowed=True)
+
+    assert refused.value.field == "send_as_allowed"

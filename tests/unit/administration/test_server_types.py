@@ -62,6 +62,11 @@ CONSENTED: dict[str, Any] = {
     "credential_source": CredentialSource.MAILBOX,
     "credentials": Credentials(client_id="0f0f"),
 }
+OWN_EXCHANGE: dict[str, Any] = {
+    "use_same_settings_for_outgoing": False,
+    "outgoing_location": "https://out.contoso.example/EWS/Exchange.asmx",
+    "outgoing_credential_source": CredentialSource.PROFILE,
+}
 POP3_ONLY: dict[str, Any] = {"server_type": ServerType.POP3_SMTP, "incoming_port": None}
 KEY = '{"client_email": "robot@project.example", "private_key": "..."}'
 
@@ -83,7 +88,14 @@ def put(office: Office, secrets: dict[str, str | None] | None = None, **changes:
         (IMAP | {"incoming_location": "2001:db8::1"}, {}),
         (IMAP | SMTP, {}),
         (IMAP | RELAY, {}),
+        (IMAP | RELAY | {"outgoing_starttls": True}, {}),
         (POP3 | SUBMISSION, {OUTGOING_SECRET: PASSWORD}),
+        (POP3 | SUBMISSION | {"outgoing_authentication": AuthenticationProtocol.AUTO_DETECT}, {OUTGOING_SECRET: PASSWORD}),
+        (MICROSOFT | CONSENTED | SMTP | {"outgoing_starttls": True}, {}),
+        (
+            MICROSOFT | SUBMISSION | {"outgoing_authentication": AuthenticationProtocol.BASIC},
+            {SECRET: "x", OUTGOING_SECRET: "y"},
+        ),
         (MICROSOFT, {SECRET: "x"}),
         (MICROSOFT | POP3_ONLY, {CERTIFICATE: a_certificate()}),
         (MICROSOFT | {"credential_source": CredentialSource.MANAGED_IDENTITY, "credentials": Credentials()}, {}),
@@ -101,6 +113,8 @@ def put(office: Office, secrets: dict[str, str | None] | None = None, **changes:
             {SECRET: PASSWORD},
         ),
         ({"send_email_alert": True, "owner_address": "ops@contoso.example"}, {SECRET: PASSWORD}),
+        ({"save_sent_items": False, "emails_per_minute": 30, "delivery_attempts": 1}, {SECRET: PASSWORD}),
+        (OWN_EXCHANGE | {"outgoing_credentials": Credentials(username="relay")}, {SECRET: PASSWORD, OUTGOING_SECRET: "x"}),
     ],
 )
 def test_each_type_of_server_has_valid_forms(office: Office, changes: dict[str, Any], secrets: dict[str, str | None]) -> None:
@@ -175,6 +189,29 @@ def test_each_type_of_server_has_valid_forms(office: Office, changes: dict[str, 
                 "outgoing_credential_source": CredentialSource.ANONYMOUS,
             },
         ),
+        ("outgoing_starttls", IMAP | {"outgoing_starttls": True}),
+        ("outgoing_starttls", IMAP | SMTP | {"outgoing_starttls": True, "outgoing_use_tls": False}),
+        ("outgoing_starttls", OWN_EXCHANGE | {"outgoing_starttls": True, "outgoing_credential_source": None}),
+        ("save_sent_items", IMAP | {"save_sent_items": False}),
+        ("emails_per_minute", {"emails_per_minute": 0}),
+        ("delivery_attempts", {"delivery_attempts": 0}),
+        ("delivery_attempts", {"delivery_attempts": 101}),
+        (
+            "outgoing_use_impersonation",
+            APPLICATION
+            | OWN_EXCHANGE
+            | {"outgoing_credential_source": None, "outgoing_use_impersonation": False, "use_autodiscover": False},
+        ),
+        (
+            "outgoing_credentials/username",
+            DISCOVERED
+            | OWN_EXCHANGE
+            | {
+                "credentials": Credentials(username="sync@contoso.example"),
+                "outgoing_location": None,
+                "outgoing_credentials": Credentials(username="CONTOSO\\relay"),
+            },
+        ),
         ("owner_address", {"send_email_alert": True}),
         ("owner_address", {"owner_address": "nobody"}),
     ],
@@ -240,6 +277,19 @@ def test_a_stored_secret_is_not_sent_wherever_autodiscover_leads(office: Office)
 
     with pytest.raises(InvalidRecord, match="another host"):
         put(office, **DISCOVERED, credentials=searching)
+
+
+def test_the_secret_for_outgoing_mail_is_not_sent_wherever_autodiscover_leads(office: Office) -> None:
+    def own(username: str) -> dict[str, Any]:
+        return OWN_EXCHANGE | {"outgoing_location": None, "outgoing_credentials": Credentials(username=username)}
+
+    searching = DISCOVERED | {"credentials": Credentials(username="sync@contoso.example")}
+    put(office, {SECRET: PASSWORD, OUTGOING_SECRET: PASSWORD}, **searching | own("relay@contoso.example"))
+
+    with pytest.raises(InvalidRecord, match="another host") as refused:
+        put(office, **searching | own("relay@evil.example"))
+
+    assert refused.value.field == OUTGOING_SECRET
 
 
 def test_the_secret_of_an_application_is_not_sent_to_another_provider(office: Office) -> None:

@@ -58,6 +58,8 @@ def test_settings_are_kept_in_their_normal_form(office: Office) -> None:
         ("tracking_prefix", {"tracking_prefix": "a\nb"}),
         ("tracking_digits", {"tracking_digits": 3}),
         ("tracking_digits", {"tracking_digits": 13}),
+        ("longest_subject", {"longest_subject": 254}),
+        ("longest_subject", {"longest_subject": 401}),
         ("largest_message", {"largest_message": 0}),
         ("largest_message", {"largest_message": 150 * 1024 * 1024 + 1}),
         ("largest_attachment", {"largest_attachment": -1}),

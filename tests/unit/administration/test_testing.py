@@ -105,19 +105,16 @@ def test_an_inactive_profile_is_not_tried() -> None:
 
 def test_a_workload_without_a_connector_says_so_and_keeps_its_status() -> None:
     laboratory = Laboratory()
-    methods = {"outgoing_method": EmailDeliveryMethod.SERVER_SIDE, "act_method": ActDeliveryMethod.SERVER_SIDE}
-    with_organisation(laboratory.stores, a_mailbox("anna", **methods))
+    with_organisation(laboratory.stores, a_mailbox("anna", act_method=ActDeliveryMethod.SERVER_SIDE))
     laboratory.test()
     told = {(alert.code, alert.parameters["workload"]): alert.level for alert in laboratory.alerts()}
     information = AlertLevel.INFORMATION
     assert told == {
         ("test_succeeded", "incoming"): information,
-        ("no_connector", "outgoing"): information,
         ("no_connector", "act"): information,
     }
-    schedule = laboratory.mailbox().schedule
-    for workload in (Workload.OUTGOING, Workload.ACT):
-        assert schedule.get(workload, WorkloadSchedule()).status is WorkloadStatus.NOT_RUN
+    schedule = laboratory.mailbox().schedule.get(Workload.ACT, WorkloadSchedule())
+    assert schedule.status is WorkloadStatus.NOT_RUN
 
 
 def test_a_workload_that_is_not_ours_is_left_alone() -> None:

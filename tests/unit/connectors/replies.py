@@ -32,6 +32,18 @@ def _reply(operation: str, messages: str) -> bytes:
     ).encode()
 
 
+def a_reply(operation: str, *contents: str) -> bytes:
+    """A success with each of these."""
+    return _reply(
+        operation,
+        "".join(
+            f'<m:{operation}ResponseMessage ResponseClass="Success"><m:ResponseCode>NoError</m:ResponseCode>{content}'
+            f"</m:{operation}ResponseMessage>"
+            for content in contents
+        ),
+    )
+
+
 def a_page(changes: str, state: str = "c3RhdGU=", last: str = "true") -> bytes:
     return _reply(
         "SyncFolderItems",
@@ -51,14 +63,7 @@ def folders(*found: str, last: str = "true") -> bytes:
 
 
 def items(*found: str) -> bytes:
-    return _reply(
-        "GetItem",
-        "".join(
-            '<m:GetItemResponseMessage ResponseClass="Success"><m:ResponseCode>NoError</m:ResponseCode>'
-            f"<m:Items>{item}</m:Items></m:GetItemResponseMessage>"
-            for item in found
-        ),
-    )
+    return a_reply("GetItem", *(f"<m:Items>{item}</m:Items>" for item in found))
 
 
 def an_item_error(code: str, text: str = "", details: str = "") -> bytes:

@@ -6,14 +6,16 @@ from pathlib import Path
 
 import pytest
 
+from shared.connectors.connect import Connect
 from shared.connectors.exchange.sign_in import sign_in_of
-from shared.domain.choices import AuthenticationProtocol, CredentialSource
+from shared.domain.choices import AuthenticationProtocol, CredentialSource, ServerType
 from shared.domain.configuration import Credentials, EmailServerProfile, SecretRef
 from shared.domain.errors import AuthenticationFailed
-from tests.contracts.exchange_mailboxes import a_mailbox, a_profile
+from shared.ports import Drafting
+from tests.contracts.exchange_mailboxes import KnownSecrets, a_mailbox, a_profile
 
 SECRET = SecretRef("secret", "1")
-HEAVY = ("exchangelib", "msal", "lxml", "requests", "urllib3", "cryptography", "ssl")
+HEAVY = ("exchangelib", "msal", "lxml", "requests", "urllib3", "cryptography", "ssl", "smtplib", "imaplib", "poplib")
 
 
 def test_importing_connect_loads_no_library() -> None:
@@ -22,6 +24,23 @@ def test_importing_connect_loads_no_library() -> None:
         [sys.executable, "-c", program], cwd=Path(__file__).parents[3], capture_output=True, text=True, check=True
     )
     assert done.stdout.strip() == "[]"
+
+
+@pytest.mark.parametrize(
+    ("server_type", "location", "keeps_drafts"),
+    [
+        (ServerType.EXCHANGE_SERVER, "https://mail.contoso.invalid/EWS/Exchange.asmx", True),
+        (ServerType.EXCHANGE_ONLINE, "https://mail.contoso.invalid/EWS/Exchange.asmx", True),
+        (ServerType.POP3_SMTP, "mail.contoso.invalid", False),
+        (ServerType.IMAP_SMTP, "mail.contoso.invalid", False),
+    ],
+)
+def test_what_a_server_can_do_is_a_type_and_nobody_is_asked_before_something_is_sent(
+    server_type: ServerType, location: str, keeps_drafts: bool
+) -> None:
+    connect = Connect(KnownSecrets(), allow_local_servers=False)
+    with connect.outgoing(a_profile(location, server_type=server_type), a_mailbox("anna@contoso.example")) as mail:
+        assert isinstance(mail, Drafting) is keeps_drafts
 
 
 def a_profile_of(source: CredentialSource, protocol: AuthenticationProtocol, credentials: Credentials) -> EmailServerProfile:

@@ -11,7 +11,16 @@ from exchangelib import errors as exchange
 from msal.exceptions import MsalServiceError
 from urllib3.exceptions import MaxRetryError, NameResolutionError
 
-from shared.connectors.exchange.errors import _BY_NAME, LONGEST_WAIT, back_off, error_of, kind_of, mapped, retry_after
+from shared.connectors.exchange.errors import (
+    _BY_NAME,
+    LONGEST_WAIT,
+    RequestRefused,
+    back_off,
+    error_of,
+    kind_of,
+    mapped,
+    retry_after,
+)
 from shared.domain.errors import (
     AccessDenied,
     AuthenticationFailed,
@@ -24,6 +33,7 @@ from shared.domain.errors import (
     NameNotFound,
     NoAnswer,
     NoTls,
+    SendingQuotaSpent,
     SyncError,
     Throttled,
     TransientError,
@@ -73,7 +83,7 @@ def test_every_error_of_exchangelib_says_what_to_do_next(name: str) -> None:
         (TimeoutError("x"), NoAnswer),
         (ConnectionResetError("x"), Unreachable),
         (MsalServiceError(error="x", error_description="x"), Busy),
-        (exchange.ErrorInvalidRequest("x"), TransientError),
+        (exchange.ErrorInvalidRequest("x"), RequestRefused),
         (RuntimeError("x"), TransientError),
     ],
     ids=lambda value: getattr(value, "__name__", type(value).__name__),
@@ -99,10 +109,10 @@ def test_a_back_off_becomes_the_wait() -> None:
     assert error.retry_after == timedelta(seconds=297.7)
 
 
-def test_an_exhausted_submission_quota_waits_a_day() -> None:
+def test_an_exhausted_submission_quota_waits_an_hour() -> None:
     error = error_of("ErrorSubmissionQuotaExceeded", "SendItem")
-    assert isinstance(error, Throttled)
-    assert error.retry_after == timedelta(days=1)
+    assert isinstance(error, SendingQuotaSpent)
+    assert error.retry_after == timedelta(hours=1)
 
 
 def test_credentials_of_a_profile_fail_as_the_profiles() -> None:

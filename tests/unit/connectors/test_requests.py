@@ -6,17 +6,24 @@ import pytest
 from lxml import etree
 
 from shared.connectors.connect import Connect
-from shared.connectors.exchange.folders import CreateFolder, FindFolder, FindItem
+from shared.connectors.exchange.drafts import CreateItem, Draft, FindDraft, GetDraft, Parcel, SendItem
+from shared.connectors.exchange.folders import CreateFolder, FindFolder, FindItem, GetFolder
 from shared.connectors.exchange.marking import GetCategories, MoveItem, UpdateItem
+from shared.connectors.exchange.pool import RequestBody
 from shared.connectors.exchange.services import DeleteItem, GetAttachment, GetItem, SyncFolderItems
 from shared.connectors.exchange.session import Session
-from shared.domain.email import ItemRef
+from shared.connectors.exchange.uploading import CreateAttachment
+from shared.domain.email import Address, ItemRef
 from shared.domain.errors import Unreachable
-from shared.domain.folders import INBOX, SENT_ITEMS, Folder
+from shared.domain.folders import DRAFTS, INBOX, SENT_ITEMS, Folder
 from tests.contracts.exchange_mailboxes import KnownSecrets, a_mailbox, a_profile
+from tests.unit.connectors.exchange_messages import EVERYTHING, keyed
+from tests.unit.connectors.outgoing_messages import an_attachment
 from tests.unit.connectors.replies import assert_valid
 
 REF = ItemRef("AAMk&<>", INBOX.id)
+DRAFT = Draft("AAMk&<>", "CQAA&")
+WITH_ATTACHMENT = Parcel(EVERYTHING, ((an_attachment(b"terms", content_id="picture", is_inline=True), b"terms"),))
 TYPES = "{http://schemas.microsoft.com/exchange/services/2006/types}"
 
 OPERATIONS: dict[str, Callable[[Session], object]] = {
@@ -42,6 +49,17 @@ OPERATIONS: dict[str, Callable[[Session], object]] = {
     "a large file": lambda session: list(GetAttachment(session).content("A1", of_item=False)),
     "a large attached item": lambda session: list(GetAttachment(session).content("A1", of_item=True)),
     "a deletion": lambda session: DeleteItem(session).delete([REF]),
+    "drafts": lambda session: CreateItem(session).drafts([Parcel(keyed()), Parcel(EVERYTHING)]),
+    "a draft with attachments": lambda session: CreateItem(session).drafts(
+        [Parcel(EVERYTHING, ((an_attachment(b"terms"), b"terms"),))]
+    ),
+    "an attachment of a draft": lambda session: CreateAttachment(session).attach(DRAFT, an_attachment(b"terms" * 50_000)),
+    "drafts sent": lambda session: SendItem(session).send([DRAFT, Draft("AAMk", "")], save_copy=True),
+    "drafts sent without a copy": lambda session: SendItem(session).send([DRAFT], save_copy=False),
+    "what became of drafts": lambda session: GetDraft(session).present([DRAFT, DRAFT]),
+    "a draft by its key": lambda session: FindDraft(session).of(["k&1"]),
+    "drafts by their keys": lambda session: FindDraft(session).of(["k&1", "k2"]),
+    "rights on the drafts": lambda session: GetFolder(session).takes_items(DRAFTS),
 }
 
 
@@ -58,9 +76,9 @@ def asked(
     """The requests that would go to the server, which is not there."""
     bodies: list[bytes] = []
 
-    def refuse(_: Session, body: bytes, headers: Mapping[str, bytes]) -> bytes:
+    def refuse(_: Session, body: RequestBody, headers: Mapping[str, bytes]) -> bytes:
         assert headers["X-AnchorMailbox"] == "zoë@contoso.example".encode()
-        bodies.append(body)
+        bodies.append(body if isinstance(body, bytes) else b"".join(body))
         raise Unreachable("nobody there")
 
     monkeypatch.setattr(Session, "reply", refuse)
@@ -94,3 +112,32 @@ def test_a_delegate_names_the_mailbox_with_the_folder(connect: Connect, monkeypa
     root = etree.fromstring(body)
     assert root.findtext(f".//{TYPES}DistinguishedFolderId/{TYPES}Mailbox/{TYPES}EmailAddress") == "zoë@contoso.example"
     assert root.find(f".//{TYPES}ExchangeImpersonation") is None
+
+
+@pytest.mark.parametrize(
+    ("use_impersonation", "named"),
+    [(True, [None, "sales@contoso.example"]), (False, ["Zoë@contoso.example", "sales@contoso.example"])],
+)
+def test_who_sends_is_named_where_the_server_would_not_know(
+    connect: Connect, monkeypatch: pytest.MonkeyPatch, use_impersonation: bool, named: list[str | None]
+) -> None:
+    own = keyed(from_=Address("Zoë@contoso.example"))
+    (body,) = asked(
+        connect,
+        lambda session: CreateItem(session).drafts([Parcel(own), Parcel(EVERYTHING)]),
+        monkeypatch,
+        use_impersonation=use_impersonation,
+    )
+    items = etree.fromstring(body).iterfind(f".//{TYPES}Message")
+    assert [item.findtext(f"{TYPES}From/{TYPES}Mailbox/{TYPES}EmailAddress") for item in items] == named
+    assert etree.fromstring(body).find(f".//{TYPES}Sender") is None
+
+
+@pytest.mark.parametrize("use_impersonation", [True, False])
+def test_copies_go_to_the_mailbox_that_sends_and_not_to_that_of_who_signs_in(
+    connect: Connect, monkeypatch: pytest.MonkeyPatch, use_impersonation: bool
+) -> None:
+    (body,) = asked(connect, OPERATIONS["drafts sent"], monkeypatch, use_impersonation=use_impersonation)
+    (folder,) = etree.fromstring(body).iterfind(f".//{TYPES}DistinguishedFolderId")
+    owner = folder.findtext(f"{TYPES}Mailbox/{TYPES}EmailAddress")
+    assert (folder.get("Id"), owner) == ("sentitems", None if use_impersonation else "zoë@contoso.example")

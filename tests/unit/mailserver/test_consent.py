@@ -20,7 +20,7 @@ PASSWORD = "anna's password"
 VERIFIER = "a-verifier-of-the-application-that-is-long-enough"
 CHALLENGE = base64.urlsafe_b64encode(hashlib.sha256(VERIFIER.encode()).digest()).decode().rstrip("=")
 REDIRECT = "http://localhost:8400/signed-in?from=consent"
-SCOPE = "https://outlook.office.com/IMAP.AccessAsUser.All offline_access openid"
+SCOPE = "https://outlook.office.com/POP.AccessAsUser.All offline_access openid"
 
 
 @pytest.fixture
@@ -108,6 +108,18 @@ def test_who_mistypes_the_password_is_asked_again(server: MailServer) -> None:
 def test_nobody_is_sent_to_strangers(server: MailServer, changed: dict[str, str]) -> None:
     answer = decided(server, **changed)
     assert (answer.status_code, "Location" in answer.headers) == (400, False)
+
+
+def test_a_token_that_names_another_protocol_opens_nothing(server: MailServer) -> None:
+    account = server.accounts.find(ANNA)
+    assert account is not None
+
+    def opens_with(scope: str) -> bool:
+        return opens(server, ANNA, server.accounts.issue_token(account, scope=scope)[0])
+
+    assert not opens_with("https://outlook.office.com/IMAP.AccessAsUser.All https://outlook.office.com/SMTP.Send")
+    assert opens_with("https://outlook.office.com/SMTP.Send https://outlook.office.com/POP.AccessAsUser.All")
+    assert opens_with("https://mail.google.com/")
 
 
 def test_a_code_gives_tokens_that_open_the_mailbox_of_who_consented_and_no_other(server: MailServer) -> None:

@@ -5,6 +5,7 @@ import inspect
 import json
 import poplib
 import signal
+import smtplib
 import ssl
 import subprocess
 import sys
@@ -21,7 +22,7 @@ from local.mailserver.faults import Faults
 from local.mailserver.journal import Journal
 from local.mailserver.model import DistinguishedFolder, FolderExists, FolderLoop, FolderRefused, NoSuchFolder, NoSuchMailbox
 from local.mailserver.remote import RemoteFaults, RemoteJournal
-from tests.unit.mailserver.conftest import ANNA
+from tests.unit.mailserver.conftest import ANNA, BEN
 from tests.unit.mailserver.messages import a_draft, a_message
 
 ROOT = Path(__file__).parents[3]
@@ -130,6 +131,26 @@ def test_reset_empties_everything(server: MailServer, control: MailServerControl
     assert list(server.store) == []
     with pytest.raises(NoSuchMailbox):
         control.items(ANNA)
+
+
+def test_what_was_accepted_is_told_as_it_is_and_rights_and_limits_are_set(
+    server: MailServer, control: MailServerControl
+) -> None:
+    assert signature(MailServerControl.accepted) == signature(MailServer.accepted)
+    server.send(a_draft(f"{ANNA}, carla@supplier.example", headers="Message-ID: <1@contoso.example>\r\n"), ANNA)
+    server.send(a_draft(ANNA, text="x" * 2_000_000), ANNA)
+    first, large = control.accepted()
+    assert first == server.accepted()[0]
+    assert bytes(large.octets) == bytes(server.accepted()[1].octets[:])
+    assert control.accepted("<1@contoso.example>") == [first]
+    control.grant_sending(BEN, ANNA, "send_on_behalf")
+    control.set_limits(largest_message=2000)
+    with smtplib.SMTP("127.0.0.1", server.smtp_port, timeout=20) as client:
+        client.ehlo()
+        assert client.esmtp_features["size"] == "2000"
+    control.revoke_sending(BEN, ANNA)
+    with pytest.raises(ValueError, match="as somebody"):
+        control.grant_sending(BEN, ANNA, "as somebody")
 
 
 @pytest.mark.parametrize("end", [signal.SIGTERM, signal.SIGINT])

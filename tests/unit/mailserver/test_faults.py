@@ -1,6 +1,10 @@
 """Every fault, as a client sees it."""
 
+import base64
+import http.client
 import time
+from contextlib import closing
+from urllib.parse import urlsplit
 
 import pytest
 import requests
@@ -77,6 +81,18 @@ def test_a_reply_takes_its_time(server: MailServer, anna: SoapClient) -> None:
     started = time.monotonic()
     assert anna.sync().status == 200
     assert time.monotonic() - started >= 0.2
+
+
+def test_the_connection_ends_after_the_answer_without_a_word(server: MailServer) -> None:
+    server.faults.add(FaultKind.HANG_UP, ANNA, count=1)
+    parts = urlsplit(server.ews_url)
+    with closing(http.client.HTTPConnection(parts.hostname or "", parts.port, timeout=20)) as connection:
+        known = base64.b64encode(f"{ANNA}:anna's password".encode()).decode()
+        connection.request("POST", parts.path, b"", {"Authorization": f"Basic {known}"})
+        answer = connection.getresponse()
+        answer.read()
+        assert answer.headers["Connection"] == "keep-alive"
+        assert connection.sock.recv(1) == b""
 
 
 def test_an_error_in_each_response_message(server: MailServer, anna: SoapClient) -> None:

@@ -136,3 +136,13 @@ def test_a_message_without_recipients_here_leaves_only_the_copy(server: MailServ
     sent = server.send(a_draft(CUSTOMER), ANNA)
     assert server.items(ANNA) == server.items(BEN) == []
     assert Message(server.store.mailbox(ANNA).item(sent).message.raw).subject == "Offer"
+
+
+def test_whoever_is_not_here_comes_back_and_all_that_was_sent_is_known(server: MailServer) -> None:
+    server.send(a_draft(f"{CUSTOMER}, nobody@contoso.example", headers=f"Bcc: {BEN}\r\n"), ANNA, NOON)
+    (report,) = server.items(ANNA)
+    assert server.store.mailbox(ANNA).item(report).item_class == "REPORT.IPM.Note.NDR"
+    (accepted,) = server.accepted()
+    assert (accepted.head, accepted.sender, accepted.username) == ("client", ANNA, ANNA)
+    assert accepted.recipients == (CUSTOMER, "nobody@contoso.example", BEN)
+    assert Message(accepted.octets).header("Bcc") is None

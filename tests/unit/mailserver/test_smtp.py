@@ -47,6 +47,14 @@ def test_an_unknown_recipient_is_refused_and_the_others_get_theirs(server: MailS
     assert len(server.items(ANNA)) == 1
 
 
+def test_what_strangers_send_arrives_as_it_is(server: MailServer) -> None:
+    nameless = a_message(message_id=None)
+    send(server, nameless, [ANNA])
+    (item,) = server.items(ANNA)
+    assert bytes(server.store.mailbox(ANNA).item(item).message.raw).endswith(nameless)
+    assert server.accepted()[0].octets == nameless
+
+
 def test_large_mail_and_long_lines_arrive(server: MailServer, anna: SoapClient) -> None:
     send(server, with_attachments(a_file("large.bin", bytes(3_000_000))), [ANNA])
     send(server, a_message(text="x" * 200_000), [ANNA])

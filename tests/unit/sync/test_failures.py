@@ -181,7 +181,7 @@ def test_a_wrong_password_of_a_profile_is_tried_once_not_once_per_mailbox() -> N
 def test_runs_that_fail_together_open_one_breaker_once() -> None:
     scene = wrong_password()
     first, second = scene.process(), scene.process()
-    stale = second._profiles.get(scene.mailboxes["ben"].profile_id)
+    stale = second._admission._profiles.get(scene.mailboxes["ben"].profile_id)
     assert stale is not None
     first.run(a_sync_of(scene.mailboxes["anna"]))
     opened = scene.stores.profiles.list()[0].breaker

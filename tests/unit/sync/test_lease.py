@@ -194,3 +194,15 @@ def test_expiring_a_lease_fences_its_holder_and_only_the_run_of_that_message() -
     assert not is_held(state_of(ledger, clock), clock())
     with pytest.raises(LeaseLost):
         lease.commit([a_change(1)])
+
+
+def test_a_lease_is_kept_for_as_long_as_what_comes_next_may_take() -> None:
+    ledger, clock = memory_stores().ledger, SettableClock()
+    lease = a_lease(ledger, clock)
+    lease.take(head_of(ledger, clock))
+    clock.advance(timedelta(seconds=30))
+    lease.keep_for(timedelta(minutes=5))
+    assert state_of(ledger, clock).expires == MONDAY + TERM, "it lasts"
+    clock.advance(timedelta(seconds=31))
+    lease.keep_for(timedelta(minutes=5))
+    assert state_of(ledger, clock).expires == clock() + TERM

@@ -1,7 +1,6 @@
 """By what stored emails are found again, how clues are read, and what is judged once more."""
 
 import base64
-from dataclasses import replace
 
 import pytest
 
@@ -21,7 +20,6 @@ from shared.sync.correlation import (
     open_clues,
     opted_out_entry,
     subject_words,
-    tokens_in,
 )
 from shared.sync.resolution import TOO_MANY, contact_to_create, resolve, with_contact
 from tests.builders import a_mailbox, a_message
@@ -116,29 +114,6 @@ def test_what_is_no_conversation_index_has_no_base(value: str | None) -> None:
 def test_an_index_that_was_folded_is_read() -> None:
     index = thread_index("spring") or ""
     assert index_base(f" {index[:10]}\r\n\t{index[10:]}") == index_base(index)
-
-
-@pytest.mark.parametrize(
-    ("subject", "expected"),
-    [
-        ("Offer SYNC:0001234", ("sync:0001234",)),
-        ("sync:1, Sync:2; SYNC:1", ("sync:1", "sync:2")),
-        ("OLD-0001234", ("old-0001234",)),
-        ("(SYNC:0001234)", ("sync:0001234",)),
-        ("SYNC:0001234x", ()),
-        ("SYNC: 0001234", ()),
-        ("SYNC:", ()),
-        ("1 SYNC:1 SYNC:2 SYNC:3 SYNC:4", ("sync:1", "sync:2", "sync:3")),
-    ],
-)
-def test_tokens(subject: str, expected: tuple[str, ...]) -> None:
-    assert tokens_in(subject, replace(SETTINGS, former_tracking_prefixes=("OLD-", "S"))) == expected
-
-
-def test_a_prefix_of_signs_is_taken_literally() -> None:
-    settings = OrganisationSettings(tracking_prefix="[#.*")
-    assert tokens_in("x [#.*12", settings) == ("[#.*12",)
-    assert tokens_in("x [#yy12", settings) == ()
 
 
 def test_words_are_those_that_the_conversation_began_with() -> None:

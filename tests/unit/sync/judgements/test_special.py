@@ -3,20 +3,20 @@
 import pytest
 
 from shared.domain.email import DeliveryReport, Envelope
-from shared.sync.special import (
-    is_automatic,
-    is_automatic_reply,
-    is_delivery_report,
-    is_encrypted,
-    loop_addresses,
-)
-from shared.sync.subjects import (
+from shared.domain.subjects import (
     ANSWERS,
     AUTOMATIC_REPLIES,
     FORWARDS,
     is_forward,
     says_automatic_reply,
     without_prefixes,
+)
+from shared.sync.special import (
+    is_automatic,
+    is_automatic_reply,
+    is_delivery_report,
+    is_encrypted,
+    loop_addresses,
 )
 from tests.builders import a_message
 

@@ -1,0 +1,138 @@
+"""What an answer or a forward takes over from the email that it continues: read once, when the draft is created."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime
+
+from shared.administration.outgoing.checks import is_content_id
+from shared.domain.answering import (
+    continued_index,
+    known_as,
+    new_index,
+    recipients_of,
+    references_of,
+    subject_of,
+)
+from shared.domain.choices import CorrelationMethod, EmailStatus, RegardingSource
+from shared.domain.configuration import Owner
+from shared.domain.conversations import conversation_of
+from shared.domain.drafts import Answered, AnswerKind, Draft, Recipient
+from shared.domain.email import Address, Attachment, EmailActivity, EmailContent
+from shared.domain.errors import InvalidRecord
+from shared.domain.ids import ActivityId, email_folder, normalised_address
+from shared.domain.ranges import EMAIL_SUBJECT, RECIPIENT_ADDRESS, RECIPIENT_NAME
+from shared.ports import Stores
+
+
+@dataclass(frozen=True, slots=True)
+class Continued:
+    """The email that a draft continues."""
+
+    kind: AnswerKind
+    email: EmailActivity
+    content: EmailContent
+    conversation: ActivityId
+
+
+class Answers:
+    def __init__(self, stores: Stores) -> None:
+        self._stores = stores
+
+    def read(self, answered: Answered) -> Continued:
+        """Raises InvalidRecord where there is no such email, or it was not sent yet."""
+        found = self._stores.activities.whole([answered.activity_id]).get(answered.activity_id)
+        if found is None or found.activity.record.deleted_on is not None:
+            raise InvalidRecord(
+                "answers/activity_id", f"there is no activity {answered.activity_id}", "Name an email that exists."
+            )
+        email = found.activity.record
+        if email.delivery is not None and email.status is not EmailStatus.SENT:
+            raise InvalidRecord("answers/activity_id", "the email was not sent yet", "Name one that was sent or received.")
+        return Continued(answered.kind, email, found.content, conversation_of(email, self._known))
+
+    def copied(self, continued: Continued, email: ActivityId) -> tuple[Attachment, ...]:
+        """The attachments of what is forwarded, as blobs of the new email: it does not lose them with the original. Raises
+        InvalidRecord where the content of one is not there any more."""
+        if continued.kind is not AnswerKind.FORWARD:
+            return ()
+        return tuple(
+            self._copy(attachment, f"{email_folder(email)}{place}-{attachment.sha256}")
+            for place, attachment in enumerate(continued.content.attachments)
+        )
+
+    def _copy(self, attachment: Attachment, blob: str) -> Attachment:
+        try:
+            self._stores.blobs.write(blob, self._stores.blobs.read(attachment.blob))
+        except KeyError as error:
+            raise InvalidRecord(
+                "answers/activity_id", "the content of one of its attachments is not there any more", "Write a new email."
+            ) from error
+        return replace(_writable(attachment), blob=blob)
+
+    def _known(self, activity_id: ActivityId) -> EmailActivity | None:
+        stored = self._stores.activities.get(activity_id)
+        return None if stored is None else stored.record
+
+
+def completed(draft: Draft, continued: Continued, sender: Owner) -> Draft:
+    """The draft with what the answer takes over where nothing is given: recipients, subject, regarding."""
+    has_recipients = bool(draft.to or draft.cc or draft.bcc)
+    own = [normalised_address(sender.address)]
+    to, cc = ((), ()) if has_recipients else recipients_of(continued.kind, continued.email, continued.content, own)
+    return replace(
+        draft,
+        to=draft.to if has_recipients else _recipients(to),
+        cc=draft.cc if has_recipients else _recipients(cc),
+        subject=draft.subject or subject_of(continued.kind, _line(continued.content.subject))[: EMAIL_SUBJECT.high],
+        regarding=draft.regarding or continued.email.regarding,
+    )
+
+
+def answering(email: EmailActivity, continued: Continued, given: Draft) -> EmailActivity:
+    """The email in the conversation of the one that it answers; a forward begins one of its own. The regarding that it takes
+    over is not one that a person set."""
+    if given.regarding is None and continued.email.regarding is not None:
+        email = replace(email, regarding_set_by=RegardingSource.CORRELATION)
+    if continued.kind is AnswerKind.FORWARD:
+        return email
+    original = continued.email
+    return replace(
+        email,
+        conversation=continued.conversation,
+        is_fragment=original.is_fragment,
+        correlated_to=original.id,
+        parent=original.id,
+        correlation_method=CorrelationMethod.IN_REPLY_TO,
+    )
+
+
+def threaded(content: EmailContent, email: EmailActivity, continued: Continued | None, now: datetime) -> EmailContent:
+    """With the headers by which mail programs show it in its conversation."""
+    conversation = email.conversation or email.id
+    if continued is None or continued.kind is AnswerKind.FORWARD:
+        return replace(content, conversation_index=new_index(conversation, now))
+    index = continued_index(continued.content.conversation_index, email.id, now)
+    return replace(
+        content,
+        in_reply_to=known_as(continued.email, continued.content),
+        references=references_of(continued.email, continued.content),
+        conversation_index=index or new_index(conversation, now),
+    )
+
+
+def _writable(attachment: Attachment) -> Attachment:
+    """With a name and a content id that can stand in headers: strangers wrote them."""
+    content_id = attachment.content_id if is_content_id(attachment.content_id or "") else None
+    is_inline = attachment.is_inline and content_id is not None
+    return replace(attachment, name=_line(attachment.name) or "attachment", content_id=content_id, is_inline=is_inline)
+
+
+def _recipients(addresses: Sequence[Address]) -> tuple[Recipient, ...]:
+    return tuple(
+        Recipient(each.address[: RECIPIENT_ADDRESS.high], _line(each.name)[: RECIPIENT_NAME.high]) for each in addresses
+    )
+
+
+def _line(text: str) -> str:
+    """What strangers wrote, as one line of visible text."""
+    return " ".join("".join(each if each.isprintable() else " " for each in text).split())

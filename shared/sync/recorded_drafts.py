@@ -1,0 +1,59 @@
+"""The drafts that are about to be sent: their references, by the attempt whose key they carry, kept in a mark of the ledger.
+
+What stands there is complete, and may have been sent; what does not was not. One write records all drafts of a window, fenced
+by the lease like every commit: whoever has lost the lease records nothing, and so sends nothing.
+"""
+
+import json
+from collections.abc import Collection, Mapping
+from threading import Lock
+
+from shared.domain.ledger import LedgerHead, Mark
+from shared.sync.lease import Lease
+
+_FOLDER = "drafts"
+
+
+class RecordedDrafts:
+    """Those of the runs before, until it is stored what became of them, and those of this one. Safe for several threads."""
+
+    def __init__(self, lease: Lease, head: LedgerHead) -> None:
+        self._lease = lease
+        self._lock = Lock()
+        kept = next((mark.watermark for mark in head.marks if mark.folder == _FOLDER), None)
+        self._references: dict[str, str] = json.loads(kept) if kept else {}
+        self._is_kept = bool(self._references)
+        """The ledger has some."""
+
+    def reference(self, attempt: str | None) -> str | None:
+        with self._lock:
+            return None if attempt is None else self._references.get(attempt)
+
+    def record(self, references: Mapping[str, str]) -> None:
+        """By attempt: from now on they may be sent. Raises LeaseLost, TransientError: then they must not be."""
+        with self._lock:
+            self._references |= references
+        self._write()
+
+    def strike(self, attempts: Collection[str]) -> None:
+        """Before their drafts are removed: a recorded one that is gone counts as sent. Raises LeaseLost, TransientError."""
+        if self.forget(attempts):
+            self._write()
+
+    def forget(self, attempts: Collection[str]) -> bool:
+        """What became of them is stored; they go with the next write. Says whether there were any."""
+        with self._lock:
+            found = [attempt for attempt in attempts if self._references.pop(attempt, None) is not None]
+        return bool(found)
+
+    def mark(self) -> Mark | None:
+        """To be kept for the next run; None where the ledger has none and needs none."""
+        with self._lock:
+            if not self._references and not self._is_kept:
+                return None
+            return Mark(_FOLDER, "", json.dumps(self._references, separators=(",", ":")))
+
+    def _write(self) -> None:
+        self._is_kept = True
+        if (mark := self.mark()) is not None:
+            self._lease.note(mark)
