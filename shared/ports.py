@@ -181,6 +181,11 @@ class Drafting(Protocol):
     """A mailbox whose server keeps drafts, so that it can be told whether one was sent (Exchange). A draft is complete before
     anybody knows its reference; only what is known is ever sent, so one that nobody knows was not."""
 
+    @property
+    def source(self) -> str:
+        """Identifies endpoint and mailbox; a reference is only good for the source it came from."""
+        ...
+
     def check(self) -> None:
         """Opens the folder of drafts as the identity that sends; makes and sends nothing there. Raises MailboxError,
         TransientError."""

@@ -71,7 +71,7 @@ class Guard:
 
         try:
             await self._app(scope, counted, noted)
-        except Exception:
+        except Exception:  # whatever it is, nobody outside is told, and the log is
             _log.exception("api_failed", extra={"code": "unexpected"})
             if started:
                 raise  # the status is out already; the host cuts the answer

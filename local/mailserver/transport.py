@@ -5,7 +5,7 @@ count copies. Knows no protocol; reports are those of RFC 3464, and are sent as 
 """
 
 import threading
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from datetime import UTC, datetime
 from typing import Any
@@ -157,5 +157,5 @@ def _is_reported(action: str, when: Collection[str]) -> bool:
 
 
 def _by_action(outcomes: Sequence[Outcome]) -> list[list[Outcome]]:
-    key: Callable[[Outcome], str] = lambda outcome: outcome.action  # noqa: E731  # typed
-    return [[each for each in outcomes if key(each) == action] for action in dict.fromkeys(map(key, outcomes))]
+    actions = dict.fromkeys(each.action for each in outcomes)
+    return [[each for each in outcomes if each.action == action] for action in actions]

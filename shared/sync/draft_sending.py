@@ -155,15 +155,16 @@ class DraftSending:
         self._conclude(answers)
 
     def _look_up(self, window: _Window) -> dict[ActivityId, str | None]:
-        """What became of the emails that an earlier run left: the reference of the draft of each that was not sent."""
+        """What became of the emails that an earlier run left: the reference of the draft of each that was not sent. Of one that
+        was recorded elsewhere nobody can tell."""
         left = [hand for hand in window if is_under_way(hand.email)]
         for hand in left:
-            hand.draft = self._drafts.reference(_key_of(hand))
+            hand.draft = self._drafts.reference(_key_of(hand), self._mail.source)
         present = self._find(left)
         self._end([self._shipping.found_sent(hand) for hand in left if _is_gone(hand, present)])
         unsent = [hand for hand in left if is_under_way(hand.email)]
         useless = [hand for hand in unsent if present.get(hand.email.id) is None or self._shipping.is_to_rest(hand)]
-        self._remove_drafts(useless)
+        self._remove_drafts([hand for hand in useless if not self._is_elsewhere(hand)])
         kept = {hand.email.id: present.get(hand.email.id) for hand in unsent if hand not in useless}
         return {**kept, **dict.fromkeys(hand.email.id for hand in useless)}
 
@@ -178,13 +179,20 @@ class DraftSending:
     def _intend(self, window: _Window, left: Mapping[ActivityId, str | None], ended: Sequence[Move] = ()) -> _Window:
         """Writes the intents; the emails that are under way by them, in their order. `left`: what was looked up; `ended`: what
         is written with them."""
+        elsewhere = [_key_of(hand) for hand in window if self._is_elsewhere(hand)]
         moves = [self._intent(hand, left.get(hand.email.id)) for hand in window if _may_begin(hand, left)]
         taken = self._end(ended, moves)
+        self._drafts.forget(elsewhere)
         return [hand for hand, _ in moves if hand.email.id in taken and is_under_way(hand.email)]
 
     def _intent(self, hand: InHand, draft: str | None) -> Move:
         hand.draft = draft
-        return self._shipping.intent(hand, can_tell=True) if draft is None else self._shipping.resumed(hand)
+        if draft is not None:
+            return self._shipping.resumed(hand)
+        return self._shipping.intent(hand, can_tell=not self._is_elsewhere(hand))
+
+    def _is_elsewhere(self, hand: InHand) -> bool:
+        return self._drafts.is_elsewhere(_key_of(hand), self._mail.source)
 
     # ---- the server
 
@@ -214,7 +222,7 @@ class DraftSending:
         for hand, draft in drafted:
             hand.draft = draft
         try:
-            self._drafts.record({_key_of(hand): draft for hand, draft in drafted})
+            self._drafts.record({_key_of(hand): draft for hand, draft in drafted}, self._mail.source)
         except LeaseLost:
             self._give_up([hand for hand, _ in drafted])
             raise

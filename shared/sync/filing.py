@@ -73,7 +73,8 @@ class Filing:
         return sent, done
 
     def _file_or_leave(self, sent: Sequence[InHand], done: Sequence[OutboxEntry]) -> None:
-        """What the store does not take now is filed by a later run: its entries are still there."""
+        """What the store does not take now is filed by a later run: its entries are still there. An email that cannot be filed
+        at all keeps no other from it."""
         try:
             self._file(sent, done)
         except TransientError as error:

@@ -1,7 +1,8 @@
 """The drafts that are about to be sent: their references, by the attempt whose key they carry, kept in a mark of the ledger.
 
 What stands there is complete, and may have been sent; what does not was not. One write records all drafts of a window, fenced
-by the lease like every commit: whoever has lost the lease records nothing, and so sends nothing.
+by the lease like every commit: whoever has lost the lease records nothing, and so sends nothing. A reference says nothing to
+another server or mailbox than the one that gave it: each names its source.
 """
 
 import json
@@ -21,18 +22,26 @@ class RecordedDrafts:
         self._lease = lease
         self._lock = Lock()
         kept = next((mark.watermark for mark in head.marks if mark.folder == _FOLDER), None)
-        self._references: dict[str, str] = json.loads(kept) if kept else {}
+        self._references: dict[str, tuple[str, str]] = _read(kept) if kept else {}
+        """Source and reference."""
         self._is_kept = bool(self._references)
         """The ledger has some."""
 
-    def reference(self, attempt: str | None) -> str | None:
+    def reference(self, attempt: str, source: str) -> str | None:
+        """Where this source gave it."""
         with self._lock:
-            return None if attempt is None else self._references.get(attempt)
+            known, reference = self._references.get(attempt, ("", ""))
+        return reference if known == source else None
 
-    def record(self, references: Mapping[str, str]) -> None:
+    def is_elsewhere(self, attempt: str, source: str) -> bool:
+        """It was recorded where this source cannot be asked: the mailbox has moved, or has another profile."""
+        with self._lock:
+            return attempt in self._references and self._references[attempt][0] != source
+
+    def record(self, references: Mapping[str, str], source: str) -> None:
         """By attempt: from now on they may be sent. Raises LeaseLost, TransientError: then they must not be."""
         with self._lock:
-            self._references |= references
+            self._references |= {attempt: (source, reference) for attempt, reference in references.items()}
         self._write()
 
     def strike(self, attempts: Collection[str]) -> None:
@@ -51,9 +60,21 @@ class RecordedDrafts:
         with self._lock:
             if not self._references and not self._is_kept:
                 return None
-            return Mark(_FOLDER, "", json.dumps(self._references, separators=(",", ":")))
+            return Mark(_FOLDER, "", _written(self._references))
 
     def _write(self) -> None:
         self._is_kept = True
         if (mark := self.mark()) is not None:
             self._lease.note(mark)
+
+
+def _written(references: Mapping[str, tuple[str, str]]) -> str:
+    """By source: nearly always there is but one."""
+    by_source: dict[str, dict[str, str]] = {}
+    for attempt, (source, reference) in references.items():
+        by_source.setdefault(source, {})[attempt] = reference
+    return json.dumps(by_source, separators=(",", ":"))
+
+
+def _read(text: str) -> dict[str, tuple[str, str]]:
+    return {attempt: (source, found) for source, each in json.loads(text).items() for attempt, found in each.items()}

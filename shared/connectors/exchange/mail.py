@@ -44,7 +44,7 @@ class ExchangeMail:
 
     @property
     def source(self) -> str:
-        return f"{self._session.protocol.service_endpoint}#{self._session.primary_smtp_address}"
+        return self._session.source
 
     def folders(self) -> Sequence[Folder]:
         return (INBOX,)

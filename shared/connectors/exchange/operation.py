@@ -65,7 +65,7 @@ class Operation(EWSAccountService):  # type: ignore[misc] # exchangelib has no t
             yield
         except SyncError:
             raise
-        except Exception as error:
+        except Exception as error:  # whatever exchangelib, requests and lxml raise
             raise mapped(error, self.SERVICE_NAME, profile_wide=self.protocol.profile_wide) from error
 
     def ask(self, payload: _Element, body: Callable[[bytes], RequestBody] = bytes) -> Sequence[_Element]:

@@ -54,6 +54,10 @@ class ExchangeOutgoing:
     def __init__(self, session: Session) -> None:
         self._session = session
 
+    @property
+    def source(self) -> str:
+        return self._session.source
+
     def check(self) -> None:
         with self._of_mailbox():
             if not GetFolder(self._session).takes_items(DRAFTS):

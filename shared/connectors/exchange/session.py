@@ -59,6 +59,11 @@ class Session:
     affinity_cookie: None = None
 
     @property
+    def source(self) -> str:
+        """Identifies endpoint and mailbox: ids of items are good for the source that they came from."""
+        return f"{self.protocol.service_endpoint}#{self.primary_smtp_address}"
+
+    @property
     def acts_as_mailbox(self) -> bool:
         return bool(self.access_type == IMPERSONATION)
 

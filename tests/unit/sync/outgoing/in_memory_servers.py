@@ -92,6 +92,7 @@ class InMemoryDrafting(Script):
     fails_to_prepare: dict[str, Exception] = field(default_factory=dict)
     """By subject: what all of the call raises while it has that email, after it made a part of it."""
     on_submit: Callable[[], None] | None = None
+    source: str = "https://mail.contoso.example/EWS#anna"
 
     def check(self) -> None:
         self.world.perform("mail.check", lambda: None)

@@ -13,9 +13,11 @@ from shared.sync.lease import Lease
 from shared.sync.recorded_drafts import RecordedDrafts
 from tests.builders import SettableClock
 from tests.unit.sync.faults import FaultyWorld
-from tests.unit.sync.outgoing.scene import by_exchange
+from tests.unit.sync.outgoing.in_memory_servers import InMemoryDrafting
+from tests.unit.sync.outgoing.scene import OutgoingScene, by_exchange
 
 ANNA = MailboxId("anna")
+HERE, ELSEWHERE = "here", "elsewhere"
 
 
 class Office:
@@ -37,28 +39,27 @@ class Office:
 def test_what_a_run_recorded_the_next_one_knows() -> None:
     office = Office()
     _, drafts = office.run()
-    drafts.record({"first": "draft-1", "second": "draft-2"})
+    drafts.record({"first": "draft-1", "second": "draft-2"}, HERE)
     drafts.strike(["first"])
     _, later = office.run()
-    assert (later.reference("first"), later.reference("second")) == (None, "draft-2")
-    assert later.reference(None) is None
+    assert (later.reference("first", HERE), later.reference("second", HERE)) == (None, "draft-2")
 
 
 def test_what_is_forgotten_goes_with_the_next_write_and_not_before() -> None:
     office = Office()
     _, drafts = office.run()
-    drafts.record({"first": "draft-1"})
+    drafts.record({"first": "draft-1"}, HERE)
     assert drafts.forget(["first"])
     assert not drafts.forget(["first"])
     _, after_a_crash = office.run()
-    assert after_a_crash.reference("first") == "draft-1", "nobody wrote"
+    assert after_a_crash.reference("first", HERE) == "draft-1", "nobody wrote"
     lease, drafts = office.run()
     assert drafts.forget(["first"])
     mark = drafts.mark()
     assert mark is not None
     lease.release(marks=(mark,))
     _, later = office.run()
-    assert later.reference("first") is None
+    assert later.reference("first", HERE) is None
 
 
 def test_a_run_without_drafts_leaves_no_mark() -> None:
@@ -73,10 +74,47 @@ def test_who_has_lost_the_lease_records_nothing() -> None:
     _, late = office.run()
     _, drafts = office.run()
     with pytest.raises(LeaseLost):
-        late.record({"first": "draft-1"})
-    assert drafts.reference("first") is None
+        late.record({"first": "draft-1"}, HERE)
+    assert drafts.reference("first", HERE) is None
     _, later = office.run()
-    assert later.reference("first") is None
+    assert later.reference("first", HERE) is None
+
+
+def test_a_reference_says_nothing_to_another_source_and_is_not_forgotten_for_that() -> None:
+    office = Office()
+    _, drafts = office.run()
+    drafts.record({"first": "draft-1"}, ELSEWHERE)
+    _, moved = office.run()
+    moved.record({"second": "draft-2"}, HERE)
+    _, later = office.run()
+    assert (later.reference("first", HERE), later.is_elsewhere("first", HERE)) == (None, True)
+    assert (later.reference("second", HERE), later.is_elsewhere("second", HERE)) == ("draft-2", False)
+    assert not later.is_elsewhere("unknown", HERE)
+
+
+@pytest.mark.parametrize(("dies_after", "copies"), [("mail.prepare", 1), ("mail.submit", 2)])
+def test_an_email_whose_draft_was_on_another_server_is_sent_and_says_that_it_may_be_there_twice(
+    dies_after: str, copies: int
+) -> None:
+    """The mailbox moved after a crash: that the new server knows no such draft does not mean that it was sent."""
+    scene = by_exchange(FaultyWorld())
+    email = scene.send("Offer")
+    scene.world.watch = lambda name: scene.world.die() if _is_behind(scene, dies_after, name) else None
+    assert scene.attempt() is None
+    scene.world.watch = None
+    assert scene.status(email) is EmailStatus.SENDING
+    assert isinstance(scene.server, InMemoryDrafting)
+    scene.server.source = "https://elsewhere.example/EWS#anna"
+    scene.server.drafts.clear()
+    scene.until_settled()
+    assert (scene.status(email), scene.delivery(email).may_be_twice) == (EmailStatus.SENT, True)
+    assert set(scene.server.copies().values()) == {copies}
+
+
+def _is_behind(scene: OutgoingScene, call: str, name: str) -> bool:
+    """The first call that writes anything, after the reference was recorded, behind the call of that name."""
+    recorded = scene.world.calls.count("ledger.commit") >= 2
+    return recorded and call in scene.world.calls[:-1] and name in ("mail.submit", "activities.advance")
 
 
 @pytest.mark.parametrize("dies_at", ["mail.submit", "server.send", "outbox.remove"])
