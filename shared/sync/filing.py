@@ -79,6 +79,15 @@ class Filing:
             self._file(sent, done)
         except TransientError as error:
             log.warning("sent_emails_not_filed", extra={"emails": len(done), "code": error.code})
+        except Exception as error:  # whatever one email's rows do to a store is that email's
+            if not sent:
+                raise
+            if len(sent) == 1:
+                log.warning("email_not_filed", exc_info=error, extra={"activity_id": sent[0].email.id})
+                return
+            for hand in sent:
+                self._file_or_leave([hand], [hand.entry])
+            self._file_or_leave((), [entry for entry in done if all(entry is not hand.entry for hand in sent)])
 
     def _file(self, sent: Sequence[InHand], done: Sequence[OutboxEntry]) -> None:
         if found_by := [entry for hand in sent for entry in self._found_by(hand)]:

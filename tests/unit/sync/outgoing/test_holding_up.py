@@ -1,10 +1,12 @@
 """No email holds up the others, whatever it does to the connection, the process or the run."""
 
+from collections.abc import Sequence
 from datetime import timedelta
 
 import pytest
 
 from shared.domain.choices import EmailStatus
+from shared.domain.email import ListOf, TimelineEntry
 from shared.domain.errors import (
     AccessDenied,
     Busy,
@@ -108,3 +110,24 @@ def test_an_email_that_stops_the_process_each_time_does_not_hold_up_the_others(b
     assert {scene.status(each) for each in others} == {EmailStatus.SENT}
     assert scene.status(deadly) is EmailStatus.FAILED
     assert set(scene.outcomes(deadly)) == {"interrupted"}
+
+
+@both_servers
+def test_an_email_that_cannot_be_listed_does_not_keep_the_others_from_it(build: Build) -> None:
+    scene = build()
+    put = scene.stores.timeline.put
+
+    def refuses_one(entries: Sequence[TimelineEntry]) -> None:
+        if any(entry.subject == "Unlistable" for entry in entries):
+            raise ValueError("the store does not like it")
+        put(entries)
+
+    emails = [scene.send(subject) for subject in ("One", "Unlistable", "Two")]
+    scene.stores.timeline.put = refuses_one  # type: ignore[method-assign]
+    assert scene.run() is RunOutcome.COMPLETED
+    assert [scene.status(email) for email in emails] == [EmailStatus.SENT] * 3
+    assert scene.listed(ListOf.SENT) == ["One", "Two"]
+    scene.stores.timeline.put = put  # type: ignore[method-assign]
+    scene.until_settled()
+    assert scene.listed(ListOf.SENT) == ["One", "Two", "Unlistable"]
+    assert sorted(sent(scene)) == ["One", "Two", "Unlistable"]
