@@ -9,7 +9,8 @@ from local.mailserver.imap import session as sessions
 from local.mailserver.imap.replies import Bad, No, Reply, untagged
 from local.mailserver.imap.session import Command, Session
 from local.mailserver.journal import Asked
-from local.mailserver.listener import Disconnect, Head, Peer
+from local.mailserver.line_head import LineHead
+from local.mailserver.listener import Disconnect
 from local.mailserver.signing_in import Claim
 from local.mailserver.wire import Wire, refusal
 
@@ -19,22 +20,12 @@ _LONGEST_RESPONSE = 16 * 1024
 """Bytes of what a client answers to a challenge: tokens are long."""
 
 
-class ImapHead(Head):
-    """On one port, `implicit_tls` from the first byte or not."""
-
+class ImapHead(LineHead):
     def __init__(self, backend: Backend, port: int = 0, *, implicit_tls: bool = False) -> None:
-        self._backend = backend
-        self._implicit_tls = implicit_tls
-        super().__init__(port, "mailserver-imap")
+        super().__init__(backend, port, "mailserver-imap", implicit_tls=implicit_tls)
 
-    def _serve(self, peer: Peer) -> None:
-        wire = Wire(peer)
-        if self._implicit_tls and self._backend.tls is not None:
-            wire.secure(self._backend.tls)
-        try:
-            _Dialogue(self._backend, wire).converse()
-        except Disconnect:
-            wire.reset()
+    def _converse(self, wire: Wire) -> None:
+        _Dialogue(self._backend, wire).converse()
 
 
 class _Dialogue:

@@ -10,7 +10,8 @@ from local.mailserver.backend import Backend
 from local.mailserver.delivery import HOST
 from local.mailserver.habits import Habit
 from local.mailserver.journal import Asked
-from local.mailserver.listener import Disconnect, Head, Peer
+from local.mailserver.line_head import LineHead
+from local.mailserver.listener import Disconnect
 from local.mailserver.pop3 import replies
 from local.mailserver.pop3.maildrop import Locks
 from local.mailserver.pop3.replies import Reply, ok, refused
@@ -25,24 +26,17 @@ _LONGEST_COMMAND = 16 * 1024
 _numbers = itertools.count(1)
 
 
-class Pop3Head(Head):
-    """On one port, `implicit_tls` from the first byte or not. Heads that share `locks` share maildrops."""
+class Pop3Head(LineHead):
+    """Heads that share `locks` share maildrops."""
 
     def __init__(self, backend: Backend, locks: Locks, port: int = 0, *, implicit_tls: bool = False) -> None:
-        self._backend = backend
         self._locks = locks
-        self._implicit_tls = implicit_tls
-        super().__init__(port, "mailserver-pop3")
+        super().__init__(backend, port, "mailserver-pop3", implicit_tls=implicit_tls)
 
-    def _serve(self, peer: Peer) -> None:
-        wire = Wire(peer)
-        if self._implicit_tls and self._backend.tls is not None:
-            wire.secure(self._backend.tls)
+    def _converse(self, wire: Wire) -> None:
         dialogue = _Dialogue(self._backend, self._locks, wire)
         try:
             dialogue.converse()
-        except Disconnect:
-            wire.reset()
         finally:
             dialogue.session.close()
 

@@ -12,7 +12,8 @@ from local.mailserver import signing_in
 from local.mailserver.backend import Backend
 from local.mailserver.faults import FaultKind
 from local.mailserver.journal import Asked
-from local.mailserver.listener import Disconnect, Head, Peer
+from local.mailserver.line_head import LineHead
+from local.mailserver.listener import Disconnect
 from local.mailserver.signing_in import Claim
 from local.mailserver.smtp import replies
 from local.mailserver.smtp.parameters import path_of
@@ -26,22 +27,12 @@ _LONGEST_COMMAND = 16 * 1024
 """Bytes: tokens are long (RFC 4954 section 4 wants 12288 at least)."""
 
 
-class SmtpHead(Head):
-    """On one port, `implicit_tls` from the first byte (RFC 8314) or not."""
-
+class SmtpHead(LineHead):
     def __init__(self, backend: Backend, port: int = 0, *, implicit_tls: bool = False) -> None:
-        self._backend = backend
-        self._implicit_tls = implicit_tls
-        super().__init__(port, "mailserver-smtp")
+        super().__init__(backend, port, "mailserver-smtp", implicit_tls=implicit_tls)
 
-    def _serve(self, peer: Peer) -> None:
-        wire = Wire(peer)
-        if self._implicit_tls and self._backend.tls is not None:
-            wire.secure(self._backend.tls)
-        try:
-            _Dialogue(self._backend, wire).converse()
-        except Disconnect:
-            wire.reset()
+    def _converse(self, wire: Wire) -> None:
+        _Dialogue(self._backend, wire).converse()
 
 
 class _Dialogue:
