@@ -1,10 +1,10 @@
 """A POP3 server that says what it is told to: for servers that no real one can be made to be. One connection at a time."""
 
 import socket
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from threading import Thread
+
+from tests.unit.connectors.scripted import ScriptedServer
 
 type Said = bytes | Callable[[str], bytes | None]
 """A reply, or what makes one of the command's arguments; None closes the connection instead."""
@@ -67,7 +67,7 @@ class Maildrop:
 
 
 @dataclass(slots=True)
-class ScriptedPop3:
+class ScriptedPop3(ScriptedServer):
     """What it says to each command goes before what `maildrop` says."""
 
     maildrop: Maildrop = field(default_factory=Maildrop)
@@ -105,24 +105,3 @@ class ScriptedPop3:
             return False
         connection.sendall(answer)
         return name != "QUIT"
-
-    @contextmanager
-    def running(self) -> Iterator["ScriptedPop3"]:
-        with socket.create_server(("127.0.0.1", 0)) as listening:
-            self.port = listening.getsockname()[1]
-            thread = Thread(target=self._listen, args=(listening,), name="scripted-pop3")
-            thread.start()
-            try:
-                yield self
-            finally:
-                with suppress(OSError):
-                    listening.shutdown(socket.SHUT_RDWR)
-                thread.join(5)
-
-    def _listen(self, listening: socket.socket) -> None:
-        with suppress(OSError):
-            while True:
-                connection, _ = listening.accept()
-                connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-                with suppress(OSError):
-                    self._serve(connection)

@@ -1,11 +1,11 @@
 """An SMTP server that says what it is told to: for servers that no real one can be made to be. One connection at a time."""
 
 import socket
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager, suppress
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from threading import Thread
 from typing import BinaryIO
+
+from tests.unit.connectors.scripted import ScriptedServer
 
 type Said = bytes | Callable[[str], bytes | None]
 """A reply, or what makes one of the command's arguments; None closes the connection instead."""
@@ -37,7 +37,7 @@ class Taken:
 
 
 @dataclass(slots=True)
-class ScriptedSmtp:
+class ScriptedSmtp(ScriptedServer):
     """What it says to each command goes before what an ordinary server says. "greeting" is a connection, "content"
     what follows DATA."""
 
@@ -92,27 +92,6 @@ class ScriptedSmtp:
             self.closes_after.remove(name)
             return False
         return name != "QUIT"
-
-    @contextmanager
-    def running(self) -> Iterator["ScriptedSmtp"]:
-        with socket.create_server(("127.0.0.1", 0)) as listening:
-            self.port = listening.getsockname()[1]
-            thread = Thread(target=self._listen, args=(listening,), name="scripted-smtp")
-            thread.start()
-            try:
-                yield self
-            finally:
-                with suppress(OSError):
-                    listening.shutdown(socket.SHUT_RDWR)
-                thread.join(5)
-
-    def _listen(self, listening: socket.socket) -> None:
-        with suppress(OSError):
-            while True:
-                connection, _ = listening.accept()
-                connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-                with suppress(OSError):
-                    self._serve(connection)
 
 
 def _content(lines: BinaryIO) -> bytes | None:

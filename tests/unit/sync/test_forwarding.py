@@ -1,7 +1,7 @@
 """What comes to a forward mailbox: the originals become activities of those they were for, and are deleted only once all are
 stored."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from datetime import timedelta
 from functools import partial
@@ -9,13 +9,11 @@ from typing import Any
 
 import pytest
 
-from shared.administration.explanation import Explanations
-from shared.domain.choices import Approval, Direction, EmailDeliveryMethod, IncomingFilteringMethod, OwnerKind, Reason, Verdict
-from shared.domain.configuration import OwnerRef
-from shared.domain.email import IncomingAttachment, IncomingMessage, ItemRef, ListOf
+from shared.domain.choices import Approval, Direction, IncomingFilteringMethod, OwnerKind, Reason, Verdict
+from shared.domain.email import IncomingMessage, ItemRef, ListOf
 from shared.domain.errors import ItemUnreadable
-from shared.domain.folders import INBOX, SENT_ITEMS
-from shared.domain.ids import MailboxId, OwnerId, email_id, mailbox_id_of
+from shared.domain.folders import SENT_ITEMS
+from shared.domain.ids import MailboxId, OwnerId, email_id
 from shared.domain.organisation import OrganisationSettings
 from shared.messages import ChangeItems, ItemTask
 from shared.sync.budgets import ItemLimits, RunBudget
@@ -24,57 +22,9 @@ from shared.sync.item_changes import ItemChanges
 from shared.sync.preview import ChangedConfiguration, Preview
 from tests.builders import a_mailbox, a_message, a_queue
 from tests.unit.sync.faults import Fault, FaultyWorld
-from tests.unit.sync.in_memory_mail import InMemoryMail
+from tests.unit.sync.forwards import ANNA, a_forward, a_scene, attached, listed, verdicts
 from tests.unit.sync.scene import Scene
 from tests.unit.sync.snapshots import outcome_of
-
-ANNA = OwnerRef(OwnerKind.USER, OwnerId("user-anna"))
-
-
-def a_scene(world: FaultyWorld | None = None, *, discards: bool = False, **changes: Any) -> Scene:
-    """Ben's address is that of the forward mailbox. Anna and the queue have their mail read through it and accept all."""
-    collection = a_mailbox("ben", id=MailboxId("collection"), owner=None, process_and_delete=discards)
-    anna = a_mailbox("anna", incoming_method=EmailDeliveryMethod.FORWARD_MAILBOX)
-    scene = Scene(
-        ben=InMemoryMail("server/ben", page_items=3),
-        world=world or FaultyWorld(),
-        mailboxes={"anna": anna, "ben": collection},
-        **changes,
-    )
-    scene.stores.settings.put(OrganisationSettings(), None)
-    queue = a_queue("support")
-    scene.stores.owners.create(queue)
-    of_queue = replace(
-        anna, id=mailbox_id_of(queue.kind, queue.id), address=queue.address, owner=OwnerRef(queue.kind, queue.id)
-    )
-    scene.stores.mailboxes.create(of_queue, {})
-    return scene
-
-
-def attached(message: IncomingMessage, error: Exception | None = None) -> IncomingAttachment:
-    def chunks() -> Iterator[bytes]:
-        yield b"the MIME form"
-
-    def read() -> IncomingMessage:
-        if error is not None:
-            raise error
-        return replace(message, ref=ItemRef("", INBOX.id))
-
-    return IncomingAttachment("original.eml", "message/rfc822", 2000, chunks, is_message=True, message=read)
-
-
-def a_forward(*originals: IncomingMessage, sender: str = "anna@contoso.example", **changes: Any) -> IncomingMessage:
-    subject = changes.pop("subject", f"FW: {originals[0].subject if originals else 'nothing'}")
-    attachments = [attached(original) for original in originals]
-    return a_message(subject, sender=sender, to=["ben@contoso.example"], attachments=attachments, **changes)
-
-
-def verdicts(scene: Scene) -> list[tuple[Verdict, Reason]]:
-    return sorted((row.verdict, row.reason) for row in scene.ledger("ben").values())
-
-
-def listed(scene: Scene, list_of: ListOf, whose: str) -> list[str]:
-    return sorted(entry.subject for entry in scene.stores.timeline.list(list_of, whose).items)
 
 
 def test_the_original_becomes_the_activity_of_the_user_whom_it_was_for() -> None:
@@ -350,54 +300,3 @@ def _left(scene: Scene) -> list[str]:
 
 def _refs(scene: Scene) -> Sequence[ItemRef]:
     return [listed.ref for _, listed in scene.ben._messages.values()]
-
-
-# ---- several emails of one forward
-
-
-def a_forward_of_two(scene: Scene) -> None:
-    """Of two messages, the second of which answers one that is not stored yet."""
-    answer = a_message("Re: Question", message_id="<answer@fabrikam.example>", in_reply_to="question@fabrikam.example")
-    scene.ben.deliver(a_forward(a_message("Offer"), answer, subject="FW: both"))
-    scene.until_idle("ben")
-
-
-def test_each_of_several_originals_joins_the_conversation_that_it_answers_once_that_is_stored() -> None:
-    scene = a_scene()
-    a_forward_of_two(scene)
-    scene.ben.deliver(a_forward(a_message("Question", message_id="<question@fabrikam.example>")))
-    scene.until_idle("ben")
-    scene.clock.advance(timedelta(minutes=20))
-    scene.until_idle("ben")
-    question, answer = (
-        scene.activity(email_id(f"{name}@fabrikam.example", Direction.INCOMING)).record for name in ("question", "answer")
-    )
-    assert (answer.conversation, answer.correlated_to, answer.is_fragment) == (question.id, question.id, False)
-
-
-def test_untracking_a_forward_takes_all_that_it_brought_off_the_list() -> None:
-    scene = a_scene()
-    a_forward_of_two(scene)
-    (row,) = scene.ledger("ben").values()
-    request = ChangeItems("request", MailboxId("collection"), ItemTask.UNTRACK, row.key.identity)
-    ItemChanges(scene.stores, scene.clock).run(request)
-    assert scene.subjects("ben") == []
-    for activity_id in row.activity_ids:
-        assert scene.activity(activity_id).record.deleted_on is None
-        assert scene.stores.activities.sightings(activity_id) == []
-
-
-def test_a_forward_is_explained_with_all_that_it_brought_and_so_is_each_of_them() -> None:
-    scene = a_scene()
-    a_forward_of_two(scene)
-    (row,) = scene.ledger("ben").values()
-    explanations = Explanations(scene.stores, scene.clock)
-    told = explanations.of_message(MailboxId("collection"), "fw:-both@fabrikam.example")
-    assert [activity.id for activity in told.activities] == list(row.activity_ids)
-    assert "2 messages that it forwarded are activities" in told.items[0].story[1]
-    for activity_id in row.activity_ids:
-        (item,) = explanations.of_activity(MailboxId("collection"), activity_id).items
-        assert item.reason is Reason.RELEVANT
-    (item,) = explanations.of_message(MailboxId("collection"), "answer@fabrikam.example").items
-    assert item.activity_id == row.activity_id
-    assert explanations.of_message(MailboxId("collection"), "nothing@fabrikam.example").items == ()
