@@ -1,4 +1,4 @@
-"""A server on a loopback port that takes one connection at a time; what it says is its subclass's."""
+"""A server on a loopback port that takes one connection at a time; its subclasses know what it says. And tokens to show it."""
 
 import socket
 from abc import ABC, abstractmethod
@@ -35,3 +35,16 @@ class ScriptedServer(ABC):
     @abstractmethod
     def _serve(self, connection: socket.socket) -> None:
         """One connection to its end."""
+
+
+class Tokens:
+    """Gives the same one until it is told to forget it."""
+
+    def __init__(self) -> None:
+        self.number = 1
+
+    def token(self) -> str:
+        return f"token{self.number}"
+
+    def forget(self) -> None:
+        self.number += 1

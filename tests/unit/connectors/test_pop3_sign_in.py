@@ -33,6 +33,7 @@ from tests.unit.connectors.maildrops import (
     polled,
     serving,
 )
+from tests.unit.connectors.scripted import Tokens
 from tests.unit.connectors.scripted_pop3 import ScriptedPop3
 
 
@@ -111,19 +112,6 @@ def test_basic_means_the_password_itself_even_where_a_digest_is_offered() -> Non
         assert server.asked[1:3] == ["USER anna", "PASS secret"]
 
 
-class ThreeTokens:
-    """Gives the same one until it is told to forget it."""
-
-    def __init__(self) -> None:
-        self.number = 1
-
-    def token(self) -> str:
-        return f"token{self.number}"
-
-    def forget(self) -> None:
-        self.number += 1
-
-
 @contextmanager
 def serving_tokens(accepted: str) -> Iterator[ScriptedPop3]:
     with serving(AUTH=b"+ \r\n") as server:
@@ -139,14 +127,14 @@ def serving_tokens(accepted: str) -> Iterator[ScriptedPop3]:
 
 def test_a_token_that_is_refused_is_replaced_once() -> None:
     with serving_tokens("token2") as server:
-        with opened(server, Token("anna", ThreeTokens(), profile_wide=True)) as mail:
+        with opened(server, Token("anna", Tokens(), profile_wide=True)) as mail:
             assert names(everything(mail)[0]) == ["1", "2", "3"]
         assert server.count("AUTH") == 2
 
 
 def test_a_second_token_that_is_refused_is_the_end_of_it() -> None:
     with serving_tokens("token3") as server:
-        error = failure(server, who=Token("anna", ThreeTokens(), profile_wide=True))
+        error = failure(server, who=Token("anna", Tokens(), profile_wide=True))
         assert isinstance(error, AuthenticationFailed)
         assert error.profile_wide
         assert "token" not in str(error).replace("the token", "")
@@ -156,7 +144,7 @@ def test_a_second_token_that_is_refused_is_the_end_of_it() -> None:
 
 def test_a_server_that_takes_no_tokens_is_told_as_that() -> None:
     with serving(AUTH=b"-ERR unknown mechanism\r\n") as server:
-        assert isinstance(failure(server, who=Token("anna", ThreeTokens(), profile_wide=True)), TokensRefused)
+        assert isinstance(failure(server, who=Token("anna", Tokens(), profile_wide=True)), TokensRefused)
         assert server.count("AUTH") == 1
 
 

@@ -31,6 +31,7 @@ from shared.domain.errors import (
     Unreachable,
 )
 from tests.unit.connectors.outgoing_messages import a_message
+from tests.unit.connectors.scripted import Tokens
 from tests.unit.connectors.scripted_smtp import PLAIN, ScriptedSmtp
 from tests.unit.connectors.submission import WHO, failure, opened, serving
 
@@ -122,19 +123,6 @@ def test_no_command_is_smuggled_in_by_a_name_or_password(who: Password) -> None:
         with opened(server, who) as mail:
             mail.check()
         assert server.count("DATA") == 0
-
-
-class Tokens:
-    """Gives the same one until it is told to forget it."""
-
-    def __init__(self) -> None:
-        self.number = 1
-
-    def token(self) -> str:
-        return f"token{self.number}"
-
-    def forget(self) -> None:
-        self.number += 1
 
 
 @contextmanager

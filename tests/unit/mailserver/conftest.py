@@ -1,3 +1,4 @@
+import ssl
 from collections.abc import Iterator
 
 import pytest
@@ -17,6 +18,19 @@ def server() -> Iterator[MailServer]:
         server.add_mailbox(BEN, "Ben Bauer", password="ben's password")
         server.add_account("service", "secret", impersonation=True)
         yield server
+
+
+@pytest.fixture
+def protected() -> Iterator[MailServer]:
+    """It serves with TLS as well; Anna's mailbox has a password."""
+    with MailServer(tls=True) as server:
+        server.add_mailbox(ANNA, password="anna's password")
+        yield server
+
+
+def trusting(server: MailServer) -> ssl.SSLContext:
+    """What a client needs to believe the server's certificate."""
+    return ssl.create_default_context(cafile=str(server.certificate_file))
 
 
 @pytest.fixture

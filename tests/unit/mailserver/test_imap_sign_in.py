@@ -2,16 +2,14 @@
 
 import base64
 import imaplib
-import ssl
 import time
-from collections.abc import Iterator
 
 import pytest
 from imapclient import IMAPClient
 from imapclient.exceptions import IMAPClientAbortError, IMAPClientError, LoginError
 
 from local.mailserver import FaultKind, Habit, MailServer
-from tests.unit.mailserver.conftest import ANNA, BEN
+from tests.unit.mailserver.conftest import ANNA, BEN, trusting
 from tests.unit.mailserver.imap_clients import PASSWORD, Lines, connected, selected, signed_in
 from tests.unit.mailserver.messages import a_message
 
@@ -193,19 +191,8 @@ def test_what_was_asked_is_in_the_journal(server: MailServer) -> None:
     ]
 
 
-@pytest.fixture
-def protected() -> Iterator[MailServer]:
-    with MailServer(tls=True) as server:
-        server.add_mailbox(ANNA, password=PASSWORD)
-        yield server
-
-
-def context(server: MailServer) -> ssl.SSLContext:
-    return ssl.create_default_context(cafile=str(server.certificate_file))
-
-
 def test_tls_from_the_first_byte(protected: MailServer) -> None:
-    client = IMAPClient("localhost", protected.imaps_port, ssl_context=context(protected), timeout=20)
+    client = IMAPClient("localhost", protected.imaps_port, ssl_context=trusting(protected), timeout=20)
     assert not client.has_capability("STARTTLS")
     client.login(ANNA, PASSWORD)
     client.logout()
@@ -218,7 +205,7 @@ def test_tls_on_request_and_nobody_signs_in_before_where_the_server_wants_it(pro
     assert not client.has_capability("AUTH=PLAIN")
     with pytest.raises(LoginError, match="PRIVACYREQUIRED"):
         client.login(ANNA, PASSWORD)
-    client.starttls(context(protected))
+    client.starttls(trusting(protected))
     assert client.has_capability("AUTH=PLAIN")
     client.login(ANNA, PASSWORD)
     client.logout()

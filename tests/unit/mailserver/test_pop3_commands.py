@@ -4,14 +4,12 @@ import base64
 import hashlib
 import poplib
 import socket
-import ssl
 import time
-from collections.abc import Iterator
 
 import pytest
 
 from local.mailserver import FaultKind, Habit, MailServer
-from tests.unit.mailserver.conftest import ANNA, BEN
+from tests.unit.mailserver.conftest import ANNA, BEN, trusting
 from tests.unit.mailserver.messages import a_message
 from tests.unit.mailserver.pop3_clients import PASSWORD, connected, refusal, retrieved, signed_in, uidls
 
@@ -282,19 +280,8 @@ def test_what_was_asked_is_in_the_journal(server: MailServer) -> None:
     ]
 
 
-@pytest.fixture
-def protected() -> Iterator[MailServer]:
-    with MailServer(tls=True) as server:
-        server.add_mailbox(ANNA, password=PASSWORD)
-        yield server
-
-
-def context(server: MailServer) -> ssl.SSLContext:
-    return ssl.create_default_context(cafile=str(server.certificate_file))
-
-
 def test_tls_from_the_first_byte(protected: MailServer) -> None:
-    client = poplib.POP3_SSL("localhost", protected.pop3s_port, context=context(protected), timeout=20)
+    client = poplib.POP3_SSL("localhost", protected.pop3s_port, context=trusting(protected), timeout=20)
     client.user(ANNA)
     client.pass_(PASSWORD)
     assert client.stat() == (0, 0)
@@ -309,7 +296,7 @@ def test_tls_on_request_and_nobody_signs_in_before_where_the_server_wants_it(pro
     assert "USER" not in client.capa()
     assert refusal(client.user, ANNA).startswith("-ERR [AUTH]")
     assert say(client, f"AUTH PLAIN {plain(ANNA, PASSWORD)}").startswith("-ERR [AUTH]")
-    client.stls(context=context(protected))
+    client.stls(context=trusting(protected))
     assert {"USER", "SASL"} <= set(client.capa())
     client.user(ANNA)
     client.pass_(PASSWORD)
@@ -320,7 +307,7 @@ def test_what_was_sent_before_the_handshake_is_not_believed(protected: MailServe
     client = poplib.POP3("localhost", protected.pop3_port, timeout=20)
     client.sock.sendall(b"STLS\r\nUSER somebody\r\n")
     assert client._getline()[0].startswith(b"+OK")
-    client.sock = context(protected).wrap_socket(client.sock, server_hostname="localhost")
+    client.sock = trusting(protected).wrap_socket(client.sock, server_hostname="localhost")
     client.file = client.sock.makefile("rb")
     assert say(client, "PASS any").startswith("-ERR USER")
     client.close()

@@ -1,13 +1,12 @@
 """Signing in to the SMTP head: TLS, the mechanisms, and whom the server lets send as whom."""
 
 import smtplib
-import ssl
 from collections.abc import Iterator
 
 import pytest
 
 from local.mailserver import Habit, MailServer
-from tests.unit.mailserver.conftest import ANNA, BEN
+from tests.unit.mailserver.conftest import ANNA, BEN, trusting
 from tests.unit.mailserver.messages import a_message
 
 TEAM = "team@contoso.example"
@@ -21,10 +20,6 @@ def secured() -> Iterator[MailServer]:
         server.add_mailbox(BEN, "Ben Bauer")
         server.add_mailbox(TEAM, "Team")
         yield server
-
-
-def trusting(server: MailServer) -> ssl.SSLContext:
-    return ssl.create_default_context(cafile=str(server.certificate_file))
 
 
 def plain(server: MailServer) -> smtplib.SMTP:
