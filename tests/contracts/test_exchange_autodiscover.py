@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from datetime import timedelta
 from threading import Event
+from typing import Any
 from unittest.mock import patch
 from urllib.parse import urlsplit
 
@@ -71,8 +72,8 @@ def served(served: ServedByExchange, names: Names) -> ServedByExchange:  # noqa:
     return served
 
 
-def a_roaming_profile(**changes: object) -> EmailServerProfile:
-    return a_profile(None, **({"use_autodiscover": True} | changes))  # type: ignore[arg-type]
+def a_roaming_profile(**changes: Any) -> EmailServerProfile:
+    return a_profile(None, use_autodiscover=True, **changes)
 
 
 def failure(connect: Connect, profile: EmailServerProfile, mailbox: Mailbox) -> SyncError:
@@ -283,22 +284,22 @@ def test_an_address_without_a_domain_asks_nobody(connect: Connect, names: Names)
     assert names.asked == []
 
 
-FAULTS: list[tuple[str, dict[str, object], type[SyncError]]] = [
-    ("error", {"code": "InvalidDomain"}, NotDiscovered),
-    ("error", {"code": "ServerBusy"}, Throttled),
-    ("error", {"code": "InternalServerError"}, TransientError),
-    ("error", {"code": "BrandNew"}, TransientError),
-    ("nonsense_reply", {}, NoMailServer),
-    ("connection_reset", {}, Unreachable),
-    ("unavailable", {}, TransientError),
+FAULTS: list[tuple[str, str, type[SyncError]]] = [
+    ("error", "InvalidDomain", NotDiscovered),
+    ("error", "ServerBusy", Throttled),
+    ("error", "InternalServerError", TransientError),
+    ("error", "BrandNew", TransientError),
+    ("nonsense_reply", "", NoMailServer),
+    ("connection_reset", "", Unreachable),
+    ("unavailable", "", TransientError),
 ]
 
 
-@pytest.mark.parametrize(("kind", "how", "expected"), FAULTS)
+@pytest.mark.parametrize(("kind", "code", "expected"), FAULTS)
 def test_what_autodiscover_answers_instead_says_what_to_do(
-    connect: Connect, served: ServedByExchange, kind: str, how: dict[str, object], expected: type[SyncError]
+    connect: Connect, served: ServedByExchange, kind: str, code: str, expected: type[SyncError]
 ) -> None:
-    served.server.faults.add(kind, operation="GetUserSettings", **how)  # type: ignore[arg-type]
+    served.server.faults.add(kind, operation="GetUserSettings", code=code)
     assert isinstance(failure(connect, a_roaming_profile(), a_mailbox(served.address)), expected)
 
 

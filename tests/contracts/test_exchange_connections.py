@@ -10,6 +10,7 @@ from requests import Session
 
 from shared.connectors.connect import Connect
 from shared.connectors.exchange import session
+from shared.connectors.exchange.pool import Pool
 from shared.domain.choices import CredentialSource
 from shared.domain.configuration import Credentials, SecretRef
 from shared.domain.errors import Busy
@@ -87,7 +88,7 @@ def test_connections_are_kept_for_the_identities_used_last(
     monkeypatch.setattr(session, "MOST_POOLS", 2)
     profile = a_profile(served.server.ews_url, username=None, credential_source=CredentialSource.MAILBOX)
     owners = [a_new_mailbox(served.server).address for _ in range(3)]
-    pools: list[session.Pool] = []
+    pools: list[Pool] = []
     for turn in (0, 1, 0, 2):
         served.server.add_account(owners[turn], PASSWORD, mailbox=owners[turn])
         own = Credentials(username=owners[turn], secret=SecretRef(PASSWORD, "1"))

@@ -33,8 +33,8 @@ from tests.contracts.exchange_mailboxes import (
 def test_a_local_server_is_refused_before_a_byte_is_sent(served: ServedByExchange) -> None:
     strict = Connect(KnownSecrets(), allow_local_servers=False)
     for location in (served.server.ews_url, f"{served.server.https_url}/EWS/Exchange.asmx"):
-        error = failure(lambda location=location: listed(strict, a_profile(location), served.address))
-        assert isinstance(error, LocationRefused)
+        with pytest.raises(LocationRefused):
+            listed(strict, a_profile(location), served.address)
     strict.close()
     assert len(served.server.requests) == 0
 
@@ -133,7 +133,7 @@ def test_a_name_of_the_metadata_service_is_refused_even_where_local_servers_are_
 
 
 def test_autodiscover_does_not_lead_to_it(connect: Connect, metadata: Metadata) -> None:
-    profile = a_profile(None, use_autodiscover=True, incoming_port=urlsplit(metadata.url).port)  # type: ignore[arg-type]
+    profile = a_profile(None, use_autodiscover=True, incoming_port=urlsplit(metadata.url).port)
     error = failure(lambda: connect.discover(profile, a_mailbox("anna@contoso.example"), MONDAY))
     assert isinstance(error, LocationRefused)
     assert metadata.asked == []

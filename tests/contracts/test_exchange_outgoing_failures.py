@@ -26,7 +26,7 @@ from shared.domain.errors import (
     Unreachable,
 )
 from shared.domain.outgoing import Receipt
-from tests.contracts.exchange_mailboxes import ServedByExchange, a_profile, failure
+from tests.contracts.exchange_mailboxes import ServedByExchange, Symptoms, a_profile, failure
 from tests.contracts.exchange_outgoing import Outbound, opened
 from tests.unit.connectors.outgoing_messages import an_attachment
 
@@ -139,7 +139,7 @@ def test_a_folder_that_is_not_there_or_not_shown_is_no_emails_error(outbound: Ou
     assert isinstance(error, AccessDenied)
 
 
-WHOLE_REQUESTS: list[tuple[str, dict[str, object], type[SyncError], float | None]] = [
+WHOLE_REQUESTS: list[tuple[str, Symptoms, type[SyncError], float | None]] = [
     ("server_busy", {"seconds": 297.7}, Throttled, 297.7),
     ("soap_fault", {"code": "ErrorSubmissionQuotaExceeded"}, SendingQuotaSpent, 3600),
     ("too_many_requests", {"seconds": 30}, Throttled, 30),
@@ -156,7 +156,7 @@ WHOLE_REQUESTS: list[tuple[str, dict[str, object], type[SyncError], float | None
 @pytest.mark.parametrize(("kind", "how", "expected", "wait"), WHOLE_REQUESTS)
 @pytest.mark.parametrize("call", ["prepare", "submit", "find", "withdraw", "check"])
 def test_a_failed_request_says_what_the_run_does_next(
-    outbound: Outbound, call: str, kind: str, how: dict[str, object], expected: type[SyncError], wait: float | None
+    outbound: Outbound, call: str, kind: str, how: Symptoms, expected: type[SyncError], wait: float | None
 ) -> None:
     drafts = outbound.prepared(outbound.messages(2))
     calls: dict[str, Callable[[], object]] = {
@@ -200,8 +200,7 @@ def test_a_connection_that_breaks_between_two_is_settled_by_looking(outbound: Ou
 @pytest.mark.parametrize("kind", ["reply_lost", "breaks_off", "truncated_reply"])
 def test_drafts_that_nobody_knows_are_withdrawn_and_made_anew(outbound: Outbound, kind: str) -> None:
     messages = outbound.messages(4)
-    how = {"item": id_of(2)} if kind == "breaks_off" else {}
-    outbound.fault(kind, operation="CreateItem", count=1, **how)
+    outbound.fault(kind, operation="CreateItem", count=1, item=id_of(2) if kind == "breaks_off" else None)
     assert isinstance(failure(lambda: outbound.drafting.prepare(messages)), TransientError)
     assert outbound.drafts > 0
     outbound.drafting.withdraw([message.key for message in messages])

@@ -36,7 +36,7 @@ type Replying = Callable[..., Session]
 def replying(monkeypatch: pytest.MonkeyPatch) -> Iterator[Replying]:
     connecting = Connect(KnownSecrets(), allow_local_servers=False)
 
-    def session(*replies: bytes, **profile: object) -> Session:
+    def session(*replies: bytes, use_impersonation: bool = True) -> Session:
         for reply in replies:
             assert_valid(reply)
         waiting = iter(replies)
@@ -47,8 +47,8 @@ def replying(monkeypatch: pytest.MonkeyPatch) -> Iterator[Replying]:
             return next(waiting)
 
         monkeypatch.setattr(Session, "reply", answer)
-        location = "https://mail.contoso.example/EWS/Exchange.asmx"
-        return connecting._pools().session(a_profile(location, **profile), a_mailbox("anna@contoso.example"))
+        profile = a_profile("https://mail.contoso.example/EWS/Exchange.asmx", use_impersonation=use_impersonation)
+        return connecting._pools().session(profile, a_mailbox("anna@contoso.example"))
 
     yield session
     connecting.close()
