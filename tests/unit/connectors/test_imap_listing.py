@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from datetime import timedelta
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from shared.connectors.imap import listing
@@ -51,7 +51,7 @@ ACTIONS = st.one_of(
 )
 
 
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=60)
 @given(st.lists(ACTIONS, max_size=14), st.integers(1, 7), st.sampled_from([DECENT, DECENT.replace(" CONDSTORE", "")]))
 def test_every_message_that_stays_is_listed_exactly_once(
     actions: list[tuple[str, int, int]], limit: int, capabilities: str

@@ -108,7 +108,7 @@ class FollowedFolder(RuleBasedStateMachine):
 
 
 TestFollowedFolder = FollowedFolder.TestCase
-TestFollowedFolder.settings = settings(max_examples=60, stateful_step_count=30, deadline=None)
+TestFollowedFolder.settings = settings(max_examples=60, stateful_step_count=30)
 
 
 def test_ids_of_items_differ_and_are_as_long_as_those_of_exchange() -> None:
