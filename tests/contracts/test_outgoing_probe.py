@@ -156,11 +156,12 @@ def test_a_relay_that_knows_us_by_our_address_is_not_signed_in_at(probe: ProbeOu
 
 def test_a_password_of_its_own_is_the_only_one_that_is_shown(probe: ProbeOutgoing, mail: MailServer) -> None:
     mail.add_account(RELAY, "relay's password", mailbox=ANNA.address)
-    own = {
-        "outgoing_credential_source": CredentialSource.PROFILE,
-        "outgoing_credentials": Credentials(RELAY, SecretRef("relay's password", "1")),
-    }
-    probe(over_smtp(mail, **own), a_mailbox(ANNA.address), None)
+    profile = over_smtp(
+        mail,
+        outgoing_credential_source=CredentialSource.PROFILE,
+        outgoing_credentials=Credentials(RELAY, SecretRef("relay's password", "1")),
+    )
+    probe(profile, a_mailbox(ANNA.address), None)
     assert {asked.username for asked in mail.requests if asked.username} == {RELAY}
 
 
@@ -209,13 +210,14 @@ def test_an_owner_who_consented_sends_and_at_no_other_server(fresh: MailServer) 
     deployment = Deployment(fresh)
 
     def sends_at(location: str) -> None:
-        own = {
-            "use_same_settings_for_outgoing": False,
-            "outgoing_location": location,
-            "outgoing_port": fresh.smtp_port,
-            "outgoing_use_tls": False,
-        }
-        deployment.administration.profiles.put(replace(deployment.profile, **own), ADMIN, {"credentials/secret": CLIENT_SECRET})
+        profile = replace(
+            deployment.profile,
+            use_same_settings_for_outgoing=False,
+            outgoing_location=location,
+            outgoing_port=fresh.smtp_port,
+            outgoing_use_tls=False,
+        )
+        deployment.administration.profiles.put(profile, ADMIN, {"credentials/secret": CLIENT_SECRET})
 
     def probed() -> None:
         ProbeOutgoing(deployment.worker().outgoing)(deployment.profile, deployment.mailbox, None)

@@ -301,11 +301,11 @@ FILE = a_file(
 
 def outcome_of(desk: Desk) -> dict[str, Any]:
     """Everything but the names and times of loads, the audit of several starts, and what a worker that died announced."""
-    content = snapshot(desk.stores)
-    loads = [each for each in content["bulk_loads"].values() if each["record"]["state"] != LoadState.FAILED]  # type: ignore[union-attr,call-overload,index]
+    content: dict[str, Any] = snapshot(desk.stores)
+    loads = [each for each in content["bulk_loads"].values() if each["record"]["state"] != LoadState.FAILED]
     for load in loads:
         for name in ("id", "created_on", "finished_on", "attempts"):
-            load["record"].pop(name, None)  # type: ignore[union-attr,call-overload,index,call-arg]
+            load["record"].pop(name, None)
     return {"records": content["address_book"], "loads": loads, "blobs": content["blobs"], "queues": content["queues"]}
 
 

@@ -1,6 +1,4 @@
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
 from threading import Barrier, Event
 
 import pytest
@@ -38,18 +36,16 @@ def be_refused(gate: Gate) -> None:
         raise AuthenticationFailed("401")
 
 
-@contextmanager
-def not_let_through() -> Iterator[None]:
-    with pytest.raises(AuthenticationFailed, match="less than an hour") as raised:
-        yield
+def be_turned_away(gate: Gate) -> None:
+    with pytest.raises(AuthenticationFailed, match="less than an hour") as raised, gate.attempt(1):
+        pytest.fail("let through")
     assert raised.value.profile_wide
 
 
 def test_after_a_refusal_nobody_gets_through_for_an_hour(gate: Gate, clock: Seconds) -> None:
     be_refused(gate)
     clock.now = 3599
-    with not_let_through(), gate.attempt(1):
-        pytest.fail("let through")
+    be_turned_away(gate)
     clock.now = 3601
     succeed(gate)
 
@@ -57,8 +53,7 @@ def test_after_a_refusal_nobody_gets_through_for_an_hour(gate: Gate, clock: Seco
 def test_the_hour_counts_from_the_refusal_not_from_those_turned_away(gate: Gate, clock: Seconds) -> None:
     be_refused(gate)
     clock.now = 3000
-    with not_let_through(), gate.attempt(1):
-        pytest.fail("let through")
+    be_turned_away(gate)
     clock.now = 3601
     succeed(gate)
 
@@ -68,8 +63,7 @@ def test_after_the_hour_a_second_refusal_closes_it_again(gate: Gate, clock: Seco
     clock.now = 3601
     be_refused(gate)
     clock.now = 7000
-    with not_let_through(), gate.attempt(1):
-        pytest.fail("let through")
+    be_turned_away(gate)
 
 
 def test_other_failures_close_nothing(gate: Gate) -> None:

@@ -280,7 +280,7 @@ def test_a_connection_lost_at_any_command_loses_doubles_and_deletes_nothing_wron
     while outcome != "never lost":
         maildrop = a_maildrop(4)
         script: dict[str, Said] = {} if pipelining else {"CAPA": b"-ERR what?\r\n"}
-        with serving(maildrop, **script) as server:
+        with ScriptedPop3(maildrop, script).running() as server:
             server.lost_at = lost_at
             read, attempts = run_to_the_end(server)
         assert sorted(read) == ["1", "2", "3", "4"], lost_at

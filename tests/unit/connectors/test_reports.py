@@ -34,7 +34,8 @@ def _fields(text: str) -> Message:
 
 
 def a_report(*recipients: dict[str, str], original: str | None = "<sent@contoso.example>", headers_only: bool = False) -> bytes:
-    report = MIMEMultipart("report", **{"report-type": "delivery-status"})
+    report = MIMEMultipart("report")
+    report.set_param("report-type", "delivery-status")
     report.attach(MIMEText("It could not be delivered."))
     report.attach(a_status(*recipients))
     if headers_only:

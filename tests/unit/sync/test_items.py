@@ -1,7 +1,7 @@
 """What becomes of the items of a mailbox: stored, skipped, gone, failing, given up."""
 
 from datetime import timedelta
-from typing import BinaryIO
+from typing import Any, BinaryIO
 
 import pytest
 
@@ -45,9 +45,7 @@ def test_mail_becomes_activities_with_their_attachments() -> None:
         ({"size": 200_000_000}, Reason.TOO_LARGE),
     ],
 )
-def test_what_is_not_relevant_is_left_in_the_mailbox_and_the_ledger_says_why(
-    columns: dict[str, object], reason: Reason
-) -> None:
+def test_what_is_not_relevant_is_left_in_the_mailbox_and_the_ledger_says_why(columns: dict[str, Any], reason: Reason) -> None:
     scene = Scene()
     scene.anna.deliver(a_message("Offer"), **columns)
     scene.run()

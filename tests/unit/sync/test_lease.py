@@ -120,11 +120,16 @@ def test_takeovers_in_a_row_are_counted_and_a_release_or_a_page_ends_the_row() -
     assert lease.state.takeovers == 0
 
 
-def test_the_mark_moves_with_the_last_transaction_of_a_page_only() -> None:
+def test_the_mark_moves_with_the_last_transaction_of_a_page_only(monkeypatch: pytest.MonkeyPatch) -> None:
     ledger, clock = memory_stores().ledger, SettableClock()
     commits: list[LedgerCommit] = []
     commit = ledger.commit
-    ledger.commit = lambda *args: (commits.append(args[3]), commit(*args))[1]  # type: ignore[method-assign,assignment]
+
+    def watched(mailbox_id: MailboxId, workload: Workload, etag: str | None, written: LedgerCommit) -> str:
+        commits.append(written)
+        return commit(mailbox_id, workload, etag, written)
+
+    monkeypatch.setattr(ledger, "commit", watched)
     lease = a_lease(ledger, clock)
     lease.take(head_of(ledger, clock))
     lease.commit_page([a_change(number) for number in range(250)], MARK, release=True)

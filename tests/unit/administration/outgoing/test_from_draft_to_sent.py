@@ -27,6 +27,9 @@ class Server:
 
     sent: list[OutgoingMessage] = field(default_factory=list)
 
+    def check(self) -> None:
+        """Whoever asks may send."""
+
     def send(self, message: OutgoingMessage) -> Receipt:
         if message.subject == "bad":
             raise RecipientsRefused("nobody of that name", status_code="5.1.1")
@@ -45,7 +48,7 @@ def works(room: PostRoom, server: Server) -> None:
     """Runs what the queue asks for."""
 
     @contextmanager
-    def opened(_: EmailServerProfile, __: Mailbox, ___: Discovered | None = None) -> Iterator[Server]:
+    def opened(profile: EmailServerProfile, mailbox: Mailbox, discovered: Discovered | None = None) -> Iterator[Server]:  # noqa: ARG001  # as the port has it
         yield server
 
     sync = OutgoingSync(room.stores, opened, room.clock)

@@ -1,6 +1,7 @@
 """By what stored emails are found again, how clues are read, and what is judged once more."""
 
 import base64
+from typing import Any
 
 import pytest
 
@@ -252,9 +253,7 @@ def test_a_new_contact_belongs_to_the_user_whose_mailbox_it_wrote_to_but_to_no_q
         (0, {"in_reply_to": "one"}, True),
     ],
 )
-def test_what_begins_a_conversation_is_looked_up_by_no_index(
-    longer: int, message: dict[str, object], is_looked_up: bool
-) -> None:
+def test_what_begins_a_conversation_is_looked_up_by_no_index(longer: int, message: dict[str, Any], is_looked_up: bool) -> None:
     """Its index is the base alone, and nothing else about it says that it answers."""
     index = base64.b64encode(bytes(range(1, 23)) + bytes(longer)).decode()
     only_index = OrganisationSettings(correlation_methods=(CorrelationMethod.CONVERSATION_INDEX,))

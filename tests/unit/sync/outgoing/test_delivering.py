@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from shared.domain.choices import ActivityState, EmailStatus
-from shared.domain.delivery import AttemptOutcome, Delivery, OutboxEntry, RefusedRecipient
+from shared.domain.delivery import Attempt, AttemptOutcome, Delivery, OutboxEntry, RefusedRecipient
 from shared.domain.email import EmailActivity, StoredActivity
 from shared.domain.errors import (
     DeliveryPostponed,
@@ -62,7 +62,7 @@ def test_every_chain_of_answers_ends_or_waits_and_its_history_is_whole(
     answers: list[Receipt | Exception], allowed: int
 ) -> None:
     email, entry, now = EMAIL, ENTRY, MONDAY
-    history = {}
+    history: dict[int, Attempt] = {}
     for number, answer in enumerate(answers, 1):
         begun = delivering.begun(email, f"attempt-{number}", now, can_tell=False)
         outcome = delivering.answered(begun.email, entry, answer, now, allowed)
