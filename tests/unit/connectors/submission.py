@@ -1,8 +1,7 @@
 """What tests of the SMTP connector do with a scripted server."""
 
 import socket
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import timedelta
 from math import inf
@@ -35,14 +34,6 @@ def connection_over(wire: socket.socket) -> Connection:
     connection = Connection.__new__(Connection)
     connection.sock, connection._seconds, connection._until = wire, 5.0, inf
     return connection
-
-
-def slowly(reply: bytes, seconds: float = 0.1) -> Callable[[str], bytes]:
-    def answer(_: str) -> bytes:
-        time.sleep(seconds)
-        return reply
-
-    return answer
 
 
 @contextmanager

@@ -53,8 +53,8 @@ def test_a_literal_of_absurd_length_is_not_waited_for(server: OddServer, length:
     server.deliver("one")
     server.reply = lambda line: b"* 1 FETCH (UID 1 BODY[] {%s}\r\n" % length if b"FETCH" in line else None
     started = time.monotonic()
-    assert type(failure(server, seconds=2)) is not NoAnswer
-    assert time.monotonic() - started < 5
+    assert type(failure(server, seconds=60)) is not NoAnswer
+    assert time.monotonic() - started < 30
 
 
 @pytest.mark.parametrize(
@@ -64,7 +64,7 @@ def test_an_endless_answer_is_left(server: OddServer, endless: bytes) -> None:
     server.reply = lambda line: (
         endless * ((4 if len(endless) == 7 else 40) * MIB // len(endless)) if line.startswith(b"EXAMINE") else None
     )
-    assert type(failure(server)) is ConnectionLost
+    assert type(failure(server, seconds=60)) is ConnectionLost
 
 
 def test_an_answer_that_trickles_in_is_not_waited_for(server: OddServer) -> None:
@@ -85,7 +85,7 @@ def test_an_answer_that_trickles_in_is_not_waited_for(server: OddServer) -> None
         server.port = listener.getsockname()[1]
         started = time.monotonic()
         assert isinstance(failure(server, seconds=0.5), NoAnswer)
-        assert time.monotonic() - started < 3
+        assert time.monotonic() - started < 15, "all of it takes 20"
         thread.join(5)
 
 
