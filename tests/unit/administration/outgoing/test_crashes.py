@@ -2,6 +2,7 @@
 email, and nothing that was promised is lost."""
 
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
@@ -11,7 +12,7 @@ from shared.administration import Administration
 from shared.domain.choices import EmailStatus, ParticipationType, Workload
 from shared.domain.drafts import Answered, AnswerKind, Draft
 from shared.domain.email import Attachment, Party
-from shared.domain.errors import TransientError
+from shared.domain.errors import InvalidRecord, TransientError
 from shared.domain.ids import ActivityId, MailboxId
 from tests.builders import MONDAY
 from tests.unit.administration.emails import an_email
@@ -174,6 +175,44 @@ def test_an_upload_that_was_cut_short_is_one_whole_attachment_when_it_is_repeate
         assert attachment.upload is None
         assert cut.room.blobs() == [attachment.blob]
         assert b"".join(cut.room.administration.activities.attachment(cut.draft, 0)[1]) == b"terms"
+
+
+def attached(room: PostRoom) -> ActivityId:
+    draft = room.has_draft()
+    room.has_attachment(draft)
+    return draft
+
+
+def remove(administration: Administration, draft: ActivityId) -> None:
+    while administration.activities.content(draft).attachments:
+        administration.outgoing.uploads.remove(draft, 0, ADMIN)
+
+
+@every_fault
+@pytest.mark.parametrize(
+    ("prepare", "request_"),
+    [(attached, remove), (uploaded, remove), (written, upload), (uploaded, complete)],
+    ids=["removing", "removing an upload", "uploading", "completing"],
+)
+def test_an_attachment_that_is_removed_after_something_was_cut_short_leaves_nothing(
+    fault: Fault, prepare: Callable[[PostRoom], ActivityId], request_: Request
+) -> None:
+    for cut in cut_short(fault, prepare, request_):
+        remove(cut.room.administration, cut.draft)
+
+        assert cut.room.content(cut.draft).attachments == ()
+        assert cut.room.email(cut.draft).attachment_count == 0
+        assert cut.room.blobs() == []
+
+
+@every_fault
+def test_an_email_is_not_sent_while_one_of_its_attachments_is_half_removed(fault: Fault) -> None:
+    for cut in cut_short(fault, attached, remove):
+        with suppress(InvalidRecord):
+            cut.room.outgoing.sending.send(cut.draft, ADMIN)
+        for number, _ in enumerate(cut.room.content(cut.draft).attachments):
+            if cut.room.email(cut.draft).status is EmailStatus.PENDING_SEND:
+                assert b"".join(cut.room.administration.activities.attachment(cut.draft, number)[1]) == b"terms"
 
 
 # ---- sending
