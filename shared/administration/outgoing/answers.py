@@ -19,7 +19,7 @@ from shared.domain.conversations import conversation_of
 from shared.domain.drafts import Answered, AnswerKind, Draft, Recipient
 from shared.domain.email import Address, Attachment, EmailActivity, EmailContent
 from shared.domain.errors import InvalidRecord
-from shared.domain.ids import ActivityId, email_folder, normalised_address
+from shared.domain.ids import ActivityId, normalised_address
 from shared.domain.ranges import EMAIL_SUBJECT, RECIPIENT_ADDRESS, RECIPIENT_NAME
 from shared.ports import Stores
 
@@ -49,25 +49,6 @@ class Answers:
         if email.delivery is not None and email.status is not EmailStatus.SENT:
             raise InvalidRecord("answers/activity_id", "the email was not sent yet", "Name one that was sent or received.")
         return Continued(answered.kind, email, found.content, conversation_of(email, self._known))
-
-    def copied(self, continued: Continued, email: ActivityId) -> tuple[Attachment, ...]:
-        """The attachments of what is forwarded, as blobs of the new email: it does not lose them with the original. Raises
-        InvalidRecord where the content of one is not there any more."""
-        if continued.kind is not AnswerKind.FORWARD:
-            return ()
-        return tuple(
-            self._copy(attachment, f"{email_folder(email)}{place}-{attachment.sha256}")
-            for place, attachment in enumerate(continued.content.attachments)
-        )
-
-    def _copy(self, attachment: Attachment, blob: str) -> Attachment:
-        try:
-            self._stores.blobs.write(blob, self._stores.blobs.read(attachment.blob))
-        except KeyError as error:
-            raise InvalidRecord(
-                "answers/activity_id", "the content of one of its attachments is not there any more", "Write a new email."
-            ) from error
-        return replace(_writable(attachment), blob=blob)
 
     def _known(self, activity_id: ActivityId) -> EmailActivity | None:
         stored = self._stores.activities.get(activity_id)
@@ -120,7 +101,7 @@ def threaded(content: EmailContent, email: EmailActivity, continued: Continued |
     )
 
 
-def _writable(attachment: Attachment) -> Attachment:
+def writable(attachment: Attachment) -> Attachment:
     """With a name and a content id that can stand in headers: strangers wrote them."""
     content_id = attachment.content_id if is_content_id(attachment.content_id or "") else None
     is_inline = attachment.is_inline and content_id is not None

@@ -104,6 +104,31 @@ def test_a_creation_that_was_cut_short_and_given_up_shows_nothing_that_is_not_th
             assert cut.room.content(draft).body_text == "Our offer"
 
 
+def forward_without_key(administration: Administration, original: ActivityId) -> None:
+    administration.outgoing.drafts.create(a_draft(), ADMIN, Answered(original, AnswerKind.FORWARD))
+
+
+@every_fault
+@pytest.mark.parametrize("request_", [forward, forward_without_key])
+def test_what_a_forward_that_was_given_up_has_copied_goes_with_its_draft(fault: Fault, request_: Request) -> None:
+    for cut in cut_short(fault, a_message_to_forward, request_):
+        for draft in cut.room.listed():
+            cut.room.administration.emails.delete(draft, ADMIN)
+        assert cut.room.blobs() == [TERMS.blob]
+
+
+@every_fault
+def test_a_forward_that_was_cut_short_is_not_sent_without_its_attachments(fault: Fault) -> None:
+    for cut in cut_short(fault, a_message_to_forward, forward_without_key):
+        for draft in cut.room.listed():
+            [attachment] = cut.room.content(draft).attachments
+            if attachment.upload is not None:
+                with pytest.raises(InvalidRecord):
+                    cut.room.outgoing.sending.send(draft, ADMIN)
+                cut.room.outgoing.uploads.remove(draft, 0, ADMIN)
+            cut.room.outgoing.sending.send(draft, ADMIN)
+
+
 # ---- editing
 
 
