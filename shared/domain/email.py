@@ -174,6 +174,8 @@ class IncomingMessage(Envelope):
     body_html: str | None = None
     body_text: str | None = None
     """Plain text as received; None where only HTML was received."""
+    reply_to: tuple[Address, ...] = ()
+    """As the header has it."""
     attachments: tuple[IncomingAttachment, ...] = ()
     report: DeliveryReport | None = None
     """Where the message is one."""
@@ -205,8 +207,8 @@ class Attachment:
     content_id: str | None = None
     is_inline: bool = False
     upload: str | None = None
-    """Of an email that is written here: names the upload while its content is still on the way; then `sha256` and `blob` are
-    empty, and the email cannot be sent."""
+    """Of an email that is written here: names the upload while its content is still on the way (then `sha256` and `blob` are
+    empty) or being removed. Then the email cannot be sent."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -225,6 +227,9 @@ class EmailContent:
     body_text: str
     attachments: tuple[Attachment, ...]
     conversation_index: str | None
+    reply_to: tuple[Address, ...] = ()
+    """Where answers go instead of to the sender (Reply-To, RFC 5322 section 3.6.2), as it was written; none where the sender
+    wants them himself."""
     acceptance: Reason = Reason.RELEVANT
     """Why it was accepted."""
     queues: tuple[OwnerId, ...] = ()

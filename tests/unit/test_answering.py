@@ -1,6 +1,7 @@
 """What an answer takes over from the email that it answers."""
 
 import base64
+from collections.abc import Sequence
 from dataclasses import replace
 from datetime import timedelta
 
@@ -17,7 +18,7 @@ from shared.domain.answering import (
 from shared.domain.choices import Direction, ParticipationType
 from shared.domain.delivery import Delivery
 from shared.domain.drafts import AnswerKind
-from shared.domain.email import EmailActivity, EmailContent, Party
+from shared.domain.email import Address, EmailActivity, EmailContent, Party
 from shared.domain.ids import ActivityId, MailboxId
 from tests.builders import MONDAY
 from tests.unit.administration.emails import an_email
@@ -58,8 +59,10 @@ def test_the_subject_says_once_that_it_answers_or_forwards(kind: AnswerKind, sub
     assert subject_of(kind, subject) == expected
 
 
-def addresses(kind: AnswerKind, direction: Direction = Direction.INCOMING) -> tuple[list[str], list[str]]:
-    email, content = an_original(parties=PARTIES)
+def addresses(
+    kind: AnswerKind, direction: Direction = Direction.INCOMING, reply_to: Sequence[str] = ()
+) -> tuple[list[str], list[str]]:
+    email, content = an_original(parties=PARTIES, reply_to=tuple(map(Address, reply_to)))
     to, cc = recipients_of(kind, replace(email, direction=direction), content, OWN)
     return [each.address for each in to], [each.address for each in cc]
 
@@ -73,6 +76,24 @@ def test_a_reply_to_all_leaves_out_who_answers_and_names_everybody_once() -> Non
         ["carol@fabrikam.example", "ben@contoso.example"],
         ["dora@fabrikam.example"],
     )
+
+
+def test_answers_go_where_the_sender_wants_them() -> None:
+    wanted = ["list@fabrikam.example", "Dora@fabrikam.example", "ben@contoso.example"]
+    assert addresses(AnswerKind.REPLY, reply_to=wanted) == (wanted, [])
+    assert addresses(AnswerKind.REPLY_ALL, reply_to=wanted) == (wanted, ["carol@fabrikam.example"])
+
+
+def test_nobody_answers_himself_because_somebody_else_says_so() -> None:
+    assert addresses(AnswerKind.REPLY, reply_to=OWN) == addresses(AnswerKind.REPLY)
+    assert addresses(AnswerKind.REPLY_ALL, reply_to=OWN) == addresses(AnswerKind.REPLY_ALL)
+    assert addresses(AnswerKind.REPLY, reply_to=[*OWN, "list@fabrikam.example"]) == (["list@fabrikam.example"], [])
+
+
+@pytest.mark.parametrize("kind", [AnswerKind.REPLY, AnswerKind.REPLY_ALL])
+def test_what_was_sent_from_here_asks_others_to_answer_elsewhere_not_us(kind: AnswerKind) -> None:
+    wanted = ["list@contoso.example"]
+    assert addresses(kind, Direction.OUTGOING, wanted) == addresses(kind, Direction.OUTGOING)
 
 
 def test_an_answer_to_what_was_sent_from_here_goes_to_its_recipients() -> None:

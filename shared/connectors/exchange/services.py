@@ -51,7 +51,7 @@ _JUDGED = (
     " message:InternetMessageId message:References message:ConversationIndex"
     " message:From message:Sender message:ToRecipients message:CcRecipients message:BccRecipients"
 )
-_CONTENT = "item:Body item:Attachments item:Importance"
+_CONTENT = "item:Body item:Attachments item:Importance message:ReplyTo"
 _JUDGED_EXTENDED = (_AUTH_AS, _FROM_SMTP, _SENDER_SMTP, *(_header(name) for name in JUDGED_HEADERS))
 
 LISTED_SHAPE = element(
