@@ -27,9 +27,9 @@ class AnswerKind(StrEnum):
     """How an email continues another one."""
 
     REPLY = "reply"
-    """To the sender; of an email that was sent from here, to its recipients."""
+    """To the sender, or where he wants answers (Reply-To); of an email that was sent from here, to its recipients."""
     REPLY_ALL = "reply_all"
-    """To the sender and all recipients but the one who answers."""
+    """Likewise, and to all recipients but the one who answers."""
     FORWARD = "forward"
     """To others, with the attachments."""
 

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 
-from shared.administration.outgoing.checks import is_content_id
+from shared.administration.outgoing.checks import is_address, is_content_id
 from shared.domain.answering import (
     continued_index,
     known_as,
@@ -59,7 +59,8 @@ def completed(draft: Draft, continued: Continued, sender: Owner) -> Draft:
     """The draft with what the answer takes over where nothing is given: recipients, subject, regarding."""
     has_recipients = bool(draft.to or draft.cc or draft.bcc)
     own = [normalised_address(sender.address)]
-    to, cc = ((), ()) if has_recipients else recipients_of(continued.kind, continued.email, continued.content, own)
+    content = _with_legal_reply_to(continued.content)
+    to, cc = ((), ()) if has_recipients else recipients_of(continued.kind, continued.email, content, own)
     return replace(
         draft,
         to=draft.to if has_recipients else _recipients(to),
@@ -99,6 +100,12 @@ def threaded(content: EmailContent, email: EmailActivity, continued: Continued |
         references=references_of(continued.email, continued.content),
         conversation_index=index or new_index(conversation, now),
     )
+
+
+def _with_legal_reply_to(content: EmailContent) -> EmailContent:
+    """Where answers go is not where nothing can be sent to: the sender has it instead."""
+    legal = tuple(each for each in content.reply_to if is_address(each.address))
+    return replace(content, reply_to=legal)
 
 
 def writable(attachment: Attachment) -> Attachment:

@@ -159,14 +159,21 @@ def check_line(field: str, text: str) -> None:
 
 
 def check_address(field: str, address: str) -> None:
-    """One address as RFC 5321 and RFC 6531 have it. Raises InvalidRecord."""
-    validator = _email_validator()
-    try:
-        validator.validate_email(address, check_deliverability=False, allow_smtputf8=True)
-    except validator.EmailNotValidError as error:
+    """Raises InvalidRecord."""
+    if not is_address(address):
         raise InvalidRecord(
             field, f"{field} is not an email address", "Write one address such as anna@contoso.com, without a display name."
-        ) from error
+        )
+
+
+def is_address(text: str) -> bool:
+    """Whether it is one address as RFC 5321 and RFC 6531 have it."""
+    validator = _email_validator()
+    try:
+        validator.validate_email(text, check_deliverability=False, allow_smtputf8=True)
+    except validator.EmailNotValidError:
+        return False
+    return True
 
 
 @cache

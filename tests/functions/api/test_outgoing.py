@@ -11,6 +11,7 @@ from functions.api.schemas import examples
 from shared.administration.outgoing.uploads import PART_BYTES
 from shared.domain.choices import EmailStatus
 from shared.domain.delivery import Attempt, AttemptOutcome
+from shared.domain.email import Address
 from shared.domain.ids import ActivityId, MailboxId
 from shared.domain.steps import Step
 from shared.messages import Queue
@@ -156,6 +157,15 @@ def test_an_answer_takes_over_recipients_subject_and_conversation(api: Api, mail
     assert shown["subject"] == f"Re: {original['subject']}"
     assert shown["in_reply_to"] == original["message_id"]
     assert (shown["conversation"], shown["parent"]) == (original["conversation"] or ACTIVITY, ACTIVITY)
+
+
+def test_an_answer_goes_where_the_email_is_shown_to_want_it(api: Api, mailbox_id: str) -> None:
+    has_email(api, mailbox_id, reply_to=(Address("list@fabrikam.example", "List"),))
+    answer = api.post("/activities", {"sender": DORA, "answers": {"activity_id": ACTIVITY, "kind": "reply"}}).json()
+
+    assert api.get(f"/activities/{ACTIVITY}").json()["reply_to"] == [{"address": "list@fabrikam.example", "name": "List"}]
+    assert [each["address"] for each in answer["parties"] if each["type"] == "to"] == ["list@fabrikam.example"]
+    assert answer["reply_to"] == []
 
 
 def test_the_examples_of_the_description_are_accepted(api: Api) -> None:

@@ -8,7 +8,7 @@ import pytest
 from shared.domain.answering import new_index
 from shared.domain.choices import CorrelationMethod, EmailStatus, ParticipationType, RegardingSource
 from shared.domain.drafts import Answered, AnswerKind, Recipient
-from shared.domain.email import Attachment, Party
+from shared.domain.email import Address, Attachment, Party
 from shared.domain.errors import InvalidRecord
 from shared.domain.ids import ActivityId, MailboxId
 from shared.domain.records import RecordRef
@@ -74,9 +74,29 @@ def test_a_reply_to_all_is_not_for_who_answers(room: PostRoom) -> None:
     assert addresses(room, answered(room, AnswerKind.REPLY_ALL)) == ["kim@fabrikam.example", "carol@fabrikam.example"]
 
 
+@pytest.mark.parametrize(
+    ("reply_to", "expected"),
+    [
+        (["list@fabrikam.example", "kim@fabrikam.example"], ["list@fabrikam.example", "kim@fabrikam.example"]),
+        (["list@fabrikam.example", "answers wanted"], ["list@fabrikam.example"]),
+        (["answers wanted", "<>", "a@b@fabrikam.example", "eve@evil.example\r\nBcc: x@evil.example"], ["kim@fabrikam.example"]),
+        (["DORA@contoso.example"], ["kim@fabrikam.example"]),
+    ],
+)
+def test_a_reply_goes_where_the_sender_wants_it_if_it_can(room: PostRoom, reply_to: list[str], expected: list[str]) -> None:
+    given = tuple(Address(each, "Answers\r\nhere") for each in reply_to)
+    room.stores.activities.create([an_email(BEGINNING, MailboxId("anna"), parties=PARTIES, reply_to=given)])
+    draft = a_draft(to=(), subject="")
+    reply = room.outgoing.drafts.create(draft, ADMIN, Answered(BEGINNING, AnswerKind.REPLY)).stored.record.id
+
+    assert addresses(room, reply) == expected
+    assert room.content(reply).reply_to == (), "who is answered decides nothing for us"
+    room.outgoing.sending.send(reply, ADMIN)
+
+
 def test_what_is_given_is_not_replaced(room: PostRoom) -> None:
-    given = {"cc": (Recipient("carol@fabrikam.example"),), "subject": "Other", "regarding": RecordRef("account", "contoso")}
-    reply = answered(room, AnswerKind.REPLY, **given)
+    carol, contoso = Recipient("carol@fabrikam.example"), RecordRef("account", "contoso")
+    reply = answered(room, AnswerKind.REPLY, cc=(carol,), subject="Other", regarding=contoso)
 
     assert (addresses(room, reply), room.content(reply).subject) == (["carol@fabrikam.example"], "Other")
     assert (room.email(reply).regarding, room.email(reply).regarding_set_by) == (
