@@ -77,7 +77,7 @@ def test_the_first_attempts_go_one_at_a_time(gate: Gate) -> None:
 
     def attempt(_: int) -> None:
         nonlocal inside, most
-        with gate.attempt(5):
+        with gate.attempt(60):
             inside += 1
             most = max(most, inside)
             Event().wait(0.005)
@@ -90,7 +90,7 @@ def test_the_first_attempts_go_one_at_a_time(gate: Gate) -> None:
 
 def test_an_accepted_credential_is_used_at_once_by_all(gate: Gate) -> None:
     succeed(gate)
-    together = Barrier(4, timeout=5)
+    together = Barrier(4, timeout=30)
 
     def attempt(_: int) -> None:
         with gate.attempt(1):
@@ -106,11 +106,11 @@ def test_who_waits_too_long_for_the_first_outcome_is_told_so(gate: Gate) -> None
     def first() -> None:
         with gate.attempt(1):
             entered.set()
-            leave.wait(5)
+            leave.wait(30)
 
     with ThreadPoolExecutor(1) as threads:
         running = threads.submit(first)
-        entered.wait(5)
+        entered.wait(30)
         with pytest.raises(Busy), gate.attempt(0.01):
             pytest.fail("let through")
         leave.set()
@@ -123,16 +123,16 @@ def test_those_waiting_for_a_refused_attempt_are_turned_away(gate: Gate) -> None
     def first() -> None:
         with gate.attempt(1):
             entered.set()
-            leave.wait(5)
+            leave.wait(30)
             raise AuthenticationFailed("401")
 
     def second() -> None:
-        entered.wait(5)
-        with gate.attempt(5):
+        entered.wait(30)
+        with gate.attempt(60):
             pytest.fail("let through")
 
     with ThreadPoolExecutor(2) as threads:
         outcomes = [threads.submit(first), threads.submit(second)]
-        entered.wait(5)
+        entered.wait(30)
         leave.set()
-        assert all(isinstance(outcome.exception(5), AuthenticationFailed) for outcome in outcomes)
+        assert all(isinstance(outcome.exception(60), AuthenticationFailed) for outcome in outcomes)
