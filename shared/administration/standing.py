@@ -40,6 +40,8 @@ _REMEDIES = {
     Ineligible.NO_PROFILE: "Set the mailbox's profile_id.",
     Ineligible.UNKNOWN_PROFILE: "Create the profile, or choose another one for the mailbox.",
     Ineligible.PROFILE_INACTIVE: "Activate the profile.",
-    Ineligible.PROFILE_BREAKER_OPEN: "Correct the credentials of the profile; they are also tried again by themselves.",
+    Ineligible.PROFILE_BREAKER_OPEN: (
+        "Correct the credentials of the profile: its alert says which. They are also tried again by themselves."
+    ),
     Ineligible.BREAKER_OPEN: "Look at its last error. A change of its configuration, or asking for a run, tries it at once.",
 }

@@ -115,6 +115,8 @@ class MailboxError(SyncError):
     """This workload of this mailbox is off until somebody changes something; it is probed again every hour."""
 
     code = "mailbox_error"
+    proves_sign_in = False
+    """It is said only to somebody whose credentials were accepted."""
 
 
 class AuthenticationFailed(MailboxError):
@@ -132,6 +134,7 @@ class AccessDenied(MailboxError):
     """Signed in, but not allowed to open this mailbox, or EWS is blocked for it."""
 
     code = "access_denied"
+    proves_sign_in = True
     remedy = (
         "Give the profile's identity the right to act for this mailbox (impersonation or full access),"
         " and check that EWS is allowed for it."
@@ -154,6 +157,7 @@ class DelegateAccessMissing(AccessDenied):
 
 class MailboxNotFound(MailboxError):
     code = "mailbox_not_found"
+    proves_sign_in = True
     calls_for_discovery = True
     remedy = "Check the mailbox's email address: the server has no mailbox of that name."
 
@@ -258,10 +262,26 @@ class DeliveryRefused(DeliveryError):
     remedy = "Read what the server says, change the email, and send it again."
 
 
+class NotGiven(DeliveryError):
+    """The server was not reached, so it was certainly not given this email; `__cause__` says why. Counts as no attempt."""
+
+    code = "not_given"
+
+
 class DraftGone(DeliveryError):
-    """The draft is not on the server any more: it was sent before."""
+    """The draft is not where it was, and this call did not send it: it was sent before, or somebody took it."""
 
     code = "draft_gone"
+
+
+class DraftTaken(DeliveryRefused):
+    """Somebody deleted or moved the draft before it was sent."""
+
+    code = "draft_taken"
+    remedy = (
+        "Ask who works in the mailbox: somebody deleted or moved the draft before it was sent. Send the email again if it is"
+        " still to go out."
+    )
 
 
 class RecipientsRefused(DeliveryRefused):

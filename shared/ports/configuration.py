@@ -27,6 +27,7 @@ from shared.domain.records import (
     AddressBookRecord,
     BulkLoad,
     FolderTrackingRule,
+    RecordRef,
     RejectedLine,
     StoredLoad,
     StoredRecord,
@@ -64,9 +65,11 @@ class Profiles(Protocol):
         """Raises Changed. What is not there counts as deleted."""
         ...
 
-    def set_breaker(self, profile_id: ProfileId, breaker: Breaker | None, *, replacing: Breaker | None) -> bool:
-        """Stands beside the record: never changes its ETag. False, and nothing is written, where another breaker than
-        `replacing` stands there by now (None: there is none)."""
+    def set_breaker(
+        self, profile_id: ProfileId, workload: Workload, breaker: Breaker | None, *, replacing: Breaker | None
+    ) -> bool:
+        """One for each workload stands beside the record: never changes its ETag. False, and nothing is written, where another
+        breaker than `replacing` stands there by now (None: there is none)."""
         ...
 
 
@@ -91,6 +94,10 @@ class Owners(Protocol):
 class Addresses(Protocol):
     def find(self, addresses: Collection[str]) -> Mapping[str, Sequence[AddressMatch]]:
         """Which records have these (normalised) addresses now. Every address asked for is a key of the answer."""
+        ...
+
+    def records(self, named: Collection[RecordRef]) -> Mapping[RecordRef, Owner | AddressBookRecord]:
+        """Those of the users, queues and records of the address book that are there; several in flight at once."""
         ...
 
 

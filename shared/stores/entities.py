@@ -79,8 +79,13 @@ def shard_name(number: int) -> str:
 # ---- configuration
 
 
-def breaker_row(profile_id: ProfileId) -> str:
-    return f"{profile_id}:breaker"
+END_OF_BREAKERS = ":breaker"
+
+
+def breaker_row(profile_id: ProfileId, workload: Workload) -> str:
+    """That of incoming mail has the name that it had when there was no other. The end tells breakers from profiles."""
+    whose = "" if workload is Workload.INCOMING else f":{workload}"
+    return f"{profile_id}{whose}{END_OF_BREAKERS}"
 
 
 def owner_key(kind: OwnerKind, owner_id: OwnerId) -> tuple[str, str]:

@@ -6,7 +6,6 @@ in between is its own.
 
 import logging
 from collections.abc import Callable
-from dataclasses import replace
 from datetime import datetime
 from typing import Protocol
 
@@ -15,7 +14,7 @@ from shared.domain import scheduling
 from shared.domain.alerts import code_of
 from shared.domain.choices import Workload
 from shared.domain.configuration import StoredMailbox, StoredProfile, WorkloadSchedule
-from shared.domain.eligibility import Ineligible, breaker_stops, shares_breaker
+from shared.domain.eligibility import Ineligible, breaker_stops
 from shared.domain.errors import LeaseLost
 from shared.domain.ids import RunId
 from shared.domain.operations import RunOutcome
@@ -86,12 +85,10 @@ class Admission:
             return RunOutcome.HELD
         is_probe = breaker_stops(profile, self._workload)
         if is_probe:
-            taken = breakers.take_probe(self._stores.profiles, profile.record.id, started, message.id)
+            taken = breakers.take_probe(self._stores.profiles, profile.record.id, self._workload, started, message.id)
             if taken is None:
                 return ending.refused(Ineligible.PROFILE_BREAKER_OPEN)
             profile = taken
-        if not shares_breaker(profile.record, self._workload):
-            profile = replace(profile, breaker=None)  # it is about a sign-in that is not this one's
         run = self._new_run(_assignment(run_id, message, mailbox, profile, is_probe=is_probe))
         try:
             outcome, error = run.go(), None

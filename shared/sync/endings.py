@@ -15,12 +15,10 @@ from shared.domain import scheduling
 from shared.domain.alerts import UNEXPECTED, alert_of, code_of
 from shared.domain.choices import AlertLevel
 from shared.domain.configuration import StoredMailbox, StoredProfile, WorkloadSchedule
-from shared.domain.eligibility import Ineligible, own_ineligibility
+from shared.domain.eligibility import Ineligible, breaker_of, own_ineligibility
 from shared.domain.errors import (
-    AccessDenied,
     AuthenticationFailed,
     MailboxError,
-    MailboxNotFound,
     SyncError,
     TransientError,
 )
@@ -118,7 +116,7 @@ class Ending:
             case RunOutcome.FAILED if error is not None:
                 self._fail(error, profile)
             case _:
-                breakers.leave_probe(self._stores.profiles, profile, now)
+                self._leave_probe(profile)
                 log.info("run_ended", extra={"mailbox_id": self._mailbox.record.id, "outcome": outcome.value})
 
     def _succeed(self, after: WorkloadSchedule, tally: Tally, profile: StoredProfile) -> None:
@@ -147,18 +145,20 @@ class Ending:
             self._reschedule(scheduling.after_busy(self._schedule, now, profile.record.min_polling_interval))
 
     def _fail(self, error: Exception, profile: StoredProfile) -> None:
-        after = scheduling.after_error(self._schedule, self._clock(), profile.record, error, self._workload)
+        after = scheduling.after_error(self._schedule, self._clock(), profile.record, error)
         match error:
-            case AuthenticationFailed() if scheduling.is_of_profile(error, profile.record, self._workload):
+            case AuthenticationFailed(profile_wide=True):
                 self._open_profile_breaker(error, profile)
                 self._reschedule_unless_changed(after)
             case MailboxError():
-                if isinstance(error, AccessDenied | MailboxNotFound):  # said to somebody whose sign-in was accepted
+                if error.proves_sign_in:
                     self._close_breaker(profile)
+                else:
+                    self._leave_probe(profile)
                 self._alert(self._about_mailbox, error, {})
                 self._reschedule_unless_changed(after)
             case _:
-                breakers.leave_probe(self._stores.profiles, profile, self._clock())
+                self._leave_probe(profile)
                 self._reschedule_unless_changed(after)
                 if after.breaker is not None and self._schedule.breaker is None:
                     self._alert(self._about_mailbox, error, {})
@@ -177,16 +177,19 @@ class Ending:
             may_run = own_ineligibility(present.record, self._workload) is None
             self._reschedule(replace(after, due=self._clock() if may_run else None, breaker=None))
 
-    # ---- the profile's credential
+    # ---- the profile's credential for this workload
 
     def _open_profile_breaker(self, error: AuthenticationFailed, profile: StoredProfile) -> None:
-        breakers.open_breaker(self._stores, profile, error, self._clock())
+        breakers.open_breaker(self._stores, profile, self._workload, error, self._clock())
         self._profiles.forget(profile.record.id)
 
     def _close_breaker(self, profile: StoredProfile) -> None:
-        if profile.breaker is not None:
-            breakers.close_breaker(self._stores.profiles, profile)
+        if breaker_of(profile, self._workload) is not None:
+            breakers.close_breaker(self._stores.profiles, profile, self._workload)
             self._profiles.forget(profile.record.id)
+
+    def _leave_probe(self, profile: StoredProfile) -> None:
+        breakers.leave_probe(self._stores.profiles, profile, self._workload, self._clock())
 
     # ---- what is left behind
 

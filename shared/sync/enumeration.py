@@ -12,8 +12,8 @@ from uuid import uuid4
 
 from shared import breakers
 from shared.domain.choices import Workload
-from shared.domain.configuration import DueMailbox, StoredProfile
-from shared.domain.eligibility import at_probe, breaker_stops, has_connector, profile_ineligibility
+from shared.domain.configuration import DueMailbox, StoredProfile, whose_sign_in
+from shared.domain.eligibility import at_probe, has_connector, profile_ineligibility
 from shared.domain.ids import ProfileId
 from shared.messages import EnumerateShards, Queue, SyncMailbox, SyncReason
 from shared.ports import Clock, Stores
@@ -26,6 +26,9 @@ LAST_SHARD = 255
 _QUEUES: Mapping[Workload, Queue] = {Workload.OUTGOING: Queue.SYNC_OUTGOING, Workload.INCOMING: Queue.SYNC_INCOMING}
 """Workloads in the order in which they are looked at: what people sent does not wait for a poll."""
 
+type SignIn = tuple[ProfileId, Workload]
+"""What a breaker of a profile is about."""
+
 
 @dataclass(slots=True)
 class Walk:
@@ -34,7 +37,8 @@ class Walk:
     started: datetime
     profiles: Mapping[ProfileId, StoredProfile]
     enqueued: int = 0
-    probed: set[ProfileId] = field(default_factory=set)
+    probed: set[SignIn] = field(default_factory=set)
+    """Sign-ins for which a mailbox was sent."""
     handed_on: int = 0
     """Messages that hand shards on."""
 
@@ -93,8 +97,9 @@ class Enumeration:
         now = self._clock()
         marked = self._mark(now, _eligible(walk, workload, due, now))
         self._send(walk, workload, [SyncMailbox(uuid4().hex, mailbox.id, workload) for mailbox in marked])
-        for profile_id, mailbox in _first_at_probe(walk, workload, due, now).items():
-            self._probe(walk, profile_id, mailbox, now)
+        for sign_in, mailbox in _first_at_probe(walk, workload, due, now).items():
+            walk.probed.add(sign_in)
+            self._probe(walk, sign_in[0], mailbox, now)
 
     def _mark(self, now: datetime, due: Sequence[DueMailbox]) -> Sequence[DueMailbox]:
         return self._stores.mailboxes.mark_queued(due, now + self._budget.queued_for) if due else ()
@@ -107,10 +112,11 @@ class Enumeration:
     def _probe(self, walk: Walk, profile_id: ProfileId, mailbox: DueMailbox, now: datetime) -> None:
         """Sends a mailbox to probe a profile's credential. The breaker names its message first, so that another enumeration
         sends none; if this one is lost, the next follows when its mark expires."""
-        walk.probed.add(profile_id)
         message = SyncMailbox(uuid4().hex, mailbox.id, mailbox.workload, SyncReason.PROBE)
         until = now + self._budget.queued_for
-        if breakers.send_probe(self._stores.profiles, profile_id, now, until, message.id) and self._mark(now, [mailbox]):
+        profiles = self._stores.profiles
+        is_sent = breakers.send_probe(profiles, profile_id, mailbox.workload, now, until, message.id)
+        if is_sent and self._mark(now, [mailbox]):
             self._send(walk, mailbox.workload, [message])
 
 
@@ -122,22 +128,22 @@ def _eligible(walk: Walk, workload: Workload, due: Sequence[DueMailbox], now: da
 def _may_run(profile: StoredProfile | None, workload: Workload, now: datetime) -> bool:
     if profile is None or profile_ineligibility(profile, workload, now) is not None:
         return False
-    return not (breaker_stops(profile, workload) and at_probe(profile, now))
+    return not at_probe(profile, workload, now)
 
 
-def _first_at_probe(walk: Walk, workload: Workload, due: Sequence[DueMailbox], now: datetime) -> Mapping[ProfileId, DueMailbox]:
+def _first_at_probe(walk: Walk, workload: Workload, due: Sequence[DueMailbox], now: datetime) -> Mapping[SignIn, DueMailbox]:
     """For every active profile whose breaker is half open, and that was not probed in this walk, its first mailbox."""
-    first: dict[ProfileId, DueMailbox] = {}
+    first: dict[SignIn, DueMailbox] = {}
     for mailbox in due:
         profile = _profile_of(walk, mailbox)
-        if profile is not None and profile.record.id not in walk.probed and _is_to_probe(profile, workload, now):
-            first.setdefault(profile.record.id, mailbox)
-    return first
+        if profile is not None and _is_to_probe(profile, workload, now):
+            first.setdefault((profile.record.id, whose_sign_in(profile.record, workload)), mailbox)
+    return {sign_in: mailbox for sign_in, mailbox in first.items() if sign_in not in walk.probed}
 
 
 def _is_to_probe(profile: StoredProfile, workload: Workload, now: datetime) -> bool:
     is_possible = profile.record.active and has_connector(workload, profile.record.server_type)
-    return is_possible and breaker_stops(profile, workload) and at_probe(profile, now)
+    return is_possible and at_probe(profile, workload, now)
 
 
 def _profile_of(walk: Walk, mailbox: DueMailbox) -> StoredProfile | None:

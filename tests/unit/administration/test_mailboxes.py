@@ -321,7 +321,7 @@ def test_an_inactive_profile_and_an_open_breaker_of_it_hold_mailboxes_back(offic
     mailbox = office.has_mailbox_being_read()
 
     failing = Breaker("authentication_failed", MONDAY, MONDAY + timedelta(hours=1))
-    office.stores.profiles.set_breaker(profile.id, failing, replacing=None)
+    office.stores.profiles.set_breaker(profile.id, Workload.INCOMING, failing, replacing=None)
     assert _held_back(office, mailbox.record.id) is Ineligible.PROFILE_BREAKER_OPEN
     office.has_profile(active=False)
     assert _held_back(office, mailbox.record.id) is Ineligible.PROFILE_INACTIVE

@@ -7,7 +7,7 @@ import pytest
 
 from shared.administration import Rules
 from shared.administration.failures import RecordNotFound
-from shared.domain.choices import AuthenticationProtocol, CredentialSource, ServerType
+from shared.domain.choices import AuthenticationProtocol, CredentialSource, ServerType, Workload
 from shared.domain.configuration import Breaker, Credentials, Discovered, SecretRef
 from shared.domain.eligibility import credential_version
 from shared.domain.errors import Changed, InvalidRecord
@@ -281,18 +281,19 @@ def test_a_start_date_is_kept_in_utc(office: Office) -> None:
     assert stored.process_emails_received_after == datetime(2026, 6, 1, tzinfo=UTC)
 
 
-def test_a_new_password_closes_the_breaker_and_makes_the_mailboxes_due(office: Office) -> None:
+def test_a_new_password_closes_the_breakers_and_makes_the_mailboxes_due(office: Office) -> None:
     profile = office.has_profile()
     office.has_mailbox_being_read("anna")
     office.has_user("bruno")
     failing = Breaker("authentication_failed", MONDAY, MONDAY + timedelta(hours=1), credential=credential_version(profile))
-    office.stores.profiles.set_breaker(profile.id, failing, replacing=None)
+    for workload in (Workload.INCOMING, Workload.OUTGOING):
+        office.stores.profiles.set_breaker(profile.id, workload, failing, replacing=None)
     office.has_schedule(due=MONDAY + timedelta(hours=1), failures=3, breaker=replace(failing, credential=None))
     office.clock.advance(timedelta(minutes=10))
 
     stored = office.administration.profiles.put(a_profile(), ADMIN, {"credentials/secret": "another password"}).stored
 
-    assert stored.breaker is None
+    assert stored.breakers == {}
     office.does_visits()
     assert (office.incoming_of("anna").due, office.incoming_of("anna").breaker) == (office.clock.now, None)
     assert office.incoming_of("anna").failures == 0
@@ -303,12 +304,12 @@ def test_a_new_name_leaves_breaker_and_schedules_alone(office: Office) -> None:
     profile = office.has_profile()
     office.has_mailbox_being_read()
     failing = Breaker("authentication_failed", MONDAY, MONDAY + timedelta(hours=1), credential=credential_version(profile))
-    office.stores.profiles.set_breaker(profile.id, failing, replacing=None)
+    office.stores.profiles.set_breaker(profile.id, Workload.INCOMING, failing, replacing=None)
     office.has_schedule(due=MONDAY + timedelta(minutes=5))
 
     stored = office.administration.profiles.put(a_profile(name="Contoso"), ADMIN, {"credentials/secret": PASSWORD}).stored
 
-    assert stored.breaker == failing
+    assert stored.breakers == {Workload.INCOMING: failing}
     assert office.incoming_of().due == MONDAY + timedelta(minutes=5)
 
 

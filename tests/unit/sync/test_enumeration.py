@@ -126,7 +126,7 @@ def test_mailboxes_on_an_inactive_or_unknown_profile_are_not_enqueued(changes: d
 
 def broken(scene: Scene, profile: EmailServerProfile, probe_after: timedelta) -> None:
     breaker = Breaker("authentication_failed", MONDAY, MONDAY + probe_after, credential=credential_version(profile))
-    scene.stores.profiles.set_breaker(profile.id, breaker, replacing=None)
+    scene.stores.profiles.set_breaker(profile.id, Workload.INCOMING, breaker, replacing=None)
 
 
 def test_nothing_is_enqueued_while_the_breaker_of_the_profile_is_open() -> None:
@@ -255,5 +255,5 @@ def test_the_breaker_of_a_profile_holds_for_its_credential_until_its_probe(
     scene = Scene()
     version = credential_version(a_profile()) if credential == "same" else credential
     breaker = Breaker("x", MONDAY, MONDAY + HOUR, credential=version)
-    scene.stores.profiles.set_breaker(a_profile().id, breaker, replacing=None)
+    scene.stores.profiles.set_breaker(a_profile().id, Workload.INCOMING, breaker, replacing=None)
     assert ineligibility(scene.stored_mailbox(), scene.stores.profiles.list()[0], Workload.INCOMING, now) is expected  # type: ignore[arg-type]

@@ -184,9 +184,9 @@ def test_runs_that_fail_together_open_one_breaker_once() -> None:
     stale = second._admission._profiles.get(scene.mailboxes["ben"].profile_id)
     assert stale is not None
     first.run(a_sync_of(scene.mailboxes["anna"]))
-    opened = scene.stores.profiles.list()[0].breaker
+    opened = scene.stores.profiles.list()[0].breakers.get(Workload.INCOMING)
     assert second.run(a_sync_of(scene.mailboxes["ben"])) is RunOutcome.FAILED, "it had read the profile before"
-    assert scene.stores.profiles.list()[0].breaker == opened
+    assert scene.stores.profiles.list()[0].breakers.get(Workload.INCOMING) == opened
     assert opened is not None
     assert opened.openings == 1
 
@@ -199,7 +199,7 @@ def test_another_password_closes_the_breaker_of_the_profile_at_once() -> None:
     other = Credentials(username="contoso\\sync", secret=SecretRef("profile-contoso", "2"))
     scene.stores.profiles.replace(replace(stored.record, credentials=other), stored.etag)
     assert scene.run("ben") is RunOutcome.COMPLETED
-    assert scene.stores.profiles.list()[0].breaker is None
+    assert scene.stores.profiles.list()[0].breakers.get(Workload.INCOMING) is None
 
 
 def test_a_password_that_was_replaced_while_it_failed_leaves_the_breaker_of_its_successor_open() -> None:
@@ -234,7 +234,7 @@ def test_after_an_hour_one_run_probes_and_success_closes_the_breaker() -> None:
     scene.run("anna")
     scene.clock.advance(HOUR)
     assert scene.run("ben") is RunOutcome.FAILED
-    breaker = scene.stores.profiles.list()[0].breaker
+    breaker = scene.stores.profiles.list()[0].breakers.get(Workload.INCOMING)
     assert breaker is not None
     assert (breaker.openings, breaker.probe_after) == (2, scene.clock() + HOUR)
     assert scene.run("ben", SyncReason.PROBE) is RunOutcome.REFUSED, "a message that was sent to probe before comes late"
@@ -242,5 +242,5 @@ def test_after_an_hour_one_run_probes_and_success_closes_the_breaker() -> None:
     assert scene.run("anna") is RunOutcome.REFUSED
     scene.clock.advance(HOUR)
     assert scene.run("anna") is RunOutcome.COMPLETED
-    assert scene.stores.profiles.list()[0].breaker is None
+    assert scene.stores.profiles.list()[0].breakers.get(Workload.INCOMING) is None
     assert scene.run("ben") is RunOutcome.COMPLETED

@@ -7,7 +7,7 @@ from datetime import timedelta
 
 import pytest
 
-from shared.domain.choices import Approval, IncomingFilteringMethod, OwnerKind, Reason, Verdict
+from shared.domain.choices import Approval, IncomingFilteringMethod, OwnerKind, Reason, Verdict, Workload
 from shared.domain.configuration import Breaker, Mailbox
 from shared.domain.email import ItemRef
 from shared.domain.errors import AuthenticationFailed, Disabled, InvalidRecord, MailboxError, MailboxNotFound, NotApproved
@@ -218,7 +218,7 @@ def changed(**changes: object) -> Callable[[Scene], None]:
 
 def has_breaker(scene: Scene) -> None:
     breaker = Breaker("authentication_failed", MONDAY, MONDAY + timedelta(hours=1))
-    scene.stores.profiles.set_breaker(ProfileId("contoso"), breaker, replacing=None)
+    scene.stores.profiles.set_breaker(ProfileId("contoso"), Workload.INCOMING, breaker, replacing=None)
 
 
 @pytest.mark.parametrize(
