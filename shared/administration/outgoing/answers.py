@@ -57,14 +57,15 @@ class Answers:
 
 def completed(draft: Draft, continued: Continued, sender: Owner) -> Draft:
     """The draft with what the answer takes over where nothing is given: recipients, subject, regarding."""
-    has_recipients = bool(draft.to or draft.cc or draft.bcc)
-    own = [normalised_address(sender.address)]
-    content = _with_legal_reply_to(continued.content)
-    to, cc = ((), ()) if has_recipients else recipients_of(continued.kind, continued.email, content, own)
+    to, cc = draft.to, draft.cc
+    if not (to or cc or draft.bcc):
+        own = [normalised_address(sender.address)]
+        content = _with_legal_reply_to(continued.content)
+        to, cc = map(_recipients, recipients_of(continued.kind, continued.email, content, own))
     return replace(
         draft,
-        to=draft.to if has_recipients else _recipients(to),
-        cc=draft.cc if has_recipients else _recipients(cc),
+        to=to,
+        cc=cc,
         subject=draft.subject or subject_of(continued.kind, _line(continued.content.subject))[: EMAIL_SUBJECT.high],
         regarding=draft.regarding or continued.email.regarding,
     )
@@ -103,9 +104,8 @@ def threaded(content: EmailContent, email: EmailActivity, continued: Continued |
 
 
 def _with_legal_reply_to(content: EmailContent) -> EmailContent:
-    """Where answers go is not where nothing can be sent to: the sender has it instead."""
-    legal = tuple(each for each in content.reply_to if is_address(each.address))
-    return replace(content, reply_to=legal)
+    """Without what nothing can be sent to: where that is all there is, the answer goes to the sender."""
+    return replace(content, reply_to=tuple(each for each in content.reply_to if is_address(each.address)))
 
 
 def writable(attachment: Attachment) -> Attachment:
