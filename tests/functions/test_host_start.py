@@ -182,7 +182,7 @@ def test_the_program_announces_itself_serves_and_ends_cleanly_on_sigterm(sample_
         announced = json.loads(process.stdout.readline())
         assert httpx.get(f"{announced['base_url']}/api/nothing").text == "none"
         process.send_signal(signal.SIGTERM)
-        _, errors = process.communicate(timeout=10)
+        _, errors = process.communicate(timeout=60)
     assert process.returncode == 0, errors
 
 
@@ -201,13 +201,13 @@ def test_the_program_reads_the_settings_of_its_app_or_the_named_ones_or_none(
         announced = json.loads(process.stdout.readline())
         assert httpx.get(f"{announced['base_url']}/api/nothing").text == colour
         process.terminate()
-        process.communicate(timeout=10)
+        process.communicate(timeout=60)
 
 
 def test_named_settings_that_are_not_there_are_told(sample_app: MakeApp) -> None:
     app = sample_app(NOTHING)
     with program(app.directory, {**os.environ, **app.environment}, "--settings", "nowhere.json") as process:
-        _, errors = process.communicate(timeout=20)
+        _, errors = process.communicate(timeout=60)
     assert process.returncode == 1
     assert "nowhere.json cannot be read" in errors
 
@@ -224,7 +224,7 @@ def test_the_program_ends_after_its_grace_period_although_a_function_still_runs(
     with program(app.directory, {**os.environ, **app.environment}, "--json", "--grace", "0.5") as process:
         eventually(lambda: app.records())
         process.send_signal(signal.SIGINT)
-        _, errors = process.communicate(timeout=10)
+        _, errors = process.communicate(timeout=60)
     assert process.returncode == 0, errors
     assert app.stored() == ["x"]
 
@@ -236,7 +236,7 @@ def test_the_program_says_in_one_message_which_setting_of_sidesync_is_missing(az
     environment["AzureWebJobsStorage"] = azurite.connection_string
     environment["SIDESYNC_SECRETS_KEY"] = ""
     with program(ROOT, environment, "--no-settings") as process:
-        _, errors = process.communicate(timeout=20)
+        _, errors = process.communicate(timeout=60)
     assert process.returncode == 1
     assert "The setting SIDESYNC_SECRETS_KEY is missing" in errors
     assert "Traceback" not in errors

@@ -7,7 +7,7 @@ from base64 import b64encode, encodebytes
 from collections.abc import Iterator
 from contextlib import contextmanager
 from hashlib import sha256
-from time import process_time
+from time import thread_time
 
 import pytest
 from hypothesis import given
@@ -234,12 +234,12 @@ BOMBS = {
 
 @pytest.mark.parametrize("bomb", BOMBS)
 def test_no_message_of_two_megabytes_takes_long(bomb: str) -> None:
-    started = process_time()
+    started = thread_time()
     message = read_message(BOMBS[bomb], REF)
     for attachment in message.attachments:
         content(attachment)
     read_envelope(BOMBS[bomb], REF)
-    assert process_time() - started < 3
+    assert thread_time() - started < 3
     assert len(message.attachments) <= MOST_PARTS
     assert len(message.to) <= 2000
 

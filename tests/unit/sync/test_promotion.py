@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
-from time import process_time
+from time import thread_time
 
 import pytest
 from hypothesis import given
@@ -237,9 +237,9 @@ def test_any_html_has_a_text(html: str) -> None:
 @pytest.mark.parametrize("tag", ["<div>", "<blockquote>", "<b>", "<p>", "<table><tr><td>", "<br ", "<", "</", "<!--", "\n \n"])
 def test_hostile_html_takes_no_longer_than_its_length(tag: str) -> None:
     """A tree of 100,000 nested elements would take the parser minutes."""
-    started = process_time()
+    started = thread_time()
     text = text_of_html(tag * 100_000 + "<p>the end</p>")
-    assert process_time() - started < 5
+    assert thread_time() - started < 5
     assert len(text) < 1_000_000
 
 
