@@ -8,16 +8,15 @@ from typing import Any
 import pytest
 
 from shared.connectors.smtp.errors import NotWelcome, SubmissionOff
-from shared.domain.choices import AuthenticationProtocol, CredentialSource, EmailDeliveryMethod, EmailStatus, Workload
-from shared.domain.configuration import Breaker, Credentials, SecretRef, WorkloadSchedule
+from shared.domain.choices import AuthenticationProtocol, CredentialSource, EmailStatus, Workload
+from shared.domain.configuration import Breaker, Credentials, SecretRef
 from shared.domain.eligibility import credential_version
 from shared.domain.errors import AccessDenied, AuthenticationFailed, SyncError, Unreachable
-from shared.domain.ids import ActivityId
 from shared.domain.operations import RunOutcome
 from shared.messages import Queue, SyncMailbox, SyncReason, parse
 from shared.stores.memory.work import MemoryQueues
 from shared.sync.enumeration import Enumeration
-from tests.builders import a_mailbox, a_profile, an_owner
+from tests.builders import a_profile
 from tests.unit.sync.outgoing.scene import MINUTE, OutgoingScene, by_exchange, by_smtp
 
 HOUR = timedelta(hours=1)
@@ -30,28 +29,11 @@ RELAY: dict[str, Any] = {
 }
 
 
-def with_colleagues(scene: OutgoingScene, *names: str) -> OutgoingScene:
-    """On the same profile, and due as Anna is."""
-    for name in names:
-        mailbox = a_mailbox(name, outgoing_method=EmailDeliveryMethod.SERVER_SIDE)
-        due = WorkloadSchedule(due=scene.clock())
-        scene.stores.owners.create(an_owner(name))
-        scene.stores.mailboxes.create(mailbox, {Workload.INCOMING: due, Workload.OUTGOING: due})
-    return scene
-
-
 def a_relay(*colleagues: str) -> OutgoingScene:
     """Everybody sends through one server, with one password that is not the one that they are read with."""
-    return with_colleagues(by_smtp(**RELAY), *colleagues)
-
-
-def everybody_sends(scene: OutgoingScene) -> list[ActivityId]:
-    anna, emails = scene.mailbox, []
-    for stored in scene.stores.mailboxes.list().items:
-        scene.mailbox = stored.record
-        emails.append(scene.send(f"Offer of {scene.mailbox.name}"))
-    scene.mailbox = anna
-    return emails
+    scene = by_smtp(**RELAY)
+    scene.add_colleagues(*colleagues)
+    return scene
 
 
 def minute(scene: OutgoingScene) -> list[SyncMailbox]:
@@ -88,7 +70,7 @@ def has_breaker(scene: OutgoingScene, workload: Workload) -> None:
 @pytest.mark.parametrize("colleagues", [(), ("ben", "carol", "dora", "emil")])
 def test_a_wrong_password_is_tried_once_an_hour_however_many_mailboxes_send_with_it(colleagues: tuple[str, ...]) -> None:
     scene = a_relay(*colleagues)
-    emails = everybody_sends(scene)
+    emails = scene.everybody_sends()
     scene.outward.refuses = [WRONG_PASSWORD] * 100
     for _ in range(180):
         minute(scene)
@@ -101,7 +83,7 @@ def test_a_wrong_password_is_tried_once_an_hour_however_many_mailboxes_send_with
 def test_one_alert_tells_it_and_says_which_credentials_are_meant() -> None:
     scene = a_relay("ben", "carol")
     scene.outward.refuses = [WRONG_PASSWORD] * 100
-    everybody_sends(scene)
+    scene.everybody_sends()
     for _ in range(3):
         minute(scene)
         scene.clock.advance(HOUR)
@@ -124,7 +106,7 @@ def test_where_emails_are_sent_with_the_password_that_reads_the_alert_names_that
 
 def test_reading_goes_on_while_nobody_may_send() -> None:
     scene = a_relay("ben")
-    everybody_sends(scene)
+    scene.everybody_sends()
     scene.outward.refuses = [WRONG_PASSWORD]
     minute(scene)
     scene.clock.advance(timedelta(minutes=20))
@@ -135,7 +117,7 @@ def test_reading_goes_on_while_nobody_may_send() -> None:
 
 def test_when_the_server_takes_the_password_again_everybody_sends() -> None:
     scene = a_relay("ben", "carol")
-    emails = everybody_sends(scene)
+    emails = scene.everybody_sends()
     scene.outward.refuses = [WRONG_PASSWORD]
     minute(scene)
     scene.clock.advance(HOUR)
@@ -152,7 +134,7 @@ def test_when_the_server_takes_the_password_again_everybody_sends() -> None:
 )
 def test_another_password_or_server_is_tried_at_once(changes: dict[str, Any]) -> None:
     scene = a_relay("ben")
-    emails = everybody_sends(scene)
+    emails = scene.everybody_sends()
     scene.outward.refuses = [WRONG_PASSWORD]
     minute(scene)
     stored = scene.stores.profiles.get(scene.profile.id)
@@ -185,7 +167,7 @@ def test_of_messages_that_come_when_it_is_half_open_one_tries(message_id: str | 
 
 def test_a_password_of_its_own_that_is_refused_stops_its_mailbox_only() -> None:
     scene = a_relay("ben")
-    emails = everybody_sends(scene)
+    emails = scene.everybody_sends()
     scene.outward.refuses = [AuthenticationFailed("535")]
     minute(scene)
     assert breaker(scene, Workload.OUTGOING) is None
@@ -248,8 +230,9 @@ def test_a_refused_password_of_imap_does_not_stop_sending_and_sending_does_not_c
 
 
 def test_a_password_that_reads_and_sends_over_exchange_has_one_breaker_and_one_alert() -> None:
-    scene = with_colleagues(by_exchange(), "ben")
-    everybody_sends(scene)
+    scene = by_exchange()
+    scene.add_colleagues("ben")
+    scene.everybody_sends()
     scene.outward.refuses = [WRONG_PASSWORD] * 10
     minute(scene)
     assert breaker(scene, Workload.OUTGOING) is None
@@ -292,7 +275,8 @@ def test_a_breaker_holds_back_only_what_signs_in_alike() -> None:
 
 
 def test_a_shared_breaker_is_probed_by_one_workload_only_and_two_by_one_each() -> None:
-    scene = with_colleagues(by_exchange(), "ben")
+    scene = by_exchange()
+    scene.add_colleagues("ben")
     has_breaker(scene, Workload.INCOMING)
     scene.clock.advance(HOUR)
     scene.outward.refuses = [WRONG_PASSWORD]
