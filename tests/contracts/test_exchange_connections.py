@@ -59,7 +59,7 @@ def test_who_waits_too_long_for_a_connection_is_told_that_it_is_busy(connect: Co
     pool = connect._pools().session(profile, a_mailbox(served.address)).protocol
     with pool._slots.one(1, 1):
         assert isinstance(failure(lambda: listed(connect, profile, served.address)), Busy)
-    assert listed(connect, profile, served.address) == []
+    assert listed(connect, replace(profile, timeout=timedelta(minutes=1)), served.address) == []
 
 
 def test_a_new_secret_closes_the_connections_of_the_old_one(connect: Connect, served: ServedByExchange) -> None:
@@ -73,7 +73,7 @@ def test_a_new_secret_closes_the_connections_of_the_old_one(connect: Connect, se
 
 
 def test_a_run_that_began_before_the_secret_changed_goes_on(connect: Connect, served: ServedByExchange) -> None:
-    profile = a_profile(served.server.ews_url, max_connections=1, timeout=timedelta(seconds=1))
+    profile = a_profile(served.server.ews_url, max_connections=1, timeout=timedelta(seconds=20))
     with connect(profile, a_mailbox(served.address)) as incoming:
         incoming.changes(INBOX, None)
         listed(connect, replace(profile, credentials=a_profile("", version="2").credentials), served.address)
