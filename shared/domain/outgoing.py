@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from enum import Enum, auto
 
 from shared.domain.alerts import UNEXPECTED
 from shared.domain.choices import Priority
@@ -89,3 +90,14 @@ class Receipt:
     """Some of those who wait may have it already."""
     message_id: str | None = None
     """Normalised Message-ID by which others will know it, where it is another one than ours."""
+
+
+class Trace(Enum):
+    """What a mailbox tells of a draft that is not where it was."""
+
+    SENT = auto()
+    """It is on its way, or there is a copy of it as sent."""
+    TAKEN = auto()
+    """It is a draft still, elsewhere: somebody deleted or moved it."""
+    NOTHING = auto()
+    """It was sent, unless somebody deleted it for good."""

@@ -20,7 +20,7 @@ from shared.domain.email import (
 )
 from shared.domain.errors import DeliveryError, ItemError
 from shared.domain.folders import Folder, TreeFolder
-from shared.domain.outgoing import OutgoingMessage, Receipt
+from shared.domain.outgoing import OutgoingMessage, Receipt, Trace
 
 PAGE_ITEMS = 512
 """Items of a page at most; Exchange allows no more."""
@@ -132,16 +132,23 @@ class Drafting(Protocol):
         ...
 
     def submit(self, drafts: Sequence[str], *, save_copy: bool) -> Sequence[Receipt | DeliveryError]:
-        """Sends drafts that `prepare` made; for each, in order, what the server answers. DraftGone where it is not there: it
-        was sent before. Raises MailboxError, TransientError: which of them were sent then says `find`."""
+        """Sends drafts that `prepare` made; for each, in order, what the server answers. DraftGone where it is not there, and
+        this call did not send it; NotGiven where the server was not reached. Raises MailboxError, TransientError: which of them
+        were sent then says `find`."""
         ...
 
     def find(self, drafts: Sequence[str]) -> Sequence[str | None]:
-        """The present reference of each draft, None where it is not among the drafts any more: it was sent."""
+        """The present reference of each draft, None where it is not there any more."""
+        ...
+
+    def trace(self, keys: Collection[str], *, has_copies: bool) -> Mapping[str, Trace]:
+        """Where drafts went that are not there any more, by the keys that they carry. For recovery: it searches folders.
+        `has_copies`: what is sent leaves a copy, so that one of which there is none is searched for everywhere. Raises
+        MailboxError, TransientError."""
         ...
 
     def withdraw(self, keys: Collection[str]) -> None:
-        """Removes drafts that carry one of these keys. Idempotent."""
+        """Removes drafts that carry one of these keys, unless somebody has worked on them since. Idempotent."""
         ...
 
 

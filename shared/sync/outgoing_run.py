@@ -29,6 +29,7 @@ from shared.sync.filing import Filing
 from shared.sync.inline import InlineExecutor
 from shared.sync.journal import InHand, Journal
 from shared.sync.lease import Lease, is_held
+from shared.sync.left_drafts import LeftDrafts, have_to_go
 from shared.sync.pace import pace_of
 from shared.sync.recorded_drafts import RecordedDrafts
 from shared.sync.shipping import LONGEST_EFFECT, Shipping
@@ -70,9 +71,9 @@ class OutgoingRun:
             with self._open() as mail:
                 mail.check()
         entries = self._next_entries()
-        if not entries:
-            return RunOutcome.IDLE
         head = around.stores.ledger.head(self._mailbox.id, Workload.OUTGOING, around.clock())
+        if not entries and not have_to_go(head, around.clock()):
+            return RunOutcome.IDLE
         if is_held(head.state, around.clock()):
             return RunOutcome.HELD
         shipping = self._new_shipping(head)
@@ -199,5 +200,6 @@ class OutgoingRun:
             deadline=self._started + around.budget.time,
             pace=pace_of(head, profile.emails_per_minute),
             drafts=RecordedDrafts(self._lease, head),
+            left=LeftDrafts(self._lease, head, around.clock),
             tally=self.tally,
         )
