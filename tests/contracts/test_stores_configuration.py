@@ -14,6 +14,10 @@ from shared.domain.errors import AlreadyExists, Changed, InvalidRecord
 from shared.domain.ids import ActivityId, MailboxId, OwnerId, ProfileId
 from shared.domain.ledger import LedgerHead
 from shared.ports import Slice, Stores
+from shared.stores.entities import PROFILES
+from shared.stores.tables.gateway import Verb, operation
+from shared.stores.tables.table import columns_of
+from tests.contracts.gateways import WatchedGateway
 from tests.contracts.records import MINUTE, NOW, a_profile, an_id, an_owner
 
 BREAKER = Breaker("authentication_failed", NOW, NOW + 60 * MINUTE, openings=2, credential="v1")
@@ -91,6 +95,31 @@ def test_the_breakers_of_reading_and_sending_know_nothing_of_one_another(stores:
     assert [each.breakers for each in stores.profiles.list()] == [{Workload.OUTGOING: sending}, {}]
 
 
+def test_a_breaker_from_before_there_were_two_is_that_of_reading(
+    on_watched: Stores, watched: WatchedGateway, prefix: str
+) -> None:
+    profile_id = on_watched.profiles.create(a_profile()).record.id
+    row = operation(Verb.INSERT, PROFILES, f"{profile_id}:breaker", columns_of(BREAKER))
+    watched.write(f"{prefix}Profiles", row)
+    found = on_watched.profiles.get(profile_id)
+    assert found is not None
+    assert found.breakers == {Workload.INCOMING: BREAKER}
+    assert on_watched.profiles.set_breaker(profile_id, Workload.INCOMING, None, replacing=BREAKER)
+    assert on_watched.profiles.list()[0].breakers == {}
+
+
+def test_profiles_are_read_with_their_breakers_in_one_request(on_watched: Stores, watched: WatchedGateway) -> None:
+    for name in ("one", "two"):
+        on_watched.profiles.create(a_profile(name))
+        for workload in (Workload.INCOMING, Workload.OUTGOING):
+            on_watched.profiles.set_breaker(a_profile(name).id, workload, BREAKER, replacing=None)
+    before = watched.requests
+    assert [len(each.breakers) for each in on_watched.profiles.list()] == [2, 2]
+    assert watched.requests - before == 1
+    on_watched.profiles.get(a_profile("one").id)
+    assert watched.requests - before == 2
+
+
 @each_sign_in
 @pytest.mark.parametrize("present", [None, BREAKER])
 @pytest.mark.parametrize("following", [None, replace(BREAKER, openings=3)])
@@ -141,13 +170,15 @@ def test_an_id_that_cannot_be_a_key_names_nothing(stores: Stores, name: str) -> 
     assert stores.profiles.get(ProfileId(name)) is None
     assert stores.owners.get(OwnerKind.USER, OwnerId(name)) is None
     assert stores.mailboxes.get(mailbox_id) is None
-    assert stores.activities.get(activity_id) is stores.activities.content(activity_id) is None
+    assert stores.activities.get(activity_id) is None
+    assert stores.activities.content(activity_id) is None
     assert stores.activities.sightings(activity_id) == []
     stores.activities.mark_variants([activity_id])
     assert stores.ledger.head(mailbox_id, Workload.INCOMING, NOW) == LedgerHead(None, None)
     assert list(stores.ledger.items(mailbox_id, Workload.INCOMING)) == []
     assert stores.ledger.find(mailbox_id, Workload.INCOMING, name) == []
-    assert list(stores.runs.list(mailbox_id).items) == list(stores.quarantine.list(mailbox_id).items) == []
+    assert list(stores.runs.list(mailbox_id).items) == []
+    assert list(stores.quarantine.list(mailbox_id).items) == []
     assert list(stores.alerts.list(name).items) == []
     assert list(stores.timeline.list(ListOf.PARTY, name).items) == []
 
