@@ -16,6 +16,7 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from email.message import EmailMessage
+from functools import partial
 from itertools import count
 from uuid import uuid4
 
@@ -183,7 +184,7 @@ def _compare(name: str, sidesync: Sidesync, profile: Profile, loop: Loop) -> Fig
     theirs, ours, cpu = [], [], []
     for _ in range(ROUNDS):
         emails = _emails(EMAILS)
-        theirs.append(_timed(lambda emails=emails: loop(emails)))
+        theirs.append(_timed(partial(loop, emails)))
         with sidesync.about_to_send(profile, _emails(EMAILS)) as send:
             before = time.process_time()
             ours.append(_timed(send))

@@ -14,8 +14,8 @@ from tests.plain_server import PlainServer, ServerMissing
 
 @pytest.fixture(params=[Dovecot, Exim])
 def kind(request: pytest.FixtureRequest) -> type[PlainServer]:
-    assert issubclass(request.param, PlainServer)
-    return request.param
+    kind: type[PlainServer] = request.param
+    return kind
 
 
 def test_nothing_is_left_when_it_ends_not_even_of_who_is_connected(kind: type[PlainServer]) -> None:

@@ -1,13 +1,13 @@
 """The contract of the address book: records, what finds them, and loading many."""
 
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import replace
 
 import pytest
 
 from shared.domain.choices import IncomingFilteringMethod, OwnerKind
-from shared.domain.configuration import AddressMatch
+from shared.domain.configuration import AddressMatch, Owner
 from shared.domain.errors import AlreadyExists, Changed, InvalidRecord
 from shared.domain.records import AddressBookRecord, RecordRef
 from shared.ports import Slice, Stores
@@ -219,12 +219,13 @@ def test_several_who_get_one_address_at_once_are_all_found(stores: Stores) -> No
     owners = [an_owner(f"o{number}", "info@x.example") for number in range(4)]
     loaded = [a_contact(f"d{number}", "info@x.example") for number in range(40)]
     with ThreadPoolExecutor(6) as pool:
-        writing = [pool.submit(stores.address_book.put, each) for each in sharing]
+        writing: list[Future[object]] = [pool.submit(stores.address_book.put, each) for each in sharing]
         writing.append(pool.submit(stores.address_book.put_many, loaded))
         writing += [pool.submit(stores.owners.create, each) for each in owners]
-        for each in writing:
-            each.result()
-    assert sorted(names(stores, "info@x.example")) == sorted(each.name for each in [*sharing, *owners, *loaded])
+        for done in writing:
+            done.result()
+    everybody: list[AddressBookRecord | Owner] = [*sharing, *owners, *loaded]
+    assert sorted(names(stores, "info@x.example")) == sorted(each.name for each in everybody)
 
 
 def test_several_that_write_the_same_records_leave_each_findable_where_it_is(stores: Stores) -> None:

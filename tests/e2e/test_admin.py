@@ -52,7 +52,9 @@ def test_an_organisation_is_administered_from_the_command_line(tmp_path: Path) -
 
 def _policy(folder: Path, ews_url: str) -> Path:
     server = profile(ews_url, LONG_AGO)
-    server["credentials"]["secret"] = {"env": "SERVICE_PASSWORD"}
+    credentials = server["credentials"]
+    assert isinstance(credentials, dict)
+    credentials["secret"] = {"env": "SERVICE_PASSWORD"}
     rule = {"folder_id": "AAMk/b+c=", "folder_name": "Contoso"}
     anna = {"name": "Anna Berg", "address": ADDRESS, "mailbox": {"tracking_rules": [rule]}}
     path = folder / "policy.yaml"

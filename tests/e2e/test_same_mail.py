@@ -118,7 +118,7 @@ def emails_of(connect: Connect, profile: EmailServerProfile) -> list[Mapping[str
     mailbox = a_mailbox("anna")
     stores = with_organisation(memory_stores(), mailbox, profile=profile)
     judging = judging_of(stores, mailbox, OrganisationSettings(), {}, InlineExecutor())
-    emails = []
+    emails: list[Mapping[str, Any]] = []
     with connect(profile, mailbox) as mail:
         refs = list(reversed(mail.latest(INBOX, len(FILES))))
         for _, message in mail.fetch(refs):

@@ -186,6 +186,7 @@ def test_flags_and_categories_are_one_store(server: MailServer) -> None:
 def test_ews_sees_what_a_flag_changes(server: MailServer, anna: SoapClient) -> None:
     server.deliver(a_message(), [ANNA])
     state = anna.sync().text("m:SyncState")
+    assert state is not None
     with selected(server) as client:
         client.add_flags([1], ["Tracked"])
     assert [kind for kind, _ in anna.sync(state).changes()] == ["Update"]

@@ -42,7 +42,8 @@ def outcome(client: smtplib.SMTP, *to: str) -> tuple[int, str]:
     except smtplib.SMTPRecipientsRefused as error:
         refused = error.recipients
     except smtplib.SMTPResponseException as error:
-        return error.smtp_code, bytes(error.smtp_error).decode()
+        words = error.smtp_error
+        return error.smtp_code, words.decode() if isinstance(words, bytes) else words
     return next(((code, words.decode()) for code, words in refused.values()), (250, ""))
 
 
