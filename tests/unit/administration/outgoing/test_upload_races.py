@@ -1,6 +1,7 @@
 """Several who work at one attachment at once: nobody is refused what another one has done already, and nothing stays behind."""
 
 from collections.abc import Callable, Iterable, Iterator
+from typing import NamedTuple
 
 import pytest
 
@@ -45,22 +46,28 @@ def draft(room: PostRoom) -> ActivityId:
     return room.has_draft()
 
 
-def with_interruption(
-    room: PostRoom, draft: ActivityId, what: Callable[[str], object], read: int = 0, write: int = 0, *, after: bool = False
-) -> str:
+class Place(NamedTuple):
+    """Before which reading or writing of a blob, counted from 1, or after it."""
+
+    read: int = 0
+    write: int = 0
+    after: bool = False
+
+
+def with_interruption(room: PostRoom, draft: ActivityId, what: Callable[[str], object], place: Place) -> str:
     """The upload, all of whose parts are there, and at which something will come in between."""
     upload = room.outgoing.uploads.begin(draft, an_attachment(), ADMIN)[0].upload
-    blobs = Interrupted(lambda: what(upload), read, write + 1 if write else 0, after=after)
+    blobs = Interrupted(lambda: what(upload), place.read, place.write + 1 if place.write else 0, after=place.after)
     object.__setattr__(room.stores, "blobs", blobs)
     room.outgoing.uploads.put_part(draft, upload, 0, b"terms", ADMIN)
     return upload
 
 
-@pytest.mark.parametrize("place", [{"read": 1}, {"read": 2}, {"write": 1}, {"write": 1, "after": True}])
-def test_all_who_complete_an_upload_at_once_get_the_same(room: PostRoom, draft: ActivityId, place: dict[str, int]) -> None:
+@pytest.mark.parametrize("place", [Place(read=1), Place(read=2), Place(write=1), Place(write=1, after=True)])
+def test_all_who_complete_an_upload_at_once_get_the_same(room: PostRoom, draft: ActivityId, place: Place) -> None:
     others: list[Uploading] = []
     upload = with_interruption(
-        room, draft, lambda upload: others.append(room.outgoing.uploads.complete(draft, upload, ADMIN)), **place
+        room, draft, lambda upload: others.append(room.outgoing.uploads.complete(draft, upload, ADMIN)), place
     )
     mine = room.outgoing.uploads.complete(draft, upload, ADMIN)
 
@@ -73,14 +80,14 @@ def test_a_store_that_says_that_another_one_has_written_the_blob_is_asked_again(
     def refused(_: str) -> None:
         raise Busy("the Blob service answered 400 InvalidBlockList")
 
-    upload = with_interruption(room, draft, refused, write=1)
+    upload = with_interruption(room, draft, refused, Place(write=1))
     assert room.outgoing.uploads.complete(draft, upload, ADMIN).attachment.upload is None
 
 
 def test_a_part_that_comes_after_the_parts_were_put_together_is_refused_and_leaves_nothing(
     room: PostRoom, draft: ActivityId
 ) -> None:
-    upload = with_interruption(room, draft, lambda upload: room.outgoing.uploads.complete(draft, upload, ADMIN), write=1)
+    upload = with_interruption(room, draft, lambda upload: room.outgoing.uploads.complete(draft, upload, ADMIN), Place(write=1))
     with pytest.raises(RecordNotFound):
         room.outgoing.uploads.put_part(draft, upload, 0, b"other", ADMIN)
     [attachment] = room.content(draft).attachments
@@ -88,11 +95,11 @@ def test_a_part_that_comes_after_the_parts_were_put_together_is_refused_and_leav
     assert b"".join(room.administration.activities.attachment(draft, 0)[1]) == b"terms"
 
 
-@pytest.mark.parametrize("place", [{"read": 1}, {"read": 2}, {"write": 1}, {"write": 1, "after": True}])
+@pytest.mark.parametrize("place", [Place(read=1), Place(read=2), Place(write=1), Place(write=1, after=True)])
 def test_an_attachment_that_is_removed_while_it_is_put_together_leaves_nothing(
-    room: PostRoom, draft: ActivityId, place: dict[str, int]
+    room: PostRoom, draft: ActivityId, place: Place
 ) -> None:
-    upload = with_interruption(room, draft, lambda _: room.outgoing.uploads.remove(draft, 0, ADMIN), **place)
+    upload = with_interruption(room, draft, lambda _: room.outgoing.uploads.remove(draft, 0, ADMIN), place)
     with pytest.raises((RecordNotFound, NotPossibleNow)):
         room.outgoing.uploads.complete(draft, upload, ADMIN)
     assert room.content(draft).attachments == ()
@@ -100,7 +107,7 @@ def test_an_attachment_that_is_removed_while_it_is_put_together_leaves_nothing(
 
 
 def test_a_part_that_comes_while_its_upload_is_removed_leaves_nothing(room: PostRoom, draft: ActivityId) -> None:
-    upload = with_interruption(room, draft, lambda _: room.outgoing.uploads.remove(draft, 0, ADMIN), write=1)
+    upload = with_interruption(room, draft, lambda _: room.outgoing.uploads.remove(draft, 0, ADMIN), Place(write=1))
     with pytest.raises(RecordNotFound):
         room.outgoing.uploads.put_part(draft, upload, 0, b"other", ADMIN)
     assert room.blobs() == []
