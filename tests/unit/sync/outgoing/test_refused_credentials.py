@@ -9,7 +9,7 @@ import pytest
 
 from shared.connectors.smtp.errors import NotWelcome, SubmissionOff
 from shared.domain.choices import AuthenticationProtocol, CredentialSource, EmailStatus, Workload
-from shared.domain.configuration import Breaker, Credentials, SecretRef
+from shared.domain.configuration import Breaker, Credentials, SecretRef, whose_sign_in
 from shared.domain.eligibility import credential_version
 from shared.domain.errors import AccessDenied, AuthenticationFailed, SyncError, Unreachable
 from shared.domain.operations import RunOutcome
@@ -287,6 +287,19 @@ def test_a_shared_breaker_is_probed_by_one_workload_only_and_two_by_one_each() -
     scene.clock.advance(HOUR)
     found = [(message.workload, message.reason) for message in minute(scene)]
     assert found == [(Workload.OUTGOING, SyncReason.PROBE), (Workload.INCOMING, SyncReason.PROBE)]
+
+
+@pytest.mark.parametrize("build", [a_relay, by_exchange])
+def test_to_send_a_probe_costs_the_timer_two_requests_however_many_mailboxes_are_due(
+    build: Callable[[], OutgoingScene],
+) -> None:
+    scene = build()
+    scene.add_colleagues(*(f"colleague-{number}" for number in range(40)))
+    has_breaker(scene, whose_sign_in(scene.profile, Workload.OUTGOING))
+    scene.clock.advance(HOUR)
+    Enumeration(scene.world.stores(scene.stores), scene.clock).enumerate_all()
+    of_breakers = [call for call in scene.world.calls if call.startswith("profiles.")]
+    assert of_breakers == ["profiles.list", "profiles.get", "profiles.set_breaker"]
 
 
 def test_open_breakers_cost_the_timer_no_request_for_a_mailbox_or_a_profile() -> None:
