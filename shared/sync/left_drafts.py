@@ -8,7 +8,7 @@ mailbox where its draft was made.
 
 import json
 from collections.abc import Collection
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 
 from shared.domain.ledger import LedgerHead, Mark
 from shared.ports import Clock
@@ -59,7 +59,11 @@ class LeftDrafts:
         return Mark(_FOLDER, "", self._written()) if self._is_kept else None
 
     def _written(self) -> str:
-        return json.dumps({key: [source, since.isoformat()] for key, (source, since) in self._noted.items()})
+        """By source: nearly always there is but one."""
+        by_source: dict[str, dict[str, int]] = {}
+        for key, (source, since) in self._noted.items():
+            by_source.setdefault(source, {})[key] = int(since.timestamp())
+        return json.dumps(by_source, separators=(",", ":"))
 
 
 def have_to_go(head: LedgerHead, now: datetime) -> bool:
@@ -73,5 +77,6 @@ def _is_over(since: datetime, now: datetime) -> bool:
 
 def _noted_in(head: LedgerHead, now: datetime) -> _Noted:
     kept = next((mark.watermark for mark in head.marks if mark.folder == _FOLDER), None)
-    noted = {key: (source, datetime.fromisoformat(since)) for key, (source, since) in json.loads(kept or "{}").items()}
+    since_when = [(key, source, since) for source, each in json.loads(kept or "{}").items() for key, since in each.items()]
+    noted = {key: (source, datetime.fromtimestamp(since, UTC)) for key, source, since in since_when}
     return {key: (source, since) for key, (source, since) in noted.items() if now < since + _LONGEST_SEARCH}
