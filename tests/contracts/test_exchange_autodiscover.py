@@ -1,5 +1,6 @@
 """Autodiscover over real sockets: where a mailbox is gets found out, and credentials never leave the profile's domains."""
 
+import socket
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from datetime import timedelta
@@ -46,17 +47,17 @@ class Names:
     def __init__(self, server: MailServer) -> None:
         self.known = {"autodiscover.contoso.example", "mail.contoso.example"}
         self.asked: list[str] = []
-        self._port = urlsplit(server.https_url).port
+        self._port = urlsplit(server.https_url).port or 443
         self._connect = connection.create_connection
 
-    def __call__(self, address: tuple[str, int], *arguments: object, **others: object) -> object:
+    def __call__(self, address: tuple[str, int], *arguments: Any, **others: Any) -> socket.socket:
         host, port = address
         self.asked.append(host)
         if host in self.known and port == 443:
-            return self._connect(("127.0.0.1", self._port), *arguments, **others)  # type: ignore[arg-type]
+            return self._connect(("127.0.0.1", self._port), *arguments, **others)
         if host.endswith(".example"):
-            return self._connect(("no-such-host.invalid", port), *arguments, **others)  # type: ignore[arg-type]
-        return self._connect(address, *arguments, **others)  # type: ignore[arg-type]
+            return self._connect(("no-such-host.invalid", port), *arguments, **others)
+        return self._connect(address, *arguments, **others)
 
 
 @pytest.fixture

@@ -1,11 +1,13 @@
 """Where a connection to Exchange may go: to the mail server, over TLS, and nowhere that credentials do not belong."""
 
 import ipaddress
+import socket
 from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from threading import Thread
+from typing import Any
 from urllib.parse import urlsplit
 
 import pytest
@@ -90,9 +92,9 @@ def metadata(monkeypatch: pytest.MonkeyPatch) -> Iterator[Metadata]:
     monkeypatch.setattr(destinations, "_meant", as_metadata)
     real = connection.create_connection
 
-    def resolved(to: tuple[str, int], *arguments: object, **others: object) -> object:
+    def resolved(to: tuple[str, int], *arguments: Any, **others: Any) -> socket.socket:
         host, port = to
-        return real((address if host.endswith(".example") else host, port), *arguments, **others)  # type: ignore[arg-type]
+        return real((address if host.endswith(".example") else host, port), *arguments, **others)
 
     monkeypatch.setattr(connection, "create_connection", resolved)
 

@@ -20,11 +20,10 @@ from shared.domain.choices import Workload
 from shared.messages import ChangeItems, LoadRecords, ProbeMailbox, Queue, VisitMailboxes, parse
 from shared.ports import Stores
 from shared.stores.memory import memory_stores
-from shared.stores.memory.work import MemoryQueues
 from shared.sync.folders import Folders
 from shared.sync.item_changes import ItemChanges
 from shared.sync.preview import Preview
-from tests.builders import SettableClock
+from tests.builders import SettableClock, queues_in_memory
 from tests.functions.api.over_memory import client_of
 from tests.unit.sync.in_memory_mail import InMemoryMail, Servers
 
@@ -116,7 +115,7 @@ class Deployment:
 
     def work(self) -> None:
         """Takes what is in the queues, until nothing is."""
-        queues = cast(MemoryQueues, self.stores.queues)
+        queues = queues_in_memory(self.stores)
         while texts := [text for queue in Queue for text in queues.receive(queue)]:
             for text in texts:
                 match parse(text):

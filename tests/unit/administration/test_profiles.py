@@ -8,7 +8,7 @@ import pytest
 from shared.administration import Rules
 from shared.administration.failures import RecordNotFound
 from shared.domain.choices import AuthenticationProtocol, CredentialSource, ServerType, Workload
-from shared.domain.configuration import Breaker, Credentials, Discovered, SecretRef
+from shared.domain.configuration import Breaker, Credentials, Discovered, EmailServerProfile, SecretRef
 from shared.domain.eligibility import credential_version
 from shared.domain.errors import Changed, InvalidRecord
 from shared.domain.ids import ProfileId
@@ -78,12 +78,12 @@ def test_leaving_the_secret_out_keeps_it(office: Office) -> None:
         a_profile(credentials=Credentials(username="contoso\\sync", authority="login.fabrikam.example")),
     ],
 )
-def test_a_stored_secret_is_not_sent_to_another_host(office: Office, elsewhere: object) -> None:
+def test_a_stored_secret_is_not_sent_to_another_host(office: Office, elsewhere: EmailServerProfile) -> None:
     office.has_profile()
     before = snapshot(office.stores)
 
     with pytest.raises(InvalidRecord, match="another host") as refused:
-        office.administration.profiles.put(elsewhere, ADMIN)  # type: ignore[arg-type]
+        office.administration.profiles.put(elsewhere, ADMIN)
 
     assert refused.value.field == "credentials/secret"
     assert snapshot(office.stores) == before

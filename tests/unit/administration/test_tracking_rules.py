@@ -4,7 +4,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import replace
 from threading import Barrier
-from typing import Any, cast
+from typing import Any
 
 import pytest
 
@@ -17,7 +17,7 @@ from shared.domain.ids import MailboxId, OwnerId, ProfileId, mailbox_id_of
 from shared.domain.records import FolderTrackingRule, RecordRef
 from shared.messages import Queue, RelinkFolder, parse
 from shared.stores.memory import snapshot
-from shared.stores.memory.work import MemoryQueues
+from tests.builders import queues_in_memory
 from tests.unit.administration.office import ADMIN, Office
 from tests.unit.administration.test_crashes import completed_after, every_fault
 from tests.unit.sync.faults import Fault
@@ -191,7 +191,7 @@ def test_a_rule_that_becomes_active_or_wider_is_announced(office: Office, before
 def test_a_rule_is_never_written_without_its_mail_being_linked_anew(fault: Fault) -> None:
     def prepare(office: Office) -> None:
         office.administration.tracking_rules.put(a_rule(office, regarding=CONTOSO), ADMIN)
-        cast("MemoryQueues", office.stores.queues).receive(Queue.RELINK_FOLDER)
+        queues_in_memory(office.stores).receive(Queue.RELINK_FOLDER)
 
     mailbox_id = mailbox_id_of(OwnerKind.USER, OwnerId("anna"))
 

@@ -71,9 +71,11 @@ def opened(host: str, port: int, security: Security, *, local: bool = True, time
         return connection.recv(100)
 
 
-def failure(host: str, port: int, security: Security = Security.TLS, **others: object) -> SyncError:
+def failure(
+    host: str, port: int, security: Security = Security.TLS, *, local: bool = True, timeout: timedelta = SOON
+) -> SyncError:
     with pytest.raises(SyncError) as raised:
-        opened(host, port, security, **others)  # type: ignore[arg-type]
+        opened(host, port, security, local=local, timeout=timeout)
     return raised.value
 
 

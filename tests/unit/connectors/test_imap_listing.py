@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from shared.connectors.imap import listing
-from shared.domain.email import ChangeKind, Page
+from shared.domain.email import ChangeKind, Envelope, Page
 from shared.domain.errors import TransientError, WatermarkExpired
 from shared.domain.folders import INBOX
 from tests.unit.connectors.odd_imap_server import DECENT, NOON, OddServer, a_mailbox_on, serving
@@ -389,4 +389,5 @@ def test_headers_longer_than_usual_are_complete(server: OddServer) -> None:
         (item,) = mail.changes(INBOX, None).items
         ((_, envelope),) = mail.envelopes([item.ref])
     assert item.message_id == "last@x"
-    assert len(envelope.to) == 1500  # type: ignore[union-attr]
+    assert isinstance(envelope, Envelope)
+    assert len(envelope.to) == 1500

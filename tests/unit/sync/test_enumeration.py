@@ -4,6 +4,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from datetime import timedelta
 from threading import Barrier
+from typing import Any
 
 import pytest
 
@@ -28,9 +29,9 @@ def many(count: int, **changes: object) -> dict[str, Mailbox]:
     return {f"user{number}": a_mailbox(f"user{number}", **changes) for number in range(count)}
 
 
-def enumeration(scene: Scene, **budget: object) -> Enumeration:
+def enumeration(scene: Scene, **budget: Any) -> Enumeration:
     stores = scene.world.stores(scene.stores)
-    return Enumeration(stores, scene.clock, replace(EnumerationBudget(), **budget))  # type: ignore[arg-type]
+    return Enumeration(stores, scene.clock, replace(EnumerationBudget(), **budget))
 
 
 def sent(scene: Scene) -> list[SyncMailbox]:

@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 from datetime import timedelta
+from typing import Any
 
 import pytest
 
@@ -80,8 +81,9 @@ def test_a_failure_in_the_middle_of_a_page_gives_the_lease_back() -> None:
     ref = scene.anna.deliver(a_message("Offer"))
     scene.anna.fetching_fails[ref.id] = [Unreachable("reset")]
     assert scene.run() is RunOutcome.FAILED
-    assert scene.head().state is not None
-    assert scene.head().state.holder is None  # type: ignore[union-attr]
+    state = scene.head().state
+    assert state is not None
+    assert state.holder is None
     assert scene.run() is RunOutcome.COMPLETED
     assert scene.subjects() == ["Offer"]
 
@@ -145,13 +147,13 @@ def test_a_mailbox_that_was_deactivated_during_its_run_is_not_due_any_more(error
     assert scene.schedule().due is None
 
 
-def changing_during_a_run(scene: Scene, **changes: object) -> None:
+def changing_during_a_run(scene: Scene, **changes: Any) -> None:
     """The record is changed once the run has read it, as the administration does."""
 
     def change(name: str) -> None:
         if name == "open":
             stored = scene.stored_mailbox()
-            changed = replace(stored.record, **changes)  # type: ignore[arg-type]
+            changed = replace(stored.record, **changes)
             schedule = after_change(changed, stored.schedule, scene.clock())
             scene.stores.mailboxes.replace(changed, stored.etag, schedule)
 

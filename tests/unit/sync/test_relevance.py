@@ -1,6 +1,7 @@
 """Which items are mail to be judged at all. The rules are tables; that order does not matter is a property."""
 
 from datetime import datetime, timedelta
+from random import Random
 
 import pytest
 from hypothesis import given
@@ -104,9 +105,9 @@ ITEMS = st.lists(
 
 
 @given(ITEMS, st.randoms())
-def test_decisions_do_not_depend_on_the_order_in_which_a_page_comes(items: list[ListedItem], random: object) -> None:
+def test_decisions_do_not_depend_on_the_order_in_which_a_page_comes(items: list[ListedItem], random: Random) -> None:
     shuffled = items[:]
-    random.shuffle(shuffled)  # type: ignore[attr-defined]
+    random.shuffle(shuffled)
 
     def decided(page: list[ListedItem]) -> list[object]:
         return [(key, reason(item)) for key, item in oldest_first(page)]

@@ -24,7 +24,8 @@ TREE = (TreeFolder(PROJECTS.id, "Projects"), TreeFolder(ALPHA.id, "Alpha", PROJE
 def a_scene(*rules: FolderTrackingRule, accepting: IncomingFilteringMethod = IncomingFilteringMethod.NONE) -> Scene:
     """Anna, who accepts nothing unless told, with folders below the Inbox."""
     scene = Scene()
-    owner = scene.stores.owners.get(ANNA.owner.kind, ANNA.owner.id)  # type: ignore[union-attr]
+    assert ANNA.owner is not None
+    owner = scene.stores.owners.get(ANNA.owner.kind, ANNA.owner.id)
     assert owner is not None
     scene.stores.owners.replace(replace(owner.record, filtering_method=accepting), owner.etag)
     scene.anna.folders_below += TREE

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from dataclasses import replace
+from typing import Any
 
 import pytest
 
@@ -21,13 +22,13 @@ def read(name: str) -> Iterator[bytes]:
     yield name.encode()
 
 
-def an_email(**changes: object) -> tuple[OutgoingScene, EmailActivity, EmailContent]:
+def an_email(**changes: Any) -> tuple[OutgoingScene, EmailActivity, EmailContent]:
     scene = by_smtp()
     activity_id = scene.send("Offer", attachments=[b"drawing"], read_receipt=True)
     content = scene.stores.activities.content(activity_id)
     assert content is not None
     begun = delivering.begun(scene.stored(activity_id).record, "attempt", MONDAY + MINUTE, can_tell=True).email
-    return scene, begun, replace(content, **changes)  # type: ignore[arg-type]
+    return scene, begun, replace(content, **changes)
 
 
 def message_of(**changes: object) -> OutgoingMessage:

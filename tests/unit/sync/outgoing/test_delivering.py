@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 from datetime import datetime, timedelta
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -41,10 +42,10 @@ ANSWERS = st.sampled_from(
 )
 
 
-def an_email(**changes: object) -> EmailActivity:
+def an_email(**changes: Any) -> EmailActivity:
     scene = by_smtp()
     email = scene.stored(scene.send("Offer")).record
-    return replace(email, delivery=replace(delivery_of(email), **changes))  # type: ignore[arg-type]
+    return replace(email, delivery=replace(delivery_of(email), **changes))
 
 
 EMAIL = an_email()

@@ -118,9 +118,12 @@ def test_an_entry_of_a_former_submission_sends_nothing() -> None:
 def queued(scene: OutgoingScene, queue: Queue) -> list[SyncMailbox]:
     queues = scene.stores.queues
     assert isinstance(queues, MemoryQueues)
-    found = [parse(text) for text in queues.receive(queue)]
-    assert all(isinstance(message, SyncMailbox) for message in found)
-    return found  # type: ignore[return-value]
+    found: list[SyncMailbox] = []
+    for text in queues.receive(queue):
+        message = parse(text)
+        assert isinstance(message, SyncMailbox)
+        found.append(message)
+    return found
 
 
 def test_the_timer_enqueues_both_workloads_each_in_its_own_queue() -> None:
