@@ -214,6 +214,22 @@ class ItemRejected(ItemError):
     code = "item_rejected"
 
 
+class UnreadableRow(ItemError):
+    """A stored row, or several, are not what this version of Sidesync writes: a later version wrote them. They are left as they
+    are, and what they are about is set aside until there is a version that reads them."""
+
+    code = "unreadable_row"
+    remedy = (
+        "Update Sidesync: a later version has written to this store. What is set aside meanwhile is taken up by the update, and"
+        " nothing of it is lost."
+    )
+
+    def __init__(self, message: str, rows: tuple[str, ...]) -> None:
+        """`rows`: their keys."""
+        super().__init__(message)
+        self.rows = rows
+
+
 class DeliveryError(ItemError):
     """The server's answer about one email that was to be sent; the run goes on with the next one."""
 

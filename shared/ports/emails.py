@@ -1,6 +1,7 @@
 """Stores of emails and of what is known of their items: activities, lists, the outbox, correlations, the ledger."""
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol
 
@@ -19,7 +20,7 @@ from shared.domain.email import (
     StoredActivity,
     TimelineEntry,
 )
-from shared.domain.errors import Changed
+from shared.domain.errors import Changed, UnreadableRow
 from shared.domain.ids import ActivityId, MailboxId
 from shared.domain.ledger import ItemKey, LedgerCommit, LedgerHead, LedgerItem
 from shared.domain.steps import Step, StoredEmail
@@ -112,6 +113,13 @@ class Timeline(Protocol):
         ...
 
 
+@dataclass(frozen=True, slots=True)
+class DueEntries:
+    entries: Sequence[OutboxEntry] = ()
+    unreadable: Sequence[UnreadableRow] = ()
+    """Entries that a later version wrote: they stay where they are."""
+
+
 class Outbox(Protocol):
     """What waits to be sent, by mailbox: hints, confirmed against the activity."""
 
@@ -123,16 +131,16 @@ class Outbox(Protocol):
         """By the same. What is not there counts as removed."""
         ...
 
-    def due(self, mailbox_id: MailboxId, now: datetime, limit: int = OUTBOX_AT_ONCE) -> Sequence[OutboxEntry]:
+    def due(self, mailbox_id: MailboxId, now: datetime, limit: int = OUTBOX_AT_ONCE) -> DueEntries:
         """Those due at `now`: high priority first, within one priority the earliest due first; `limit` of each priority."""
         ...
 
     def next_due(self, mailbox_id: MailboxId) -> datetime | None:
-        """When the first of all is due, past or to come; None where nothing waits."""
+        """When the first that can be read is due, past or to come; None where nothing waits."""
         ...
 
     def list(self, mailbox_id: MailboxId, continuation: str | None = None, limit: int = 50) -> Slice[OutboxEntry]:
-        """In the order of `due`."""
+        """In the order of `due`, those that can be read."""
         ...
 
 
@@ -175,14 +183,16 @@ class Ledger(Protocol):
         ...
 
     def items(self, mailbox_id: MailboxId, workload: Workload) -> Iterator[LedgerItem]:
-        """Every item row, by range."""
+        """Every item row, by range. Raises UnreadableItems behind the last one where there were some that cannot be read."""
         ...
 
     def find(self, mailbox_id: MailboxId, workload: Workload, identity: str) -> Sequence[LedgerItem]:
-        """The item rows with this identity hash (`ItemKey.identity`)."""
+        """The item rows with this identity hash (`ItemKey.identity`). Raises UnreadableItems."""
         ...
 
-    def get(self, mailbox_id: MailboxId, workload: Workload, key: ItemKey) -> LedgerItem | None: ...
+    def get(self, mailbox_id: MailboxId, workload: Workload, key: ItemKey) -> LedgerItem | None:
+        """Raises UnreadableItems."""
+        ...
 
     def remove_details_before(self, time: datetime) -> Iterator[int]:
         """Empties the `ledger.DETAILS` of the items of any mailbox that were decided before `time` and may lose them, as

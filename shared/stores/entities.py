@@ -265,6 +265,12 @@ def item_row(key: ItemKey) -> str:
     return f"item:{key}"
 
 
+def item_key_of(row: str) -> ItemKey:
+    """Of the key of an item's row."""
+    _, identity, server = row.split(":", 2)
+    return ItemKey(identity, server)
+
+
 def mark_row(folder: str) -> str:
     return f"mark:{short_hash(folder)}"
 

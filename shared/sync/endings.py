@@ -5,6 +5,7 @@ held by another run is left to that run.
 """
 
 import logging
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Protocol
@@ -21,6 +22,7 @@ from shared.domain.errors import (
     MailboxError,
     SyncError,
     TransientError,
+    UnreadableRow,
 )
 from shared.domain.ids import MailboxId, RunId, short_hash
 from shared.domain.operations import Alert, Run, RunOutcome
@@ -32,6 +34,9 @@ from shared.sync.booking import Tally
 from shared.sync.profiles import RecentProfiles
 
 log = logging.getLogger(__name__)
+
+SET_ASIDE = "set_aside"
+"""What a run counts rows as that a later version of Sidesync wrote."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,6 +104,8 @@ class Ending:
     def concluded(self, outcome: RunOutcome, tally: Tally, error: Exception | None, profile: StoredProfile) -> RunOutcome:
         """The run ended with `outcome`; `error` is what made it fail. Raises TransientError where the store fails."""
         self._conclude(outcome, tally, error, profile)
+        if tally.set_aside:
+            self._tell_what_was_set_aside(tally.set_aside)
         if outcome not in (RunOutcome.IDLE, RunOutcome.HELD):
             self._record(outcome, tally, error)
         return outcome
@@ -160,7 +167,8 @@ class Ending:
             case _:
                 self._leave_probe(profile)
                 self._reschedule_unless_changed(after)
-                if after.breaker is not None and self._schedule.breaker is None:
+                is_opened = after.breaker is not None and self._schedule.breaker is None
+                if is_opened or isinstance(error, UnreadableRow):
                     self._alert(self._about_mailbox, error, {})
 
     def _reschedule(self, after: WorkloadSchedule) -> None:
@@ -193,6 +201,12 @@ class Ending:
 
     # ---- what is left behind
 
+    def _tell_what_was_set_aside(self, set_aside: Mapping[str, UnreadableRow]) -> None:
+        """One alert, however many rows it is about."""
+        row, error = next(iter(set_aside.items()))
+        others = f" {len(set_aside) - 1} more cannot be read either." if len(set_aside) > 1 else ""
+        self._alert(self._about_mailbox, UnreadableRow(f"{error}{others}", (row,)), {})
+
     @property
     def _about_mailbox(self) -> str:
         return f"mailbox:{self._mailbox.record.id}"
@@ -220,7 +234,7 @@ class Ending:
             duration=self._clock() - self._started,
             outcome=outcome,
             seen=tally.seen,
-            verdicts=tally.verdicts,
+            verdicts={**tally.verdicts, **({SET_ASIDE: len(tally.set_aside)} if tally.set_aside else {})},
             pages=tally.pages,
             error=error,
             detail=detail[:500],

@@ -13,7 +13,7 @@ from itertools import batched
 
 from shared.domain.choices import Workload
 from shared.domain.delivery import OutboxEntry
-from shared.domain.errors import LeaseLost
+from shared.domain.errors import LeaseLost, UnreadableRow
 from shared.domain.ids import ActivityId
 from shared.domain.ledger import LedgerHead
 from shared.domain.operations import RunOutcome
@@ -128,7 +128,9 @@ class OutgoingRun:
         """Read again after each batch, so that high priority goes ahead. Those that were looked at may still be there."""
         limit = self._around.budget.outbox_batch + len(self._passed) - removed
         found = self._stores.outbox.due(self._mailbox.id, self._around.clock(), limit)
-        new = [entry for entry in found if entry not in self._passed]
+        for error in found.unreadable:
+            self.tally.leave_aside(error)
+        new = [entry for entry in found.entries if entry not in self._passed]
         self._passed.update(new)
         return new
 
@@ -145,17 +147,22 @@ class OutgoingRun:
                 if hand := self._settled(entry, emails.get(entry.activity_id), filing):
                     yield hand
 
-    def _read(self, activity_ids: Collection[ActivityId]) -> Mapping[ActivityId, StoredEmail]:
-        """One of which a text is lost keeps none of the others from being read."""
+    def _read(self, activity_ids: Collection[ActivityId]) -> Mapping[ActivityId, StoredEmail | UnreadableRow]:
+        """One of which a text is lost, or that a later version wrote, keeps none of the others from being read."""
         try:
             return self._stores.activities.whole(activity_ids)
-        except KeyError:
+        except (KeyError, UnreadableRow) as error:
             if len(activity_ids) > 1:
                 return {key: email for each in activity_ids for key, email in self._read([each]).items()}
+            if isinstance(error, UnreadableRow):
+                return dict.fromkeys(activity_ids, error)
         return {key: StoredEmail(stored, LOST) for key, stored in self._stores.activities.find(activity_ids).items()}
 
-    def _settled(self, entry: OutboxEntry, email: StoredEmail | None, filing: Filing) -> InHand | None:
-        """The email if it is to be sent now; else what its entry leads to is done."""
+    def _settled(self, entry: OutboxEntry, email: StoredEmail | UnreadableRow | None, filing: Filing) -> InHand | None:
+        """The email if it is to be sent now; else what its entry leads to is done. One that cannot be read waits on."""
+        if isinstance(email, UnreadableRow):
+            self.tally.leave_aside(email)
+            return None
         stands = standing(entry, email, self._around.clock(), self._around.budget.hint_life)
         if email is None or stands is Standing.WORTHLESS:
             filing.discard(entry)

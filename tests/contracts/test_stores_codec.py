@@ -20,6 +20,7 @@ from shared.domain.email import (
     Sighting,
     TimelineEntry,
 )
+from shared.domain.errors import UnreadableRow
 from shared.domain.folders import KnownTree
 from shared.domain.ids import MailboxId
 from shared.domain.judgement import Judgement
@@ -31,7 +32,7 @@ from shared.stores.codec import Codec, codec_of
 from shared.stores.entities import after, inverted_time, sortable_time
 from shared.stores.limits import LISTED_UNITS, cut, units
 from shared.stores.tables.gateway import Entity
-from shared.stores.tables.table import UnreadableRow, columns_of, record_of
+from shared.stores.tables.table import columns_of, record_of
 from tests.contracts.records import a_content
 
 RECORDS: list[type[Any]] = [
