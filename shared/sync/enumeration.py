@@ -132,13 +132,17 @@ def _may_run(profile: StoredProfile | None, workload: Workload, now: datetime) -
 
 
 def _first_at_probe(walk: Walk, workload: Workload, due: Sequence[DueMailbox], now: datetime) -> Mapping[SignIn, DueMailbox]:
-    """For every active profile whose breaker is half open, and that was not probed in this walk, its first mailbox."""
+    """For every sign-in of an active profile whose breaker is half open, and that was not probed in this walk, the first mailbox
+    that is due."""
     first: dict[SignIn, DueMailbox] = {}
     for mailbox in due:
         profile = _profile_of(walk, mailbox)
-        if profile is not None and _is_to_probe(profile, workload, now):
-            first.setdefault((profile.record.id, whose_sign_in(profile.record, workload)), mailbox)
-    return {sign_in: mailbox for sign_in, mailbox in first.items() if sign_in not in walk.probed}
+        if profile is None:
+            continue
+        sign_in = profile.record.id, whose_sign_in(profile.record, workload)
+        if sign_in not in walk.probed and _is_to_probe(profile, workload, now):
+            first.setdefault(sign_in, mailbox)
+    return first
 
 
 def _is_to_probe(profile: StoredProfile, workload: Workload, now: datetime) -> bool:
