@@ -132,8 +132,8 @@ def _may_run(profile: StoredProfile | None, workload: Workload, now: datetime) -
 
 
 def _first_at_probe(walk: Walk, workload: Workload, due: Sequence[DueMailbox], now: datetime) -> Mapping[SignIn, DueMailbox]:
-    """For every sign-in of an active profile whose breaker is half open, and that was not probed in this walk, the first mailbox
-    that is due."""
+    """For every sign-in of an active profile whose breaker is half open, and that was not probed in this walk, the mailbox that
+    comes first."""
     first: dict[SignIn, DueMailbox] = {}
     for mailbox in due:
         profile = _profile_of(walk, mailbox)
