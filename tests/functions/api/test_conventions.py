@@ -27,6 +27,7 @@ def test_a_body_that_is_no_json_is_refused(api: Api, body: bytes) -> None:
 
     assert answer.status_code == 400
     assert answer.headers["Content-Type"] == "application/problem+json"
+    assert (answer.json()["code"], answer.json()["detail"]) == ("malformed_json", "the body is not JSON")
     assert "Send a JSON object" in answer.json()["remedy"]
     assert {error["pointer"] for error in answer.json()["errors"]} <= {"#"}
 

@@ -143,6 +143,21 @@ def test_what_is_no_list_is_answered_with_how_to_write_one(api: Api, mailbox_id:
     assert (error["pointer"], error["remedy"]) == ("#/to", "Write a list in square brackets.")
 
 
+@pytest.mark.parametrize(
+    ("given", "pointer"),
+    [({"sender": "dora"}, "#/sender"), ({"to": ["kim@fabrikam.example"]}, "#/to/0"), ({"regarding": "acme"}, "#/regarding")],
+)
+def test_a_field_that_is_no_object_is_answered_with_how_to_write_one(
+    api: Api,
+    mailbox_id: str,  # noqa: ARG001 - Dora
+    given: dict[str, Any],
+    pointer: str,
+) -> None:
+    (error,) = api.post("/activities", {"sender": DORA, "to": [KIM]} | given).json()["errors"]
+
+    assert (error["pointer"], error["remedy"]) == (pointer, "Write its fields in braces, each with its name.")
+
+
 def test_an_email_may_be_longer_than_a_configuration_record_and_not_without_end(api: Api, draft: str) -> None:
     assert api.patch(draft, {"body_text": "x" * LONGEST_BODY * 2}).status_code == 200
     assert api.patch(draft, {"body_text": "x" * LONGEST_DRAFT}).status_code == 413
