@@ -7,6 +7,7 @@ from socket import IPPROTO_TCP, SO_KEEPALIVE, SOL_SOCKET, TCP_KEEPIDLE
 
 import pytest
 from requests import Session
+from requests.adapters import HTTPAdapter
 
 from shared.connectors.connect import Connect
 from shared.connectors.exchange import session
@@ -28,8 +29,9 @@ from tests.contracts.incoming_email import a_message
 
 
 def open_connections(of: Session) -> int:
-    manager = of.get_adapter("http://").poolmanager  # type: ignore[attr-defined]
-    return len(manager.pools)
+    adapter = of.get_adapter("http://")
+    assert isinstance(adapter, HTTPAdapter)
+    return len(adapter.poolmanager.pools)
 
 
 def test_an_idle_connection_is_kept_alive(connect: Connect, served: ServedByExchange) -> None:
@@ -38,7 +40,9 @@ def test_an_idle_connection_is_kept_alive(connect: Connect, served: ServedByExch
     listed(connect, profile, served.address)
     protocol = connect._pools().session(profile, a_mailbox(served.address)).protocol
     (kept,) = protocol._idle
-    pools = kept.get_adapter("http://").poolmanager.pools  # type: ignore[attr-defined]
+    adapter = kept.get_adapter("http://")
+    assert isinstance(adapter, HTTPAdapter)
+    pools = adapter.poolmanager.pools
     (pool,) = (pools[key] for key in pools.keys())  # noqa: SIM118 (it cannot be iterated over)
     connection = pool._get_conn()
     assert connection.sock.getsockopt(SOL_SOCKET, SO_KEEPALIVE)
@@ -79,7 +83,7 @@ def test_a_run_that_began_before_the_secret_changed_goes_on(connect: Connect, se
         listed(connect, replace(profile, credentials=a_profile("", version="2").credentials), served.address)
         for _ in range(3):
             assert incoming.changes(INBOX, None).items == ()
-        assert incoming._session.protocol._idle == [], "what came back to the outdated pool is closed"  # type: ignore[attr-defined]
+        assert incoming._session.protocol._idle == [], "what came back to the outdated pool is closed"  # type: ignore[attr-defined]  # of Exchange
 
 
 def test_connections_are_kept_for_the_identities_used_last(

@@ -50,7 +50,7 @@ class SampleApp:
         }
 
     def host(self, **options: object) -> FunctionsHost:
-        return FunctionsHost(self.directory, self.environment, port=0, **options)  # type: ignore[arg-type]
+        return FunctionsHost(self.directory, self.environment, port=0, **options)  # type: ignore[arg-type]  # as it takes them
 
     def records(self) -> list[str]:
         """What the functions recorded, in order."""

@@ -4,6 +4,7 @@ from base64 import b64encode
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import NoReturn
 
 import httpx
 import pytest
@@ -39,10 +40,10 @@ def sidesync(azurite: Azurite) -> Iterator[bootstrap.Sidesync]:
     settings = read_settings({"AzureWebJobsStorage": azurite.connection_string, "SIDESYNC_SECRETS_KEY": "A" * 43 + "="})
     stores = memory_stores()
 
-    def no_mail_server(*_: object) -> object:
+    def no_mail_server(*_: object, **__: object) -> NoReturn:
         raise AssertionError("no mailbox is opened here")
 
-    instance = bootstrap.compose(settings, stores, no_mail_server, no_mail_server, lambda: datetime.now(UTC))  # type: ignore[arg-type]
+    instance = bootstrap.compose(settings, stores, no_mail_server, no_mail_server, lambda: datetime.now(UTC))
     bootstrap.use(instance)
     yield instance
     bootstrap.use(None)

@@ -71,7 +71,7 @@ class Laboratory:
 FOUND = Discovered("https://mail.contoso.example/EWS/Exchange.asmx", "15.2", AuthenticationProtocol.NTLM, MONDAY)
 
 
-def raising(error: Exception) -> Callable[[], None]:
+def raising(error: BaseException) -> Callable[[], None]:
     def answer() -> None:
         raise error
 

@@ -168,7 +168,7 @@ def test_a_test_that_died_while_it_tried_is_not_repeated_within_the_hour(laborat
     laboratory.answer = raising(WRONG_PASSWORD)
     laboratory.test()
     laboratory.clock.advance(HOUR)
-    laboratory.answer = raising(KeyboardInterrupt())  # type: ignore[arg-type]
+    laboratory.answer = raising(KeyboardInterrupt())
     with pytest.raises(KeyboardInterrupt):
         laboratory.test()
     laboratory.test()

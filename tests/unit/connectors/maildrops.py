@@ -89,6 +89,6 @@ def names(items: list[ListedItem]) -> list[str]:
 
 
 def failure(server: ScriptedPop3, **others: object) -> SyncError:
-    with opened(server, **others) as mail, pytest.raises(SyncError) as raised:  # type: ignore[arg-type]
+    with opened(server, **others) as mail, pytest.raises(SyncError) as raised:  # type: ignore[arg-type]  # as `opened` takes them
         mail.changes(INBOX, None)
     return raised.value

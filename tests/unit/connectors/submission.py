@@ -62,6 +62,6 @@ def serving(**script: Said) -> Iterator[ScriptedSmtp]:
 
 
 def failure(server: ScriptedSmtp, message: OutgoingMessage | None = None, **others: object) -> SyncError:
-    with opened(server, **others) as mail, pytest.raises(SyncError) as raised:  # type: ignore[arg-type]
+    with opened(server, **others) as mail, pytest.raises(SyncError) as raised:  # type: ignore[arg-type]  # as `opened` takes them
         mail.send(message or a_message())
     return raised.value

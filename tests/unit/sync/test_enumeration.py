@@ -2,7 +2,7 @@
 
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 from threading import Barrier
 from typing import Any
 
@@ -251,10 +251,10 @@ def test_eligibility_names_the_first_reason(
     ],
 )
 def test_the_breaker_of_a_profile_holds_for_its_credential_until_its_probe(
-    credential: str | None, now: object, expected: Ineligible | None
+    credential: str | None, now: datetime, expected: Ineligible | None
 ) -> None:
     scene = Scene()
     version = credential_version(a_profile()) if credential == "same" else credential
     breaker = Breaker("x", MONDAY, MONDAY + HOUR, credential=version)
     scene.stores.profiles.set_breaker(a_profile().id, Workload.INCOMING, breaker, replacing=None)
-    assert ineligibility(scene.stored_mailbox(), scene.stores.profiles.list()[0], Workload.INCOMING, now) is expected  # type: ignore[arg-type]
+    assert ineligibility(scene.stored_mailbox(), scene.stores.profiles.list()[0], Workload.INCOMING, now) is expected

@@ -199,7 +199,7 @@ def test_it_ends_in_time_and_says_what_it_left_out() -> None:
 def test_a_message_that_is_gone_by_then_is_counted() -> None:
     scene = a_scene()
     latest = scene.anna.latest
-    scene.anna.latest = lambda folder, count: [ItemRef("gone", folder.id), *latest(folder, count)]  # type: ignore[method-assign]
+    scene.anna.latest = lambda folder, count: [ItemRef("gone", folder.id), *latest(folder, count)]  # type: ignore[method-assign]  # put in between
     result = previewed(scene)
     assert (result.unreadable, len(result.messages)) == (1, 3)
 

@@ -198,7 +198,7 @@ def meanwhile(room: PostRoom, happening: Callable[[], object]) -> None:
         happening()
         return advance(steps)
 
-    room.stores.activities.advance = after_that  # type: ignore[method-assign]
+    room.stores.activities.advance = after_that  # type: ignore[method-assign]  # put in between
 
 
 def test_a_draft_that_moves_while_somebody_lists_is_listed_by_its_new_sender(room: PostRoom) -> None:

@@ -199,7 +199,7 @@ def test_of_two_who_remove_the_same_attachment_one_does_and_no_other_one_goes(ro
         room.outgoing.uploads.remove(draft, 0, ADMIN)
         return advance(steps)
 
-    room.stores.activities.advance = after_another  # type: ignore[method-assign]
+    room.stores.activities.advance = after_another  # type: ignore[method-assign]  # put in between
     with pytest.raises(Changed):
         room.outgoing.uploads.remove(draft, 0, ADMIN)
     assert [each.name for each in room.content(draft).attachments] == ["second.txt"]

@@ -170,11 +170,11 @@ def test_of_all_addresses_of_a_message_the_records_are_asked_for() -> None:
 # ---- what is judged again
 
 
-def judged_again(**case: object) -> bool:
+def judged_again(**case: Any) -> bool:
     outcome = a_case({"case": "", "expected": {}, **case})
-    message: dict[str, object] = case["message"]  # type: ignore[assignment]
+    message: dict[str, Any] = case["message"]
     answers = [f"{each}@mail.example" for each in [message.get("answers")] if each]
-    references = tuple(f"{each}@mail.example" for each in message.get("refers_to", ()))  # type: ignore[attr-defined]
+    references = tuple(f"{each}@mail.example" for each in message.get("refers_to", ()))
     envelope = a_message(in_reply_to=answers[0] if answers else None, references=references)
     return awaits_original(envelope, outcome.judgement)
 

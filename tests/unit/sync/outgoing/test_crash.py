@@ -15,7 +15,7 @@ from shared.domain.errors import DeliveryPostponed, DeliveryRefused
 from shared.domain.ids import ActivityId
 from shared.sync.budgets import RunBudget
 from tests.unit.sync.faults import Fault, FaultyWorld
-from tests.unit.sync.outgoing.in_memory_servers import InMemoryDrafting
+from tests.unit.sync.outgoing.in_memory_servers import InMemoryDrafting, InMemorySending
 from tests.unit.sync.outgoing.scene import OutgoingScene, by_exchange, by_smtp
 
 SENT = ["Attached", "First", "Later", "Put off", "Second", "Urgent"]
@@ -130,5 +130,6 @@ def test_a_recipient_in_two_roles_is_a_party_twice_and_written_to_once_in_each()
     )
     scene.send("Offer", parties=parties)
     scene.run()
-    [message] = scene.server.accepted  # type: ignore[union-attr]
+    assert isinstance(scene.server, InMemorySending)
+    [message] = scene.server.accepted
     assert message.recipients == ("carol@fabrikam.example",)

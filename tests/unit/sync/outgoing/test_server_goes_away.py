@@ -19,7 +19,7 @@ DAY = 24 * 60 * MINUTE
 
 
 def written(subjects: list[str] = SUBJECTS) -> tuple[OutgoingScene, list[ActivityId]]:
-    scene = by_exchange(FaultyWorld())
+    scene = by_exchange(FaultyWorld(), delivery_attempts=3)
     scene.budget = RunBudget(window=3, drafts_at_once=2, outbox_batch=4)
     return scene, [scene.send(subject) for subject in subjects]
 
@@ -68,19 +68,11 @@ def test_what_was_not_sent_when_connections_are_refused_waits_as_before_and_no_a
 
 @pytest.mark.parametrize("error", [NoAnswer("nobody"), ConnectionRefused("away")])
 @pytest.mark.parametrize("subjects", [SUBJECTS, SUBJECTS[:1]], ids=["several", "alone"])
-def test_no_email_fails_because_its_server_is_away_however_often_it_goes_away_in_the_middle(
-    subjects: list[str], error: TransientError
-) -> None:
+def test_no_email_fails_because_its_server_is_away_however_long(subjects: list[str], error: TransientError) -> None:
     for call in ("mail.prepare", "server.create", "server.complete", "mail.submit", "server.send"):
         scene, emails = written(subjects)
+        scene.world.watch = lambda name, scene=scene, call=call: _fails(error, is_of_server(name) and call in scene.world.calls)
         for _ in range(20):
-            at = len(scene.world.calls) + 1
-
-            def watch(name: str, scene: OutgoingScene = scene, at: int = at, call: str = call) -> None:
-                if is_of_server(name) and call in scene.world.calls[at - 1 :]:
-                    raise error
-
-            scene.world.watch = watch
             scene.run()
             scene.clock.advance(60 * MINUTE)
         scene.world.watch = None
@@ -88,6 +80,36 @@ def test_no_email_fails_because_its_server_is_away_however_often_it_goes_away_in
         assert {scene.status(email) for email in emails} == {EmailStatus.SENT}, call
         assert sorted(sent(scene)) == subjects, call
         assert drafts_of(scene) == 0, call
+
+
+def _fails(error: TransientError, does: bool) -> None:
+    if does:
+        raise error
+
+
+@pytest.mark.parametrize("call", ["mail.prepare", "server.create", "mail.submit", "server.send"])
+def test_an_email_at_which_the_server_breaks_down_each_time_holds_up_no_other(call: str) -> None:
+    """It does not answer for the rest of the run, so that nobody can ask it whose fault that is."""
+    scene, _ = written([])
+    breaks = scene.send("Breaks")
+    scene.clock.advance(MINUTE)
+    others = [scene.send(subject) for subject in SUBJECTS]
+    server, is_down = scene.server, False
+    assert isinstance(server, InMemoryDrafting)
+
+    def watch(name: str) -> None:
+        nonlocal is_down
+        if name == "open":
+            is_down = False
+        is_down |= name == call and "Breaks" in [message.subject for message in server.in_hand]
+        if is_down and is_of_server(name):
+            raise NoAnswer("nobody")
+
+    scene.world.watch = watch
+    scene.until_settled()
+    assert {scene.status(email) for email in others} == {EmailStatus.SENT}
+    assert scene.status(breaks) is EmailStatus.FAILED
+    assert sorted(sent(scene)) == SUBJECTS
 
 
 # ---- drafts that nobody could remove
