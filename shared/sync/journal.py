@@ -97,7 +97,6 @@ class Journal:
                 again.append((hand, outcome))
         return [*taken, *self._advance(again)] if again else taken
 
-
     def _present(self, activity_ids: Collection[ActivityId]) -> Mapping[ActivityId, StoredActivity]:
         """One that a later version of Sidesync has written since is not there for this one."""
         try:
