@@ -139,7 +139,8 @@ class Mailboxes(Protocol):
         ...
 
     def due(self, workload: Workload, now: datetime, first_shard: int, last_shard: int) -> Iterator[Sequence[DueMailbox]]:
-        """Mailboxes due at `now`, in groups of one shard, in order of shards. Filtered by the store."""
+        """Mailboxes due at `now`, in groups of one shard, in order of shards. Filtered by the store. Raises UnreadableRow
+        behind the last one, with the ids of those whose schedules cannot be read."""
         ...
 
     def mark_queued(self, due: Sequence[DueMailbox], until: datetime) -> Sequence[DueMailbox]:

@@ -11,9 +11,11 @@ from datetime import datetime
 from uuid import uuid4
 
 from shared import breakers
+from shared.domain.alerts import alert_of
 from shared.domain.choices import Workload
 from shared.domain.configuration import DueMailbox, StoredProfile, whose_sign_in
 from shared.domain.eligibility import at_probe, has_connector, profile_ineligibility
+from shared.domain.errors import UnreadableRow
 from shared.domain.ids import ProfileId
 from shared.messages import EnumerateShards, Queue, SyncMailbox, SyncReason
 from shared.ports import Clock, Stores
@@ -70,10 +72,14 @@ class Enumeration:
 
     def _walk_slice(self, walk: Walk, workload: Workload, first: int, last: int) -> bool:
         """Whether the slice was walked to its end."""
-        for due in self._stores.mailboxes.due(workload, self._clock(), first, last):
-            if self._is_spent(walk):
-                return False
-            self._enqueue(walk, workload, due)
+        try:
+            for due in self._stores.mailboxes.due(workload, self._clock(), first, last):
+                if self._is_spent(walk):
+                    return False
+                self._enqueue(walk, workload, due)
+        except UnreadableRow as error:
+            for mailbox_id in error.rows:
+                self._stores.alerts.put(alert_of(f"mailbox:{mailbox_id}", error, self._clock(), {}, workload))
         return True
 
     def _is_spent(self, walk: Walk) -> bool:

@@ -20,11 +20,14 @@ from shared.stores.entities import (
     content_row,
     item_row,
     ledger_partition,
+    mailbox_partition,
     outbox_row,
     record_key,
+    schedule_row,
     todo_row,
 )
 from shared.stores.tables.gateway import Entity, Gateway, Verb, operation
+from shared.sync.enumeration import Enumeration
 from tests.builders import MONDAY, a_message, a_profile
 from tests.unit.sync.faults import FaultyWorld
 from tests.unit.sync.outgoing.in_memory_servers import InMemoryDrafting, InMemorySending
@@ -331,3 +334,19 @@ def test_an_email_that_cannot_be_read_is_joined_to_its_conversation_later(incomi
     incoming.clock.advance(incoming.limits.retry_after)
     incoming.run()
     assert not incoming.activity(answer.activity_id).record.is_fragment
+
+
+# ---- whose turn it is
+
+
+def test_a_mailbox_whose_schedule_cannot_be_read_keeps_no_other_from_its_turn(incoming: Scene, tables: Tables) -> None:
+    key = "Mailboxes", mailbox_partition(incoming.mailboxes["anna"].id), schedule_row(incoming.mailboxes["anna"].id)
+    before = tables.later_version_writes(*key)
+    walk = Enumeration(incoming.stores, incoming.clock).enumerate_all()
+
+    assert walk.enqueued == 1
+    assert incoming.stored_mailbox("ben").schedule[Workload.INCOMING].queued_until is not None
+    assert told(incoming.alerts(), Workload.INCOMING).about == f"mailbox:{incoming.mailboxes['anna'].id}"
+    assert tables.row(*key) == before
+    tables.update(*key)
+    assert Enumeration(incoming.stores, incoming.clock).enumerate_all().enqueued == 1
