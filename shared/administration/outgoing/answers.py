@@ -116,9 +116,13 @@ def writable(attachment: Attachment) -> Attachment:
 
 
 def _recipients(addresses: Sequence[Address]) -> tuple[Recipient, ...]:
-    return tuple(
-        Recipient(each.address[: RECIPIENT_ADDRESS.high], _line(each.name)[: RECIPIENT_NAME.high]) for each in addresses
-    )
+    return tuple(Recipient(each.address[: RECIPIENT_ADDRESS.high], _name(each)) for each in addresses)
+
+
+def _name(address: Address) -> str:
+    """Servers give the address for the name where there is none: then the record's name counts, or nothing does."""
+    name = _line(address.name)[: RECIPIENT_NAME.high]
+    return "" if name.casefold() == address.address.casefold() else name
 
 
 def _line(text: str) -> str:

@@ -107,6 +107,8 @@ def _check_cancelable(email: EmailActivity) -> None:
     if email.status not in (EmailStatus.PENDING_SEND, EmailStatus.CANCELED):
         if email.status is EmailStatus.SENDING:
             raise NotPossibleNow("the email is being sent", "Wait until it was sent, or has failed.")
+        if email.status is EmailStatus.SENT:
+            raise NotPossibleNow("the email was sent", "Write another one: it cannot be taken back.")
         raise NotPossibleNow("the email does not wait to be sent", "Change or delete it instead.")
     if email.status is EmailStatus.PENDING_SEND and delivery.attempt is not None:
         raise NotPossibleNow("the email may have been sent just now", "Wait until it was sent, or has failed.")

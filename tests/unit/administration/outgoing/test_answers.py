@@ -17,7 +17,7 @@ from tests.unit.administration.emails import an_email
 from tests.unit.administration.office import ADMIN
 from tests.unit.administration.outgoing.post_room import DORA, PostRoom, a_draft
 
-ORIGINAL, BEGINNING = ActivityId("0a" * 16), ActivityId("0b" * 16)
+ORIGINAL, BEGINNING, ELSEWHERE = ActivityId("0a" * 16), ActivityId("0b" * 16), ActivityId("0c" * 16)
 FABRIKAM = RecordRef("account", "fabrikam")
 PARTIES = (
     Party(ParticipationType.SENDER, "kim@fabrikam.example", "Kim", "contact", "kim"),
@@ -92,6 +92,17 @@ def test_a_reply_goes_where_the_sender_wants_it_if_it_can(room: PostRoom, reply_
     assert addresses(room, reply) == expected
     assert room.content(reply).reply_to == (), "who is answered decides nothing for us"
     room.outgoing.sending.send(reply, ADMIN)
+
+
+def test_an_address_that_stands_for_the_name_is_no_name(room: PostRoom) -> None:
+    carol = Party(ParticipationType.CC, "new@fabrikam.example", "New@fabrikam.example")
+    room.stores.activities.create([an_email(ELSEWHERE, MailboxId("anna"), parties=(*PARTIES[:2], carol))])
+    draft = a_draft(to=(), subject="")
+    reply = room.outgoing.drafts.create(draft, ADMIN, Answered(ELSEWHERE, AnswerKind.REPLY_ALL)).stored.record.id
+
+    assert [(each.address, each.name) for each in room.content(reply).parties if each.type is ParticipationType.CC] == [
+        ("new@fabrikam.example", "")
+    ]
 
 
 def test_what_is_given_is_not_replaced(room: PostRoom) -> None:
