@@ -170,7 +170,8 @@ class DraftSending:
         self._end(self._gone(left, found))
         unsent = [hand for hand in left if is_under_way(hand.email)]
         useless = [hand for hand in unsent if hand.email.id not in found or self._shipping.is_to_rest(hand)]
-        self._abandon([hand for hand in useless if not self._is_elsewhere(hand)])
+        if away := self._abandon([hand for hand in useless if not self._is_elsewhere(hand)]):
+            raise away
         return {hand.email.id: None if hand in useless else hand.draft for hand in unsent}
 
     def _find(self, hands: _Window) -> _Found:
@@ -286,33 +287,33 @@ class DraftSending:
         self._end([*ended, *(self._shipping.returned(hand, cause) for hand in hands)])
         raise cause
 
-    def _abandon(self, hands: _Window) -> bool:
+    def _abandon(self, hands: _Window) -> SyncError | None:
         """As `_remove_drafts`, of attempts of which nobody knows how far they came: what the server was told may still be
         carried out."""
         self._left.note([_key_of(hand) for hand in hands if hand.draft is None], self._mail.source)
         return self._remove_drafts(hands)
 
-    def _remove_drafts(self, hands: _Window) -> bool:
-        """Removes what these attempts made; whether the server does it now, else a later run will. Struck first: a recorded
-        draft that is gone counts as sent. Raises LeaseLost, TransientError: the store."""
+    def _remove_drafts(self, hands: _Window) -> SyncError | None:
+        """Removes what these attempts made; if the server does not do it now, says why, and a later run will. Struck first: a
+        recorded draft that is gone counts as sent. Raises LeaseLost, TransientError: the store."""
         keys = [_key_of(hand) for hand in hands]
         self._drafts.strike(keys)
         for hand in hands:
             hand.draft = None
         return self._withdraw(keys)
 
-    def _withdraw(self, keys: Collection[str]) -> bool:
-        """Raises LeaseLost, TransientError: the store."""
+    def _withdraw(self, keys: Collection[str]) -> SyncError | None:
+        """As `_remove_drafts`."""
         if not keys:
-            return True
+            return None
         try:
             self._mail.withdraw(keys)
         except SyncError as error:
             log.info("drafts_left", extra={"drafts": len(keys), "code": code_of(error)})
             self._left.note(keys, self._mail.source)
-            return False
+            return error
         self._left.removed(keys)
-        return True
+        return None
 
     def _end(self, moves: Sequence[Move], others: Sequence[Move] = ()) -> Collection[ActivityId]:
         """Writes how attempts ended, after which nobody needs what was recorded of their drafts, and `others` with that. Those
@@ -337,24 +338,26 @@ class DraftSending:
         return self._settle(in_hand, error, counts=not broke_again) and bool(in_hand) and not broke_again
 
     def _settle(self, hands: _Window, error: Exception, *, counts: bool) -> bool:
-        """False where the server does not answer: then the error is nobody's, and what was recorded may have been sent, so that
-        it stays as it is. What was not recorded was not sent, whatever the server says."""
+        """False where the server does not answer any more. What was recorded may have been sent then, and stays as it is. What
+        was not was not sent, whatever the server says; it stays too if it may be what the server broke down at, so that the
+        next run tries it alone, behind the others."""
         recorded = [hand for hand in hands if hand.draft is not None]
         unfinished = [hand for hand in hands if hand.draft is None]
         try:
-            answers = self._abandon(unfinished)
-            self._end_unsent(unfinished, error, counts=counts and answers)
+            self._end_unsent(unfinished, self._abandon(unfinished), error, counts=counts)
             found = self._find(recorded)
             self._end(self._gone(recorded, found))
             unsent = [hand for hand in recorded if is_under_way(hand.email)]
-            answers &= self._remove_drafts(unsent)
-            self._end_unsent(unsent, error, counts=counts and answers)
+            self._end_unsent(unsent, self._remove_drafts(unsent), error, counts=counts)
         except Exception as failure:  # noqa: BLE001 # what ended the run is reported; the next run finds out the rest
             log.warning("emails_left_in_hand", extra={"emails": len(hands), "code": code_of(failure)})
             return False
-        return answers
+        return True
 
-    def _end_unsent(self, hands: _Window, error: Exception, *, counts: bool) -> None:
+    def _end_unsent(self, hands: _Window, away: SyncError | None, error: Exception, *, counts: bool) -> None:
+        """`away`: what the server says since. Raises it where the error may be what one of these emails did."""
+        if away is not None and not isinstance(error, NOT_ABOUT_AN_EMAIL):
+            raise away
         ended = self._shipping.receipt if counts else self._shipping.returned
         self._end([ended(hand, error) for hand in hands])
 

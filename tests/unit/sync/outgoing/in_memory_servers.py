@@ -86,6 +86,8 @@ class InMemoryDrafting(Script):
     """By reference: the draft, and whether it is complete."""
     moved: dict[str, str] = field(default_factory=dict)
     """Where somebody moved drafts within the folder: they have another reference since."""
+    in_hand: Sequence[OutgoingMessage] = ()
+    """What it was given last, to prepare or to send."""
     taken: list[OutgoingMessage] = field(default_factory=list)
     """Drafts that somebody deleted or moved elsewhere, and that can be found there."""
     sent: list[OutgoingMessage] = field(default_factory=list)
@@ -101,6 +103,7 @@ class InMemoryDrafting(Script):
         self.world.perform("mail.check", lambda: None)
 
     def prepare(self, messages: Sequence[OutgoingMessage]) -> Sequence[str | DeliveryError]:
+        self.in_hand = messages
         return self.world.perform("mail.prepare", lambda: [self._make(message) for message in messages])
 
     def _make(self, message: OutgoingMessage) -> str | DeliveryError:
@@ -121,6 +124,7 @@ class InMemoryDrafting(Script):
     def submit(self, drafts: Sequence[str], *, save_copy: bool) -> Sequence[Receipt | DeliveryError]:
         if self.on_submit is not None:
             self.on_submit()
+        self.in_hand = [self.drafts[draft][0] for draft in drafts if draft in self.drafts]
         answers: list[Receipt | DeliveryError] = []
         try:
             self.world.perform("mail.submit", lambda: answers.extend(self._sent(drafts, save_copy)))
