@@ -31,7 +31,8 @@ def remedy(reason: Ineligible) -> str:
 _REMEDIES = {
     Ineligible.MAILBOX_INACTIVE: "Activate the mailbox (and its user).",
     Ineligible.METHOD_NONE: (
-        "Set its method to server_side; this version of Sidesync has connectors for incoming and outgoing email only."
+        "Set incoming_method or outgoing_method of the mailbox to server_side; this version of Sidesync has no connectors for"
+        " appointments, contacts and tasks."
     ),
     Ineligible.NO_CONNECTOR: (
         "Choose another method or profile; or wait for a version of Sidesync that has the connector, and test the mailbox then."

@@ -322,7 +322,7 @@ def test_a_mailbox_that_does_not_send_is_told_with_what_to_change(api: Api, mail
     answer = api.post(f"{draft}/send")
 
     assert pointers(answer) == ["#/sender"]
-    assert "server_side" in answer.json()["remedy"]
+    assert "outgoing_method" in answer.json()["remedy"]
 
 
 def test_what_failed_says_why_and_shows_its_attempts(api: Api, mailbox_id: str, draft: str) -> None:
