@@ -20,7 +20,7 @@ from shared.domain.errors import (
 from shared.domain.folders import INBOX
 from tests.unit.connectors.scripted_pop3 import Maildrop, Said, ScriptedPop3
 
-SOON = timedelta(seconds=5)
+SOON = timedelta(seconds=30)
 ANNA = Password("anna", "secret", profile_wide=False)
 
 

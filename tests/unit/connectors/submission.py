@@ -20,7 +20,7 @@ from shared.domain.outgoing import OutgoingMessage
 from tests.unit.connectors.outgoing_messages import a_message
 from tests.unit.connectors.scripted_smtp import MODERN, PLAIN, Said, ScriptedSmtp
 
-SOON = timedelta(seconds=5)
+SOON = timedelta(seconds=30)
 WHO = Password("anna", "secret", profile_wide=False)
 
 ABILITIES = pytest.mark.parametrize("abilities", [PLAIN, MODERN], ids=["one by one", "pipelining"])
@@ -32,7 +32,7 @@ def to(*names: str) -> OutgoingMessage:
 
 def connection_over(wire: socket.socket) -> Connection:
     connection = Connection.__new__(Connection)
-    connection.sock, connection._seconds, connection._until = wire, 5.0, inf
+    connection.sock, connection._seconds, connection._until = wire, 30.0, inf
     return connection
 
 

@@ -26,7 +26,7 @@ from shared.domain.errors import (
 )
 from tests.builders import a_profile
 
-SOON = timedelta(seconds=5)
+SOON = timedelta(seconds=30)
 
 
 @pytest.fixture

@@ -39,7 +39,7 @@ def server() -> Iterator[OddServer]:
         yield running
 
 
-def failure(server: OddServer, sign_in: SignIn = SOMEBODY, folder: Folder = INBOX, seconds: float = 10) -> SyncError:
+def failure(server: OddServer, sign_in: SignIn = SOMEBODY, folder: Folder = INBOX, seconds: float = 60) -> SyncError:
     with pytest.raises(SyncError) as raised, a_mailbox_on(server, sign_in, seconds) as mail:
         mail.changes(folder, None)
     return raised.value
@@ -53,7 +53,7 @@ def test_a_literal_of_absurd_length_is_not_waited_for(server: OddServer, length:
     server.deliver("one")
     server.reply = lambda line: b"* 1 FETCH (UID 1 BODY[] {%s}\r\n" % length if b"FETCH" in line else None
     started = time.monotonic()
-    assert type(failure(server, seconds=60)) is not NoAnswer
+    assert type(failure(server)) is not NoAnswer
     assert time.monotonic() - started < 30
 
 
@@ -64,7 +64,7 @@ def test_an_endless_answer_is_left(server: OddServer, endless: bytes) -> None:
     server.reply = lambda line: (
         endless * ((4 if len(endless) == 7 else 40) * MIB // len(endless)) if line.startswith(b"EXAMINE") else None
     )
-    assert type(failure(server, seconds=60)) is ConnectionLost
+    assert type(failure(server)) is ConnectionLost
 
 
 def test_an_answer_that_trickles_in_is_not_waited_for(server: OddServer) -> None:
