@@ -221,6 +221,7 @@ class EmailContent:
     references: tuple[str, ...]
     parties: tuple[Party, ...]
     sent: datetime | None
+    """Its Date, of mail that was read; of an email that is written here `delivery` says when it was sent."""
     received: datetime
     priority: Priority
     body_html: str | None
@@ -262,6 +263,7 @@ class EmailActivity:
     sender: str
     """Address of the sender as written, empty where there is none."""
     received: datetime
+    """By which lists are ordered; of an email that is written here when it was written, and once it is sent, when that was."""
     created_on: datetime
     owner: OwnerRef | None
     receiving_mailbox: MailboxId
