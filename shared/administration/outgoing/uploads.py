@@ -46,7 +46,7 @@ LONGEST_NAME = 255
 
 _MEDIA_TYPE = re.compile(r"[a-z0-9][a-z0-9!#$&^_.+-]{0,63}/[a-z0-9][a-z0-9!#$&^_.+-]{0,63}\Z", re.IGNORECASE)
 _UPLOADS = UUID("c9e7d2b6-31f4-5a08-bd5e-7f60a8c41905")
-_RACES = 3
+_RACES = 5
 """How often one who completes an upload may be overtaken by others who complete the same."""
 
 
@@ -137,7 +137,7 @@ class Uploads:
             uploading = self._uploading(stored, upload)
             try:
                 return self._completed(stored, uploading, sha256, caller, etag)
-            except Busy:  # another one wrote the same blob
+            except Busy:  # another one wrote the same blob, or removed a part that was being read
                 if not left:
                     raise
             except NotPossibleNow:  # unless another one has completed it, and removed the parts
