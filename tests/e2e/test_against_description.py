@@ -57,7 +57,7 @@ def before_call(_: HookContext, case: MadeUp, kwargs: dict[str, Any]) -> None:  
 
 
 def test_the_running_host_serves_the_description_with_which_it_is_compared(machine: Machine) -> None:
-    answer = httpx.get(f"{machine.base_url}{DESCRIPTION}", headers={"x-functions-key": machine.key})
+    answer = httpx.get(f"{machine.base_url}{DESCRIPTION}", headers={"x-functions-key": machine.key}, timeout=60)
 
     assert answer.json() == DESCRIBED
 
