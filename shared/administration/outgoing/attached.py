@@ -13,8 +13,12 @@ _IN_REMOVAL = "removed-"
 """Before the name of an upload that nobody can go on with: its content is being removed."""
 
 
+def all_parts_folder(email: EmailActivity) -> str:
+    return f"{email_folder(email.content_id)}parts/"
+
+
 def parts_folder(email: EmailActivity, upload: str) -> str:
-    return f"{email_folder(email.content_id)}parts/{upload}/"
+    return f"{all_parts_folder(email)}{upload}/"
 
 
 def part_of(email: EmailActivity, upload: str, number: int) -> str:

@@ -231,6 +231,15 @@ def test_an_attachment_that_is_removed_after_something_was_cut_short_leaves_noth
 
 
 @every_fault
+def test_what_is_sent_after_its_upload_was_cut_short_is_stored_once(fault: Fault) -> None:
+    for cut in cut_short(fault, uploaded, complete):
+        [attachment] = cut.room.content(cut.draft).attachments
+        if attachment.upload is None:
+            cut.room.outgoing.sending.send(cut.draft, ADMIN)
+            assert cut.room.blobs() == [attachment.blob]
+
+
+@every_fault
 def test_an_email_is_not_sent_while_one_of_its_attachments_is_half_removed(fault: Fault) -> None:
     for cut in cut_short(fault, attached, remove):
         with suppress(InvalidRecord):
