@@ -23,7 +23,7 @@ def test_a_run_needs_no_more_than_one_thread_beside_its_own(build: Callable[[], 
     scene.executor = threads = ThreadPoolExecutor(1)
     run = Thread(target=scene.run, daemon=True)
     run.start()
-    run.join(20)
+    run.join(60)
     threads.shutdown(wait=False, cancel_futures=True)
     assert not run.is_alive()
     assert {scene.status(each) for each in emails} == {EmailStatus.SENT}
