@@ -57,7 +57,8 @@ class Draft:
     subject: str = ""
     body_html: str | None = None
     body_text: str = ""
-    """With `body_html` the alternative for programs that show no HTML; left empty, it is derived."""
+    """With `body_html` the alternative for programs that show no HTML; left empty, it is derived. Exchange takes one body, and
+    derives the other itself."""
     priority: Priority = Priority.NORMAL
     """prioritycode; high priority is sent first."""
     read_receipt: bool = False

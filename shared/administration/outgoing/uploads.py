@@ -249,7 +249,9 @@ class Uploads:
         if "/" in new.name or "\\" in new.name:
             raise InvalidRecord("name", "name holds a folder", "Write the name of the file alone.")
         if not _MEDIA_TYPE.match(new.content_type) or new.content_type.lower().startswith("multipart/"):
-            raise InvalidRecord("content_type", "content_type is no media type", "Write one such as application/pdf.")
+            raise InvalidRecord(
+                "content_type", "content_type is no media type", "Write one such as application/pdf, without parameters."
+            )
         if new.content_id is not None and not is_content_id(new.content_id):
             raise InvalidRecord(
                 "content_id",

@@ -254,6 +254,12 @@ def test_what_is_no_attachment_is_refused_by_its_field(api: Api, draft: str, giv
     assert api.get(draft).json()["attachments"] == []
 
 
+def test_a_media_type_with_parameters_is_answered_with_how_to_write_one(api: Api, draft: str) -> None:
+    (error,) = api.post(f"{draft}/attachments", TERMS | {"content_type": "text/csv; charset=utf-8"}).json()["errors"]
+
+    assert error["remedy"] == "Write one such as application/pdf, without parameters."
+
+
 def test_an_attachment_is_removed(api: Api, draft: str) -> None:
     api.has_upload(draft, key="a")
     seen = api.get(draft).headers["ETag"]
