@@ -273,7 +273,7 @@ class EmailActivity:
     conversation: ActivityId | None = None
     """The email that its conversation began with; its own id where it began one."""
     is_fragment: bool = False
-    """It began with an answer to what was not stored: followed by `shared.domain.conversations`, as it may be joined later."""
+    """Its conversation began with an answer to what was not stored, and may be joined to that later."""
     correlated_to: ActivityId | None = None
     """correlatedactivityid: the email that it continues."""
     parent: ActivityId | None = None
