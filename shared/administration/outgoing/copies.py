@@ -38,7 +38,8 @@ class Copies:
         for each in originals:
             self._chunks(each, offset=each.size)
         return tuple(
-            replace(writable(each), sha256="", blob="", upload=_upload(draft, place)) for place, each in enumerate(originals)
+            replace(writable(each), sha256="", blob="", upload=_upload(draft, continued.email.id, place))
+            for place, each in enumerate(originals)
         )
 
     def complete(self, draft: StoredActivity, answered: Answered) -> StoredActivity:
@@ -51,7 +52,7 @@ class Copies:
             return draft
         copied: dict[str, tuple[str, str]] = {}
         for place, original in enumerate(self._answers.read(answered).content.attachments):
-            if (upload := _upload(draft.record.id, place)) in missing:
+            if (upload := _upload(draft.record.id, answered.activity_id, place)) in missing:
                 blob = content_blob(draft.record, upload, original.sha256)
                 self._stores.blobs.write(blob, self._chunks(original))
                 copied[upload] = blob, original.sha256
@@ -91,6 +92,6 @@ class Copies:
             ) from error
 
 
-def _upload(draft: ActivityId, place: int) -> str:
-    """The same for whoever repeats it."""
-    return uuid5(_COPIES, f"{draft}:{place}").hex
+def _upload(draft: ActivityId, original: ActivityId, place: int) -> str:
+    """The same for whoever repeats it, and for no other original: who uses a key twice mixes nothing up."""
+    return uuid5(_COPIES, f"{draft}:{original}:{place}").hex

@@ -87,12 +87,14 @@ class Uploads:
     ) -> tuple[Uploading, bool]:
         """An attachment whose content is still to come, and whether it is new; with `key` the one that was begun with the same
         key before. Raises RecordNotFound, NotPossibleNow, InvalidRecord, Changed."""
-        upload = uuid4().hex if key is None else uuid5(_UPLOADS, f"{activity_id}:{rules.identifier('key', key)}").hex
+        upload = uuid4().hex
+        if key is not None:
+            upload = _of_key(uuid5(_UPLOADS, f"{activity_id}:{rules.identifier('key', key)}").hex) + _of_key(upload)
         trail = self._trail(activity_id, caller)
 
         def attempt() -> tuple[Uploading, bool]:
             stored = self._editable(activity_id, etag)
-            if (present := _found(stored, upload)) is not None:
+            if key is not None and (present := _found(stored, _of_key(upload))) is not None:
                 return present, False
             attachment = Attachment(new.name, new.content_type, new.size, "", "", new.content_id, new.is_inline, upload)
             self._check(stored, new, attachment)
@@ -295,10 +297,17 @@ def _part_size(size: int, number: int) -> int | None:
     return min(PART_BYTES, size - number * PART_BYTES) if 0 <= number < parts_of(size) else None
 
 
+def _of_key(upload: str) -> str:
+    """The half of its name by which who repeats a beginning with a key finds an upload. The other half is by chance: what is
+    begun again after a removal has another name, so a removal that ends late takes nothing of it."""
+    return upload[:16]
+
+
 def _found(stored: StoredEmail, upload: str) -> Uploading | None:
+    """The upload of this name, or whose name begins like this."""
     for number, each in enumerate(stored.content.attachments):
-        if not is_in_removal(each) and upload_of(stored.activity.record, each) == upload:
-            return Uploading(stored.activity, upload, number, each)
+        if not is_in_removal(each) and (name := upload_of(stored.activity.record, each)).startswith(upload):
+            return Uploading(stored.activity, name, number, each)
     return None
 
 

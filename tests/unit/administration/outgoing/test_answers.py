@@ -9,9 +9,10 @@ from shared.domain.answering import new_index
 from shared.domain.choices import CorrelationMethod, EmailStatus, ParticipationType, RegardingSource
 from shared.domain.drafts import Answered, AnswerKind, Recipient
 from shared.domain.email import Address, Attachment, Party
-from shared.domain.errors import InvalidRecord
+from shared.domain.errors import InvalidRecord, TransientError
 from shared.domain.ids import ActivityId, MailboxId
 from shared.domain.records import RecordRef
+from shared.stores.memory.work import MemoryBlobs
 from tests.builders import MONDAY
 from tests.unit.administration.emails import an_email
 from tests.unit.administration.office import ADMIN
@@ -132,6 +133,30 @@ def test_an_answer_to_what_began_with_an_answer_may_be_joined_with_it(room: Post
     for kind, expected in ((AnswerKind.REPLY, True), (AnswerKind.FORWARD, False)):
         answer = room.outgoing.drafts.create(a_draft(), ADMIN, Answered(BEGINNING, kind)).stored.record.id
         assert room.email(answer).is_fragment is expected
+
+
+def test_a_forward_that_was_cut_short_takes_nothing_of_another_email_that_its_key_is_used_for(room: PostRoom) -> None:
+    other = replace(TERMS, name="salaries.txt", blob=f"emails/{ELSEWHERE}/{'cd' * 32}", sha256="cd" * 32)
+    room.stores.activities.create([an_email(ELSEWHERE, MailboxId("anna"), parties=PARTIES, attachments=(other,))])
+    room.stores.blobs.put(other.blob, b"12345")
+
+    class Full(MemoryBlobs):
+        def write(self, name: str, chunks: object) -> int:  # noqa: ARG002 - the form of the port
+            raise TransientError("full")
+
+    whole, full = room.stores.blobs, Full()
+    full.put(TERMS.blob, b"terms")
+    object.__setattr__(room.stores, "blobs", full)
+    with pytest.raises(TransientError):
+        answered(room, AnswerKind.FORWARD, "forward")
+    object.__setattr__(room.stores, "blobs", whole)
+    draft = a_draft(to=(), subject="")
+    put = room.outgoing.drafts.create(draft, ADMIN, Answered(ELSEWHERE, AnswerKind.FORWARD), "forward")
+
+    [attachment] = room.content(put.stored.record.id).attachments
+    assert (attachment.name, attachment.sha256) == ("te rms.txt", "")
+    assert answered(room, AnswerKind.FORWARD, "forward") == put.stored.record.id
+    assert b"".join(room.administration.activities.attachment(put.stored.record.id, 0)[1]) == b"terms"
 
 
 def test_a_forward_begins_a_conversation_and_has_copies_of_the_attachments(room: PostRoom) -> None:

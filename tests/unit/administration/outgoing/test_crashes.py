@@ -208,6 +208,12 @@ def attached(room: PostRoom) -> ActivityId:
     return draft
 
 
+def completed(room: PostRoom) -> ActivityId:
+    draft = uploaded(room)
+    complete(room.administration, draft)
+    return draft
+
+
 def remove(administration: Administration, draft: ActivityId) -> None:
     while administration.activities.content(draft).attachments:
         administration.outgoing.uploads.remove(draft, 0, ADMIN)
@@ -228,6 +234,19 @@ def test_an_attachment_that_is_removed_after_something_was_cut_short_leaves_noth
         assert cut.room.content(cut.draft).attachments == ()
         assert cut.room.email(cut.draft).attachment_count == 0
         assert cut.room.blobs() == []
+
+
+@every_fault
+def test_what_is_uploaded_anew_by_its_key_after_a_removal_was_cut_short_outlives_the_removal(fault: Fault) -> None:
+    for cut in cut_short(fault, completed, remove):
+        upload(cut.room.administration, cut.draft)
+        for number, each in enumerate(cut.room.content(cut.draft).attachments):
+            if each.upload is not None:
+                cut.room.outgoing.uploads.remove(cut.draft, number, ADMIN)
+
+        [attachment] = cut.room.content(cut.draft).attachments
+        assert cut.room.blobs() == [attachment.blob]
+        cut.room.outgoing.sending.send(cut.draft, ADMIN)
 
 
 @every_fault

@@ -111,3 +111,42 @@ def test_a_part_that_comes_while_its_upload_is_removed_leaves_nothing(room: Post
     with pytest.raises(RecordNotFound):
         room.outgoing.uploads.put_part(draft, upload, 0, b"other", ADMIN)
     assert room.blobs() == []
+
+
+class Slow(MemoryBlobs):
+    """Has something happen before the first folder is removed."""
+
+    what: Callable[[], object] | None = None
+
+    def delete_folder(self, folder: str) -> None:
+        what, self.what = self.what, None
+        if what is not None:
+            what()
+        super().delete_folder(folder)
+
+
+@pytest.mark.parametrize("others", [0, 1])
+def test_a_removal_that_ends_late_takes_nothing_of_what_is_uploaded_anew_by_the_same_key(
+    room: PostRoom, draft: ActivityId, others: int
+) -> None:
+    """`others`: how many remove the same attachment meanwhile."""
+    use, blobs = room.outgoing.uploads, Slow()
+    object.__setattr__(room.stores, "blobs", blobs)
+
+    def upload() -> None:
+        uploading, _ = use.begin(draft, an_attachment(), ADMIN, "terms")
+        use.put_part(draft, uploading.upload, 0, b"terms", ADMIN)
+        use.complete(draft, uploading.upload, ADMIN)
+
+    def meanwhile() -> None:
+        for _ in range(others):
+            use.remove(draft, 0, ADMIN)
+        upload()
+
+    upload()
+    blobs.what = meanwhile
+    use.remove(draft, 0, ADMIN)
+
+    [attachment] = room.content(draft).attachments
+    assert b"".join(room.administration.activities.attachment(draft, 0)[1]) == b"terms"
+    assert room.blobs() == [attachment.blob]
