@@ -60,19 +60,26 @@ def recipients_of(
     kind: AnswerKind, email: EmailActivity, content: EmailContent, own: Collection[str]
 ) -> tuple[tuple[Address, ...], tuple[Address, ...]]:
     """To and Cc of the answer; `own` are the normalised addresses of who answers, who does not write to himself. Reply-To
-    stands for the sender; where it leads back to who answers alone, it does not."""
+    stands for the sender; where it leads back to who answers alone, it does not. What was sent from here goes on to its
+    recipients, unless who answers is one of them."""
     if kind is AnswerKind.FORWARD:
         return (), ()
     senders, to, cc = (
         _having(content, role) for role in (ParticipationType.SENDER, ParticipationType.TO, ParticipationType.CC)
     )
-    is_ours = email.direction is Direction.OUTGOING
+    is_ours = email.direction is Direction.OUTGOING and not _got_of_another(content, own)
     senders = _distinct(content.reply_to, own) or senders
     if kind is AnswerKind.REPLY:
         return _distinct(to if is_ours else senders, ()), ()
     everybody = to if is_ours else (*senders, *to)
     first = _distinct(everybody, own) or _distinct(everybody, ())
     return first, _distinct(cc, {*own, *(normalised_address(each.address) for each in first)})
+
+
+def _got_of_another(content: EmailContent, own: Collection[str]) -> bool:
+    """Mail between colleagues is one activity: for who got it, it came in."""
+    roles = {party.type for party in content.parties if normalised_address(party.address) in own}
+    return bool(roles) and ParticipationType.SENDER not in roles
 
 
 def _having(content: EmailContent, role: ParticipationType) -> tuple[Address, ...]:

@@ -27,7 +27,8 @@ class AnswerKind(StrEnum):
     """How an email continues another one."""
 
     REPLY = "reply"
-    """To the sender, or where he wants answers (Reply-To); of an email that was sent from here, to its recipients."""
+    """To the sender, or where he wants answers (Reply-To); of an email that was sent from here, to its recipients,
+    unless who answers is one of them."""
     REPLY_ALL = "reply_all"
     """Likewise, and to all recipients but the one who answers."""
     FORWARD = "forward"

@@ -19,7 +19,7 @@ from shared.domain.choices import Direction, ParticipationType
 from shared.domain.delivery import Delivery
 from shared.domain.drafts import AnswerKind
 from shared.domain.email import Address, EmailActivity, EmailContent, Party
-from shared.domain.ids import ActivityId, MailboxId
+from shared.domain.ids import ActivityId, MailboxId, normalised_address
 from tests.builders import MONDAY
 from tests.unit.administration.emails import an_email
 
@@ -63,7 +63,8 @@ def addresses(
     kind: AnswerKind, direction: Direction = Direction.INCOMING, reply_to: Sequence[str] = ()
 ) -> tuple[list[str], list[str]]:
     email, content = an_original(parties=PARTIES, reply_to=tuple(map(Address, reply_to)))
-    to, cc = recipients_of(kind, replace(email, direction=direction), content, OWN)
+    own = OWN if direction is Direction.INCOMING else [PARTIES[0].address]
+    to, cc = recipients_of(kind, replace(email, direction=direction), content, own)
     return [each.address for each in to], [each.address for each in cc]
 
 
@@ -97,8 +98,28 @@ def test_what_was_sent_from_here_asks_others_to_answer_elsewhere_not_us(kind: An
 
 
 def test_an_answer_to_what_was_sent_from_here_goes_to_its_recipients() -> None:
-    assert addresses(AnswerKind.REPLY, Direction.OUTGOING)[0] == ["Anna@contoso.example", "ben@contoso.example"]
-    assert addresses(AnswerKind.REPLY_ALL, Direction.OUTGOING)[0] == ["ben@contoso.example"]
+    recipients = ["Anna@contoso.example", "ben@contoso.example"]
+    assert addresses(AnswerKind.REPLY, Direction.OUTGOING) == (recipients, [])
+    assert addresses(AnswerKind.REPLY_ALL, Direction.OUTGOING) == (recipients, ["dora@fabrikam.example"])
+
+
+@pytest.mark.parametrize("who", ["anna@contoso.example", "BEN@contoso.example"])
+def test_who_got_what_a_colleague_sent_answers_the_colleague(who: str) -> None:
+    parties = (Party(SENDER, "dora@contoso.example"), Party(TO, "Anna@contoso.example"), Party(CC, "ben@contoso.example"))
+    email, content = an_original(parties=parties)
+    outgoing, own = replace(email, direction=Direction.OUTGOING), [normalised_address(who)]
+
+    assert [each.address for each in recipients_of(AnswerKind.REPLY, outgoing, content, own)[0]] == ["dora@contoso.example"]
+    to, cc = recipients_of(AnswerKind.REPLY_ALL, outgoing, content, own)
+    everybody = {normalised_address(each.address) for each in (*to, *cc)}
+    assert everybody == {normalised_address(each.address) for each in parties} - {*own}
+
+
+def test_a_colleague_who_did_not_get_it_goes_on_with_what_was_sent_from_here() -> None:
+    email, content = an_original(parties=(Party(SENDER, "dora@contoso.example"), Party(TO, "carol@fabrikam.example")))
+    outgoing = replace(email, direction=Direction.OUTGOING)
+
+    assert [each.address for each in recipients_of(AnswerKind.REPLY, outgoing, content, OWN)[0]] == ["carol@fabrikam.example"]
 
 
 def test_a_forward_goes_to_nobody_yet() -> None:
