@@ -199,7 +199,7 @@ def test_a_mailbox_is_configured_approved_and_due(api: Api) -> None:
 
     assert patched["workloads"]["incoming"]["ineligible_reason"] == "not_approved"
     assert patched["workloads"]["incoming"]["ineligible_remedy"] == "Approve the mailbox."
-    assert "incoming and outgoing email only" in patched["workloads"]["outgoing"]["ineligible_remedy"]
+    assert "no connectors for appointments" in patched["workloads"]["outgoing"]["ineligible_remedy"]
     assert patched["workloads"]["incoming"]["due"] is None
     assert approved["approval"] == "approved"
     assert approved["workloads"]["incoming"]["eligible"] is True
