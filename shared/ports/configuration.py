@@ -51,7 +51,9 @@ class OrganisationStore(Protocol):
 class Profiles(Protocol):
     def get(self, profile_id: ProfileId) -> StoredProfile | None: ...
 
-    def list(self) -> Sequence[StoredProfile]: ...
+    def list(self) -> Iterator[StoredProfile]:
+        """In order of ids. Raises UnreadableRow with the ids of those that cannot be read, if any, behind the last one."""
+        ...
 
     def create(self, profile: EmailServerProfile) -> StoredProfile:
         """Raises AlreadyExists."""

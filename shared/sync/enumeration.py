@@ -5,7 +5,7 @@ once. What is marked and never sent is due again when the mark expires.
 """
 
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from uuid import uuid4
@@ -62,7 +62,8 @@ class Enumeration:
         return self._walk(message.first, message.last)
 
     def _walk(self, first: int, last: int) -> Walk:
-        walk = Walk(self._clock(), {profile.record.id: profile for profile in self._stores.profiles.list()})
+        profiles = self._readable(self._stores.profiles.list(), "profile")
+        walk = Walk(self._clock(), {profile.record.id: profile for profile in profiles})
         for start in range(first, last + 1, self._budget.shards_at_once):
             end = min(start + self._budget.shards_at_once - 1, last)
             if not all(self._walk_slice(walk, workload, start, end) for workload in _QUEUES):
@@ -72,15 +73,21 @@ class Enumeration:
 
     def _walk_slice(self, walk: Walk, workload: Workload, first: int, last: int) -> bool:
         """Whether the slice was walked to its end."""
-        try:
-            for due in self._stores.mailboxes.due(workload, self._clock(), first, last):
-                if self._is_spent(walk):
-                    return False
-                self._enqueue(walk, workload, due)
-        except UnreadableRow as error:
-            for mailbox_id in error.rows:
-                self._stores.alerts.put(alert_of(f"mailbox:{mailbox_id}", error, self._clock(), {}, workload))
+        found = self._stores.mailboxes.due(workload, self._clock(), first, last)
+        for due in self._readable(found, "mailbox", workload):
+            if self._is_spent(walk):
+                return False
+            self._enqueue(walk, workload, due)
         return True
+
+    def _readable[T](self, found: Iterable[T], kind: str, workload: Workload = Workload.INCOMING) -> Iterator[T]:
+        """What cannot be read keeps nobody else from his turn: each has an alert."""
+        try:
+            yield from found
+        except UnreadableRow as error:
+            for each in error.rows:
+                alert = alert_of(f"{kind}:{each}", UnreadableRow("", (each,)), self._clock(), {}, workload)
+                self._stores.alerts.put(alert)
 
     def _is_spent(self, walk: Walk) -> bool:
         """Never before something was enqueued: whoever is handed the rest gets further, however slow the store is."""

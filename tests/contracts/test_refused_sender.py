@@ -104,13 +104,13 @@ def test_once_the_server_takes_it_one_tries_and_then_all_send(scene: OutgoingSce
     minute(scene)
     assert {scene.status(each) for each in emails} == {EmailStatus.SENT}
     assert len(fresh.accepted()) == len(NAMES)
-    assert scene.stores.profiles.list()[0].breakers == {}
+    assert next(scene.stores.profiles.list()).breakers == {}
 
 
 def test_another_password_is_tried_by_everybody_at_once(scene: OutgoingScene) -> None:
     emails = scene.everybody_sends()
     minute(scene)
-    stored = scene.stores.profiles.list()[0]
+    stored = next(scene.stores.profiles.list())
     right = Credentials(RELAY, SecretRef("another password", "1"))
     scene.stores.profiles.replace(replace(stored.record, outgoing_credentials=right), stored.etag)
     scene.clock.advance(timedelta(minutes=1))

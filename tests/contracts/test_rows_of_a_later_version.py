@@ -7,8 +7,9 @@ from datetime import timedelta
 import pytest
 
 from shared.domain.choices import EmailStatus, ServerType, Verdict, Workload
+from shared.domain.configuration import Breaker
 from shared.domain.errors import ItemUnreadable, UnreadableRow
-from shared.domain.ids import ActivityId
+from shared.domain.ids import ActivityId, ProfileId
 from shared.domain.ledger import LedgerItem, Todo, UnreadableItems
 from shared.domain.operations import Alert, RunOutcome
 from shared.domain.records import AddressBookRecord
@@ -16,7 +17,9 @@ from shared.ports import Stores
 from shared.stores.account import StorageConnection, account_of
 from shared.stores.azure import fast_gateway
 from shared.stores.entities import (
+    PROFILES,
     activity_partition,
+    breaker_row,
     content_row,
     item_row,
     ledger_partition,
@@ -350,3 +353,49 @@ def test_a_mailbox_whose_schedule_cannot_be_read_keeps_no_other_from_its_turn(in
     assert tables.row(*key) == before
     tables.update(*key)
     assert Enumeration(incoming.stores, incoming.clock).enumerate_all().enqueued == 1
+
+
+LATER_PROFILE = a_profile(id=ProfileId(f"{a_profile().id}-later"))
+
+
+@pytest.mark.parametrize("row", [LATER_PROFILE.id, breaker_row(LATER_PROFILE.id, Workload.OUTGOING)])
+def test_a_profile_that_cannot_be_read_keeps_nobody_of_another_from_his_turn(incoming: Scene, tables: Tables, row: str) -> None:
+    profiles = incoming.stores.profiles
+    profiles.create(LATER_PROFILE)
+    profiles.set_breaker(LATER_PROFILE.id, Workload.OUTGOING, Breaker("authentication_failed", MONDAY, LATER), replacing=None)
+    before = tables.later_version_writes("Profiles", PROFILES, row)
+    walk = Enumeration(incoming.stores, incoming.clock).enumerate_all()
+
+    assert walk.enqueued == 2
+    assert told(incoming.alerts(), Workload.INCOMING).about == f"profile:{LATER_PROFILE.id}"
+    assert profiles.get(a_profile().id) is not None, "whose id the other's begins with"
+    with pytest.raises(UnreadableRow):
+        profiles.get(LATER_PROFILE.id)
+    assert tables.row("Profiles", PROFILES, row) == before
+
+
+def configured(scene: Scene) -> Key:
+    return "Mailboxes", mailbox_partition(scene.mailboxes["anna"].id), scene.mailboxes["anna"].id
+
+
+def scheduled(scene: Scene) -> Key:
+    return "Mailboxes", mailbox_partition(scene.mailboxes["anna"].id), schedule_row(scene.mailboxes["anna"].id)
+
+
+def profiled(_: Scene) -> Key:
+    return "Profiles", PROFILES, a_profile().id
+
+
+@pytest.mark.parametrize("written", [configured, scheduled, profiled])
+def test_a_mailbox_whose_configuration_cannot_be_read_is_told_and_runs_after_the_update(
+    incoming: Scene, tables: Tables, written: Callable[[Scene], Key]
+) -> None:
+    before = tables.later_version_writes(*written(incoming))
+    incoming.anna.deliver(a_message("one"))
+
+    assert incoming.run() is RunOutcome.REFUSED
+    assert told(incoming.alerts(), Workload.INCOMING).about == f"mailbox:{incoming.mailboxes['anna'].id}"
+    assert tables.row(*written(incoming)) == before
+    tables.update(*written(incoming))
+    assert incoming.run() is RunOutcome.COMPLETED
+    assert incoming.subjects() == ["one"]

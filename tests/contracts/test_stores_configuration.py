@@ -26,7 +26,7 @@ each_sign_in = pytest.mark.parametrize("workload", [Workload.INCOMING, Workload.
 
 def test_what_was_never_written_is_not_there(stores: Stores) -> None:
     assert stores.profiles.get(ProfileId(an_id("nobody"))) is None
-    assert stores.profiles.list() == []
+    assert list(stores.profiles.list()) == []
     assert stores.owners.get(OwnerKind.USER, OwnerId(an_id("nobody"))) is None
     assert list(stores.owners.list(OwnerKind.USER).items) == []
     assert stores.addresses.find(["nobody@contoso.example"]) == {"nobody@contoso.example": []}
@@ -36,7 +36,7 @@ def test_a_profile_reads_as_it_was_written(stores: Stores) -> None:
     created = stores.profiles.create(a_profile())
     assert created.record == a_profile()
     assert stores.profiles.get(a_profile().id) == created
-    assert stores.profiles.list() == [created]
+    assert list(stores.profiles.list()) == [created]
 
 
 def test_a_profile_is_created_once(stores: Stores) -> None:
@@ -105,7 +105,7 @@ def test_a_breaker_from_before_there_were_two_is_that_of_reading(
     assert found is not None
     assert found.breakers == {Workload.INCOMING: BREAKER}
     assert on_watched.profiles.set_breaker(profile_id, Workload.INCOMING, None, replacing=BREAKER)
-    assert on_watched.profiles.list()[0].breakers == {}
+    assert next(on_watched.profiles.list()).breakers == {}
 
 
 def test_profiles_are_read_with_their_breakers_in_one_request(on_watched: Stores, watched: WatchedGateway) -> None:
@@ -130,9 +130,9 @@ def test_a_breaker_is_replaced_only_by_who_has_seen_it(
     assert stores.profiles.set_breaker(profile_id, workload, present, replacing=None)
     for seen in {None, BREAKER, replace(BREAKER, probe="message")} - {present}:
         assert not stores.profiles.set_breaker(profile_id, workload, following, replacing=seen)
-    assert stores.profiles.list()[0].breakers.get(workload) == present
+    assert next(stores.profiles.list()).breakers.get(workload) == present
     assert stores.profiles.set_breaker(profile_id, workload, following, replacing=present)
-    assert stores.profiles.list()[0].breakers.get(workload) == following
+    assert next(stores.profiles.list()).breakers.get(workload) == following
 
 
 @pytest.mark.parametrize("present", [None, BREAKER])
@@ -148,7 +148,7 @@ def test_of_many_that_replace_a_breaker_at_once_one_does(stores: Stores, present
 
     with ThreadPoolExecutor(8) as threads:
         winners = [number for number in threads.map(one, range(8)) if number is not None]
-    breaker = stores.profiles.list()[0].breakers.get(Workload.INCOMING)
+    breaker = next(stores.profiles.list()).breakers.get(Workload.INCOMING)
     assert breaker is not None
     assert winners == [breaker.openings]
 

@@ -37,7 +37,7 @@ def test_a_profile_is_deleted_with_its_breakers_as_it_was_read(stores: Stores) -
     assert stores.profiles.get(a_profile().id) == second
     stores.profiles.delete(a_profile().id, second.etag)
     stores.profiles.delete(a_profile().id, second.etag)
-    assert stores.profiles.list() == []
+    assert list(stores.profiles.list()) == []
     assert stores.profiles.create(a_profile()).breakers == {}
 
 

@@ -41,9 +41,9 @@ class MemoryProfiles:
             found = self._rows.get(profile_id)
             return None if found is None else self._stored(found)
 
-    def list(self) -> Sequence[StoredProfile]:
+    def list(self) -> Iterator[StoredProfile]:
         with self._lock:
-            return [self._stored(found) for _, found in sorted(self._rows.items())]
+            return iter([self._stored(found) for _, found in sorted(self._rows.items())])
 
     def create(self, profile: EmailServerProfile) -> StoredProfile:
         with self._lock:

@@ -1,14 +1,14 @@
 """Profiles: one partition; breakers stand in rows of their own, so that opening one never changes a record's ETag."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 
 from shared.domain.choices import Workload
 from shared.domain.configuration import Breaker, EmailServerProfile, StoredProfile
-from shared.domain.errors import AlreadyExists, Changed
+from shared.domain.errors import AlreadyExists, Changed, UnreadableRow
 from shared.domain.ids import ProfileId
 from shared.stores.entities import END_OF_BREAKERS, PROFILES, breaker_row
 from shared.stores.limits import checked_id
-from shared.stores.tables.gateway import Entity, RowMissing, Verb, operation, rows_of
+from shared.stores.tables.gateway import Entity, Query, RowMissing, Verb, operation, rows_of
 from shared.stores.tables.repeating import until_unchanged
 from shared.stores.tables.table import Table, columns_of, record_of
 
@@ -18,11 +18,18 @@ class TableProfiles:
         self._table = table
 
     def get(self, profile_id: ProfileId) -> StoredProfile | None:
-        rows = self._table.rows(rows_of(PROFILES, profile_id, f"{profile_id}:~"))
-        return next((found for found in _profiles(rows) if found.record.id == profile_id), None)
+        rows = self._rows(rows_of(PROFILES, profile_id, f"{profile_id}:~"))
+        return _stored(profile_id, rows) if profile_id in rows else None
 
-    def list(self) -> Sequence[StoredProfile]:
-        return _profiles(self._table.rows(rows_of(PROFILES)))
+    def list(self) -> Iterator[StoredProfile]:
+        rows, unreadable = self._rows(rows_of(PROFILES)), dict[ProfileId, UnreadableRow]()
+        for profile_id in (ProfileId(row) for row in rows if not row.endswith(END_OF_BREAKERS)):
+            try:
+                yield _stored(profile_id, rows)
+            except UnreadableRow as error:
+                unreadable[profile_id] = error
+        if unreadable:
+            raise UnreadableRow(str(next(iter(unreadable.values()))), tuple(unreadable))
 
     def create(self, profile: EmailServerProfile) -> StoredProfile:
         insert = operation(Verb.INSERT, PROFILES, checked_id(profile.id), columns_of(profile))
@@ -75,21 +82,16 @@ class TableProfiles:
         return True
 
     def _with_breakers(self, profile: EmailServerProfile, etag: str) -> StoredProfile:
-        rows = self._table.rows(rows_of(PROFILES, f"{profile.id}:", f"{profile.id}:~"))
-        return StoredProfile(profile, etag, _breakers(profile.id, {found.row: found for found in rows}))
+        rows = self._rows(rows_of(PROFILES, f"{profile.id}:", f"{profile.id}:~"))
+        return StoredProfile(profile, etag, _breakers(profile.id, rows))
+
+    def _rows(self, query: Query) -> Mapping[str, Entity]:
+        return {found.row: found for found in self._table.rows(query)}
 
 
-def _profiles(rows: Iterable[Entity]) -> list[StoredProfile]:
-    by_key = {found.row: found for found in rows}
-    return [
-        StoredProfile(
-            record_of(EmailServerProfile, found),
-            found.etag,
-            _breakers(ProfileId(key), by_key),
-        )
-        for key, found in by_key.items()
-        if not key.endswith(END_OF_BREAKERS)
-    ]
+def _stored(profile_id: ProfileId, rows: Mapping[str, Entity]) -> StoredProfile:
+    found = rows[profile_id]
+    return StoredProfile(record_of(EmailServerProfile, found), found.etag, _breakers(profile_id, rows))
 
 
 def _breakers(profile_id: ProfileId, rows: Mapping[str, Entity]) -> Mapping[Workload, Breaker]:

@@ -38,7 +38,7 @@ def test_a_profile_is_stored_as_given_and_its_secret_only_by_reference(office: O
     assert ref is not None
     assert office.stores.secrets.get(ref) == PASSWORD
     assert replace(stored.stored.record, credentials=a_profile().credentials) == a_profile()
-    assert PASSWORD not in repr(office.stores.profiles.list())
+    assert PASSWORD not in repr(list(office.stores.profiles.list()))
 
 
 def test_the_same_profile_again_changes_nothing(office: Office) -> None:

@@ -120,4 +120,4 @@ def test_a_new_profile_of_a_former_id_gets_no_passwords_of_mailboxes_that_still_
 
     assert refused.value.field == "incoming_location"
     assert anna in str(refused.value)
-    assert office.stores.profiles.list() == []
+    assert list(office.stores.profiles.list()) == []

@@ -237,7 +237,7 @@ def test_eligibility_names_the_first_reason(
     mailbox: dict[str, object], profile: dict[str, object] | None, expected: Ineligible | None
 ) -> None:
     scene = Scene(mailboxes={"anna": a_mailbox("anna", **mailbox)}, profile=a_profile(**(profile or {})))
-    stored_profile = scene.stores.profiles.list()[0] if profile is not None else None
+    stored_profile = next(scene.stores.profiles.list()) if profile is not None else None
     assert ineligibility(scene.stored_mailbox(), stored_profile, Workload.INCOMING, MONDAY) is expected
 
 
@@ -257,4 +257,4 @@ def test_the_breaker_of_a_profile_holds_for_its_credential_until_its_probe(
     version = credential_version(a_profile()) if credential == "same" else credential
     breaker = Breaker("x", MONDAY, MONDAY + HOUR, credential=version)
     scene.stores.profiles.set_breaker(a_profile().id, Workload.INCOMING, breaker, replacing=None)
-    assert ineligibility(scene.stored_mailbox(), scene.stores.profiles.list()[0], Workload.INCOMING, now) is expected
+    assert ineligibility(scene.stored_mailbox(), next(scene.stores.profiles.list()), Workload.INCOMING, now) is expected

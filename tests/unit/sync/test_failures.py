@@ -186,9 +186,9 @@ def test_runs_that_fail_together_open_one_breaker_once() -> None:
     stale = second._admission._profiles.get(scene.mailboxes["ben"].profile_id)
     assert stale is not None
     first.run(a_sync_of(scene.mailboxes["anna"]))
-    opened = scene.stores.profiles.list()[0].breakers.get(Workload.INCOMING)
+    opened = next(scene.stores.profiles.list()).breakers.get(Workload.INCOMING)
     assert second.run(a_sync_of(scene.mailboxes["ben"])) is RunOutcome.FAILED, "it had read the profile before"
-    assert scene.stores.profiles.list()[0].breakers.get(Workload.INCOMING) == opened
+    assert next(scene.stores.profiles.list()).breakers.get(Workload.INCOMING) == opened
     assert opened is not None
     assert opened.openings == 1
 
@@ -197,11 +197,11 @@ def test_another_password_closes_the_breaker_of_the_profile_at_once() -> None:
     scene = wrong_password()
     scene.run("anna")
     scene.servers.refuses.clear()
-    stored = scene.stores.profiles.list()[0]
+    stored = next(scene.stores.profiles.list())
     other = Credentials(username="contoso\\sync", secret=SecretRef("profile-contoso", "2"))
     scene.stores.profiles.replace(replace(stored.record, credentials=other), stored.etag)
     assert scene.run("ben") is RunOutcome.COMPLETED
-    assert scene.stores.profiles.list()[0].breakers.get(Workload.INCOMING) is None
+    assert next(scene.stores.profiles.list()).breakers.get(Workload.INCOMING) is None
 
 
 def test_a_password_that_was_replaced_while_it_failed_leaves_the_breaker_of_its_successor_open() -> None:
@@ -211,7 +211,7 @@ def test_a_password_that_was_replaced_while_it_failed_leaves_the_breaker_of_its_
     def replace_the_password(name: str) -> None:
         if name == "open" and not entered:
             entered.append(name)
-            stored = scene.stores.profiles.list()[0]
+            stored = next(scene.stores.profiles.list())
             other = Credentials(username="contoso\\sync", secret=SecretRef("profile-contoso", "2"))
             scene.stores.profiles.replace(replace(stored.record, credentials=other), stored.etag)
             assert scene.run("ben") is RunOutcome.FAILED
@@ -225,7 +225,7 @@ def test_a_profile_is_read_again_after_the_clock_was_set_back() -> None:
     scene = Scene()
     process = scene.process()
     process.run(a_sync_of(scene.mailboxes["anna"]))
-    stored = scene.stores.profiles.list()[0]
+    stored = next(scene.stores.profiles.list())
     scene.stores.profiles.replace(replace(stored.record, active=False), stored.etag)
     scene.clock.advance(-HOUR)
     assert process.run(a_sync_of(scene.mailboxes["anna"])) is RunOutcome.REFUSED
@@ -236,7 +236,7 @@ def test_after_an_hour_one_run_probes_and_success_closes_the_breaker() -> None:
     scene.run("anna")
     scene.clock.advance(HOUR)
     assert scene.run("ben") is RunOutcome.FAILED
-    breaker = scene.stores.profiles.list()[0].breakers.get(Workload.INCOMING)
+    breaker = next(scene.stores.profiles.list()).breakers.get(Workload.INCOMING)
     assert breaker is not None
     assert (breaker.openings, breaker.probe_after) == (2, scene.clock() + HOUR)
     assert scene.run("ben", SyncReason.PROBE) is RunOutcome.REFUSED, "a message that was sent to probe before comes late"
@@ -244,5 +244,5 @@ def test_after_an_hour_one_run_probes_and_success_closes_the_breaker() -> None:
     assert scene.run("anna") is RunOutcome.REFUSED
     scene.clock.advance(HOUR)
     assert scene.run("anna") is RunOutcome.COMPLETED
-    assert scene.stores.profiles.list()[0].breakers.get(Workload.INCOMING) is None
+    assert next(scene.stores.profiles.list()).breakers.get(Workload.INCOMING) is None
     assert scene.run("ben") is RunOutcome.COMPLETED

@@ -292,7 +292,7 @@ def test_a_mailbox_whose_profile_cannot_be_used_is_refused_and_stays_due(changes
         stored = scene.stored_mailbox()
         scene.stores.mailboxes.replace(replace(stored.record, profile_id=ProfileId("other")), stored.etag, {})
     else:
-        profile = scene.stores.profiles.list()[0]
+        profile = next(scene.stores.profiles.list())
         scene.stores.profiles.replace(replace(profile.record, **changes), profile.etag)
     assert scene.run() is RunOutcome.REFUSED
     assert scene.runs()[0].error == reason
