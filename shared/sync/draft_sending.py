@@ -172,7 +172,7 @@ class DraftSending:
         useless = [hand for hand in unsent if hand.email.id not in found or self._shipping.is_to_rest(hand)]
         if away := self._abandon([hand for hand in useless if not self._is_elsewhere(hand)]):
             raise away
-        return {hand.email.id: None if hand in useless else hand.draft for hand in unsent}
+        return {hand.email.id: None if hand in useless else hand.draft for hand in unsent if is_under_way(hand.email)}
 
     def _find(self, hands: _Window) -> _Found:
         """Of those that were recorded. Those that are still there have their present reference in hand."""
@@ -289,9 +289,13 @@ class DraftSending:
 
     def _abandon(self, hands: _Window) -> SyncError | None:
         """As `_remove_drafts`, of attempts of which nobody knows how far they came: what the server was told may still be
-        carried out."""
+        carried out. What it sent until its draft was to be removed is ended. Raises as `Drafting.trace` does, too."""
         self._left.note([_key_of(hand) for hand in hands if hand.draft is None], self._mail.source)
-        return self._remove_drafts(hands)
+        away = self._remove_drafts(hands)
+        if hands and away is None:
+            traces = self._mail.trace([_key_of(hand) for hand in hands], has_copies=False)
+            self._end([self._shipping.gone(hand, Trace.SENT) for hand in hands if traces.get(_key_of(hand)) is Trace.SENT])
+        return away
 
     def _remove_drafts(self, hands: _Window) -> SyncError | None:
         """Removes what these attempts made; if the server does not do it now, says why, and a later run will. Struck first: a
@@ -348,7 +352,7 @@ class DraftSending:
             found = self._find(recorded)
             self._end(self._gone(recorded, found))
             unsent = [hand for hand in recorded if is_under_way(hand.email)]
-            self._end_unsent(unsent, self._remove_drafts(unsent), error, counts=counts)
+            self._end_unsent(unsent, self._abandon(unsent), error, counts=counts)
         except Exception as failure:  # noqa: BLE001 # what ended the run is reported; the next run finds out the rest
             log.warning("emails_left_in_hand", extra={"emails": len(hands), "code": code_of(failure)})
             return False
@@ -359,7 +363,7 @@ class DraftSending:
         if away is not None and not isinstance(error, NOT_ABOUT_AN_EMAIL):
             raise away
         ended = self._shipping.receipt if counts else self._shipping.returned
-        self._end([ended(hand, error) for hand in hands])
+        self._end([ended(hand, error) for hand in hands if is_under_way(hand.email)])
 
 
 def _is_waiting(email: EmailActivity) -> bool:
