@@ -191,6 +191,8 @@ class Party:
     record_kind: str | None = None
     """`user`, `queue`, or the type of a record of the address book."""
     record_id: str | None = None
+    is_named: bool = False
+    """Of a recipient of an email that is written here: the record was given, not found by the address."""
     is_left_out: bool = False
     """Of a recipient of an email that is written here: not written to, as its record asks for (donotemail)."""
 

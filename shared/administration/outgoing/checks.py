@@ -98,9 +98,9 @@ class Checks:
 
     def _recipients(self, parties: Sequence[Party], settings: OrganisationSettings) -> list[Party]:
         recipients = [each for each in parties if each.type in ROLES.values()]
-        unresolved = {normalised_address(each.address) for each in recipients if each.record_id is None}
-        matches = self._stores.addresses.find(sorted(unresolved)) if unresolved else {}
         records = self._stores.addresses.records({ref for each in recipients if (ref := _ref(each)) is not None})
+        asked = {normalised_address(each.address) for each in recipients if not (each.is_named and _ref(each) in records)}
+        matches = self._stores.addresses.find(sorted(asked)) if asked else {}
         checked: list[Party] = []
         for field, role in ROLES.items():
             of_role = enumerate(party for party in recipients if party.type is role)
@@ -115,8 +115,10 @@ def _checked_recipient(field: str, given: Party, matches: Matches, records: Reco
     check_address(f"{field}/address", given.address)
     if given.name:
         check_line(f"{field}/name", given.name)
-    party = resolved(given, matches)
-    found = _named(field, party, records) if given.record_id is not None else _having(party, matches)
+    party, found = given, _its_record(field, given, records)
+    if not (given.is_named and found):
+        party = resolved(replace(given, record_kind=None, record_id=None, is_named=False), matches)
+        found = _having(party, matches)
     if not found and not settings.allow_unresolved_recipients:
         raise InvalidRecord(
             field,
@@ -138,8 +140,8 @@ type _DoNotEmail = Mapping[RecordRef, bool]
 """Whether they are not to be written to, of the records that a recipient stands for."""
 
 
-def _named(field: str, party: Party, records: Records) -> _DoNotEmail:
-    """The record that was named, where it is there. Raises InvalidRecord."""
+def _its_record(field: str, party: Party, records: Records) -> _DoNotEmail:
+    """The record that was given, or found when the draft was written, where it is there. Raises InvalidRecord."""
     ref = _ref(party)
     record = None if ref is None else records.get(ref)
     if ref is None or record is None:

@@ -78,7 +78,12 @@ def resolved(party: Party, matches: Matches) -> Party:
 
 def given(parties: Sequence[Party]) -> tuple[Recipient, ...]:
     """Parties as a draft names them."""
-    return tuple(Recipient(each.address, each.name, each.record_kind, each.record_id) for each in parties)
+    return tuple(
+        Recipient(each.address, each.name, each.record_kind, each.record_id)
+        if each.is_named
+        else Recipient(each.address, each.name)
+        for each in parties
+    )
 
 
 def by_role(parties: Sequence[Party]) -> Mapping[ParticipationType, Sequence[Party]]:
@@ -111,7 +116,7 @@ def _of_record(field: str, role: ParticipationType, recipient: Recipient, ref: R
             f"{ref.type} {ref.id} has no such address" if wanted else f"{ref.type} {ref.id} has no address",
             "Give one of its own addresses, or leave type and id out.",
         )
-    return Party(role, address, recipient.name or record.name, ref.type, ref.id)
+    return Party(role, address, recipient.name or record.name, ref.type, ref.id, is_named=True)
 
 
 def _only(found: Sequence[AddressMatch]) -> AddressMatch | None:

@@ -92,10 +92,13 @@ def test_a_key_is_an_identifier(room: PostRoom, key: str) -> None:
     ("given", "expected"),
     [
         (Recipient("Kim@Fabrikam.example"), Party(TO, "Kim@Fabrikam.example", "Kim Abercrombie", "contact", "kim")),
-        (Recipient(type="contact", id="kim"), KIM),
-        (Recipient("kim@home.example", type="contact", id="kim"), replace(KIM, address="kim@home.example")),
+        (Recipient(type="contact", id="kim"), replace(KIM, is_named=True)),
+        (
+            Recipient("kim@home.example", type="contact", id="kim"),
+            replace(KIM, address="kim@home.example", is_named=True),
+        ),
         (Recipient("kim@fabrikam.example", "Ms Abercrombie"), replace(KIM, name="Ms Abercrombie")),
-        (Recipient(type="queue", id="sales"), Party(TO, "sales@contoso.example", "Sales", "queue", "sales")),
+        (Recipient(type="queue", id="sales"), Party(TO, "sales@contoso.example", "Sales", "queue", "sales", is_named=True)),
         (Recipient("nobody@fabrikam.example", "Nobody"), Party(TO, "nobody@fabrikam.example", "Nobody")),
     ],
 )
