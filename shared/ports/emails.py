@@ -136,7 +136,7 @@ class Outbox(Protocol):
         ...
 
     def next_due(self, mailbox_id: MailboxId) -> datetime | None:
-        """When the first that can be read is due, past or to come; None where nothing waits."""
+        """When the first is due, past or to come, whether it can be read or not; None where nothing waits."""
         ...
 
     def list(self, mailbox_id: MailboxId, continuation: str | None = None, limit: int = 50) -> Slice[OutboxEntry]:

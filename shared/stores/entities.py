@@ -220,6 +220,12 @@ def outbox_row(entry: OutboxEntry) -> str:
     return f"{outbox_prefix(entry.priority)}{sortable_time(entry.due)}:{entry.activity_id}:{entry.submission}"
 
 
+def due_of_outbox_row(row: str) -> datetime:
+    """What `outbox_row` says of the entry, whatever its columns are."""
+    _, time, _ = row.split(":", 2)
+    return _FIRST + int(time) * _MICROSECOND
+
+
 def outbox_due(priority: Priority, now: datetime) -> str:
     """The key behind all emails of a priority that are due."""
     return after(f"{outbox_prefix(priority)}{sortable_time(now)}:")

@@ -10,7 +10,7 @@ from itertools import batched
 
 from shared.domain.choices import Direction, Reason, Verdict
 from shared.domain.email import ChangeKind, Envelope, ListedItem
-from shared.domain.errors import ItemError
+from shared.domain.errors import ItemError, UnreadableRow
 from shared.domain.ids import email_id
 from shared.domain.judgement import Judgement
 from shared.domain.ledger import ItemKey, LedgerItem, UnreadableItems
@@ -132,11 +132,14 @@ class Screening:
         """The tracking category was there and is not any more: a person took it away."""
         if known.category is None or not self._judging.tracks_by_category or self._is_categorized_still(item, known.category):
             return
-        row = self._booking.known.row(key)
-        if row is not None and row.activity_id is not None:
-            for activity_id in row.activity_ids:
-                self._emails.untrack(activity_id, self._judging.mailbox_id)
-            self._booking.untrack(row)
+        try:
+            row = self._booking.known.row(key)
+            if row is not None and row.activity_id is not None:
+                for activity_id in row.activity_ids:
+                    self._emails.untrack(activity_id, self._judging.mailbox_id)
+                self._booking.untrack(row)
+        except UnreadableRow as error:
+            self._booking.tally.leave_aside(error)
 
     def _is_categorized_still(self, item: ListedItem, category: str) -> bool:
         """By the name that the tracking category has now, or had when the item was given it."""

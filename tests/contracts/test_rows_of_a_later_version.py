@@ -1,5 +1,5 @@
-"""Rows that a later version of Sidesync wrote, as after an update that was taken back: what each is about is left as it is and
-told, and everything else goes on. Over the tables, where rows have versions."""
+"""Emails and items that a later version of Sidesync wrote, as after an update that was taken back: what each row is about is
+left as it is and told, and everything else goes on. Over the tables, where rows have versions."""
 
 from collections.abc import Callable
 from datetime import timedelta
@@ -7,80 +7,28 @@ from datetime import timedelta
 import pytest
 
 from shared.domain.choices import EmailStatus, ServerType, Verdict, Workload
-from shared.domain.configuration import Breaker
 from shared.domain.errors import ItemUnreadable, UnreadableRow
-from shared.domain.ids import ActivityId, ProfileId
+from shared.domain.ids import ActivityId
 from shared.domain.ledger import LedgerItem, Todo, UnreadableItems
-from shared.domain.operations import Alert, RunOutcome
+from shared.domain.operations import RunOutcome
+from shared.domain.organisation import OrganisationSettings
 from shared.domain.records import AddressBookRecord
 from shared.ports import Stores
-from shared.stores.account import StorageConnection, account_of
-from shared.stores.azure import fast_gateway
 from shared.stores.entities import (
-    PROFILES,
     activity_partition,
-    breaker_row,
     content_row,
     item_row,
     ledger_partition,
-    mailbox_partition,
     outbox_row,
     record_key,
-    schedule_row,
     todo_row,
 )
-from shared.stores.tables.gateway import Entity, Gateway, Verb, operation
-from shared.sync.enumeration import Enumeration
-from tests.builders import MONDAY, a_message, a_profile
+from tests.builders import a_message, a_profile
+from tests.contracts.later_version import LATER, Key, Tables, told
 from tests.unit.sync.faults import FaultyWorld
 from tests.unit.sync.outgoing.in_memory_servers import InMemoryDrafting, InMemorySending
 from tests.unit.sync.outgoing.scene import OutgoingScene
 from tests.unit.sync.scene import Scene
-
-LATER = MONDAY + timedelta(days=7)
-
-type Key = tuple[str, str, str]
-"""Table, partition and row."""
-
-
-class Tables:
-    """The tables, as another version of Sidesync sees them."""
-
-    def __init__(self, gateway: Gateway, prefix: str) -> None:
-        self._gateway = gateway
-        self._prefix = prefix
-
-    def later_version_writes(self, *key: str) -> Entity:
-        return self._write(key, 2)
-
-    def update(self, *key: str) -> None:
-        """This version is now the later one."""
-        self._write(key, 1)
-
-    def row(self, *key: str) -> Entity:
-        table, partition, row = key
-        found = self._gateway.get(self._prefix + table, partition, row)
-        assert found is not None, key
-        return found
-
-    def _write(self, key: tuple[str, ...], version: int) -> Entity:
-        table, partition, row = key
-        assert self.row(*key)
-        self._gateway.write(self._prefix + table, operation(Verb.MERGE, partition, row, {"v": version}))
-        return self.row(*key)
-
-
-@pytest.fixture
-def tables(connection: StorageConnection, prefix: str) -> Tables:
-    return Tables(fast_gateway(account_of(connection)), prefix)
-
-
-def told(alerts: list[Alert], workload: Workload) -> Alert:
-    [alert] = [each for each in alerts if each.code == "unreadable_row"]
-    assert alert.parameters == ({} if workload is Workload.INCOMING else {"workload": workload.value})
-    assert "Update Sidesync" in alert.remedy
-    return alert
-
 
 # ---- outgoing
 
@@ -147,6 +95,25 @@ def test_unreadable_entries_take_no_place_of_others(on_azurite: Stores, tables: 
     assert len(found.unreadable) == 5
     assert on_azurite.outbox.next_due(scene.mailbox.id) == found.entries[0].due
     assert [each.activity_id for each in scene.waiting()] == emails[5:]
+
+
+def test_an_entry_that_cannot_be_read_is_looked_at_when_it_is_due_though_nothing_else_waits(
+    outgoing: OutgoingScene, tables: Tables
+) -> None:
+    email = outgoing.send("Later", after=timedelta(hours=2))
+    key = entry(outgoing, email)
+    before = tables.later_version_writes(*key)
+    outgoing.run()
+    assert outgoing.wait() == timedelta(hours=2)
+    outgoing.clock.advance(outgoing.wait())
+    outgoing.run()
+    assert outgoing.wait() == timedelta(minutes=1)
+    assert tables.row(*key) == before
+
+    tables.update(*key)
+    outgoing.clock.advance(outgoing.wait())
+    outgoing.run()
+    assert outgoing.status(email) is EmailStatus.SENT
 
 
 def test_an_email_that_a_later_version_takes_over_while_it_is_sent_is_left_to_that(
@@ -249,6 +216,34 @@ def test_an_item_that_a_later_version_decided_about_is_not_decided_again(incomin
     assert [each.verdict for each in rows(incoming)] == [Verdict.PROMOTED] * 3
 
 
+def test_the_words_about_an_item_that_a_later_version_decided_about_are_not_for_this_one_to_remove(
+    incoming: Scene, tables: Tables
+) -> None:
+    for subject in ("one", "two"):
+        incoming.anna.deliver(a_message(subject))
+    incoming.run()
+    before = tables.later_version_writes(*ledger_key(incoming, item_row(rows(incoming)[0].key)))
+
+    assert sum(incoming.stores.ledger.remove_details_before(LATER)) == 1
+    assert tables.row(*ledger_key(incoming, before.row)) == before
+
+
+def test_a_category_that_is_taken_from_an_email_that_cannot_be_read_holds_up_nothing(incoming: Scene, tables: Tables) -> None:
+    ref = incoming.anna.deliver(a_message("one", categories=(OrganisationSettings().tracked_category,)))
+    incoming.run()
+    [row] = rows(incoming)
+    assert row.activity_id is not None
+    key = "Activities", activity_partition(row.activity_id), row.activity_id
+    before = tables.later_version_writes(*key)
+    incoming.anna.change(ref, categories=())
+    incoming.anna.deliver(a_message("two"))
+
+    assert incoming.run() is RunOutcome.COMPLETED
+    assert incoming.subjects() == ["one", "two"]
+    told(incoming.alerts(), Workload.INCOMING)
+    assert tables.row(*key) == before
+
+
 def test_a_todo_that_a_later_version_wrote_keeps_none_of_the_others_from_being_done(incoming: Scene, tables: Tables) -> None:
     todos = failing_twice(incoming)
     before = tables.later_version_writes(*ledger_key(incoming, todo_row(todos[0])))
@@ -337,65 +332,3 @@ def test_an_email_that_cannot_be_read_is_joined_to_its_conversation_later(incomi
     incoming.clock.advance(incoming.limits.retry_after)
     incoming.run()
     assert not incoming.activity(answer.activity_id).record.is_fragment
-
-
-# ---- whose turn it is
-
-
-def test_a_mailbox_whose_schedule_cannot_be_read_keeps_no_other_from_its_turn(incoming: Scene, tables: Tables) -> None:
-    key = "Mailboxes", mailbox_partition(incoming.mailboxes["anna"].id), schedule_row(incoming.mailboxes["anna"].id)
-    before = tables.later_version_writes(*key)
-    walk = Enumeration(incoming.stores, incoming.clock).enumerate_all()
-
-    assert walk.enqueued == 1
-    assert incoming.stored_mailbox("ben").schedule[Workload.INCOMING].queued_until is not None
-    assert told(incoming.alerts(), Workload.INCOMING).about == f"mailbox:{incoming.mailboxes['anna'].id}"
-    assert tables.row(*key) == before
-    tables.update(*key)
-    assert Enumeration(incoming.stores, incoming.clock).enumerate_all().enqueued == 1
-
-
-LATER_PROFILE = a_profile(id=ProfileId(f"{a_profile().id}-later"))
-
-
-@pytest.mark.parametrize("row", [LATER_PROFILE.id, breaker_row(LATER_PROFILE.id, Workload.OUTGOING)])
-def test_a_profile_that_cannot_be_read_keeps_nobody_of_another_from_his_turn(incoming: Scene, tables: Tables, row: str) -> None:
-    profiles = incoming.stores.profiles
-    profiles.create(LATER_PROFILE)
-    profiles.set_breaker(LATER_PROFILE.id, Workload.OUTGOING, Breaker("authentication_failed", MONDAY, LATER), replacing=None)
-    before = tables.later_version_writes("Profiles", PROFILES, row)
-    walk = Enumeration(incoming.stores, incoming.clock).enumerate_all()
-
-    assert walk.enqueued == 2
-    assert told(incoming.alerts(), Workload.INCOMING).about == f"profile:{LATER_PROFILE.id}"
-    assert profiles.get(a_profile().id) is not None, "whose id the other's begins with"
-    with pytest.raises(UnreadableRow):
-        profiles.get(LATER_PROFILE.id)
-    assert tables.row("Profiles", PROFILES, row) == before
-
-
-def configured(scene: Scene) -> Key:
-    return "Mailboxes", mailbox_partition(scene.mailboxes["anna"].id), scene.mailboxes["anna"].id
-
-
-def scheduled(scene: Scene) -> Key:
-    return "Mailboxes", mailbox_partition(scene.mailboxes["anna"].id), schedule_row(scene.mailboxes["anna"].id)
-
-
-def profiled(_: Scene) -> Key:
-    return "Profiles", PROFILES, a_profile().id
-
-
-@pytest.mark.parametrize("written", [configured, scheduled, profiled])
-def test_a_mailbox_whose_configuration_cannot_be_read_is_told_and_runs_after_the_update(
-    incoming: Scene, tables: Tables, written: Callable[[Scene], Key]
-) -> None:
-    before = tables.later_version_writes(*written(incoming))
-    incoming.anna.deliver(a_message("one"))
-
-    assert incoming.run() is RunOutcome.REFUSED
-    assert told(incoming.alerts(), Workload.INCOMING).about == f"mailbox:{incoming.mailboxes['anna'].id}"
-    assert tables.row(*written(incoming)) == before
-    tables.update(*written(incoming))
-    assert incoming.run() is RunOutcome.COMPLETED
-    assert incoming.subjects() == ["one"]

@@ -209,8 +209,9 @@ def _item_columns(item: LedgerItem) -> Mapping[str, Value]:
 
 
 def _without_details(row: Entity, time: datetime) -> Operation | None:
-    """Azurite compares milliseconds only, so the time is looked at once more."""
-    if datetime.fromisoformat(str(row.columns[_DETAILS_SINCE])) >= time:
+    """Azurite compares milliseconds only, so the time is looked at once more. Which columns are the details of a row of a later
+    version, only that knows."""
+    if is_later(row) or datetime.fromisoformat(str(row.columns[_DETAILS_SINCE])) >= time:
         return None
     return operation(Verb.MERGE, row.partition, row.row, _NO_DETAILS, row.etag)
 

@@ -8,7 +8,7 @@ from shared.domain.delivery import OutboxEntry
 from shared.domain.errors import UnreadableRow
 from shared.domain.ids import MailboxId
 from shared.ports import OUTBOX_AT_ONCE, DueEntries, Slice
-from shared.stores.entities import after, outbox_due, outbox_prefix, outbox_row
+from shared.stores.entities import after, due_of_outbox_row, outbox_due, outbox_prefix, outbox_row
 from shared.stores.limits import checked_limit, checked_outbox
 from shared.stores.parallel import Parallel
 from shared.stores.tables.deleting import delete_rows
@@ -32,25 +32,23 @@ class TableOutbox:
     def due(self, mailbox_id: MailboxId, now: datetime, limit: int = OUTBOX_AT_ONCE) -> DueEntries:
         checked_limit(limit)
         queries = [rows_of(mailbox_id, outbox_prefix(each), outbox_due(each, now)) for each in _PRIORITIES]
-        found = self._first(queries, limit)
+        found = self._parallel.each(lambda query: self._readable(query, limit), queries)
         return DueEntries(
             [entry for each in found for entry in each.entries], [error for each in found for error in each.unreadable]
         )
 
     def next_due(self, mailbox_id: MailboxId) -> datetime | None:
         prefixes = [outbox_prefix(each) for each in _PRIORITIES]
-        found = self._first([rows_of(mailbox_id, prefix, after(prefix)) for prefix in prefixes], 1)
-        return min((entry.due for each in found for entry in each.entries), default=None)
+        queries = [rows_of(mailbox_id, prefix, after(prefix)) for prefix in prefixes]
+        found = self._parallel.each(lambda query: self._table.slice(query, None, 1).items, queries)
+        return min((due_of_outbox_row(row.row) for rows in found for row in rows), default=None)
 
     def list(self, mailbox_id: MailboxId, continuation: str | None = None, limit: int = 50) -> Slice[OutboxEntry]:
         found = self._table.slice(rows_of(mailbox_id), continuation, limit)
         return Slice(readable(found.items, _entry)[0], found.continuation)
 
-    def _first(self, queries: Sequence[Query], limit: int) -> Sequence[DueEntries]:
-        """Of each query: what cannot be read takes no place."""
-        return self._parallel.each(lambda query: self._readable(query, limit), queries)
-
     def _readable(self, query: Query, limit: int) -> DueEntries:
+        """The first ones: what cannot be read takes no place."""
         entries, unreadable = list[OutboxEntry](), list[UnreadableRow]()
         part = self._table.slice(query, None, limit)
         while True:
