@@ -75,6 +75,31 @@ def test_the_text_alternative_is_derived_where_nobody_wrote_one() -> None:
     assert message_of(body_html=markup, body_text="By hand").body_text == "By hand"
 
 
+@pytest.mark.parametrize(
+    ("markup", "text"),
+    [
+        (
+            '<p>See <a href="https://x.example/a?b=1&amp;c=2">our <b>offer</b></a>.</p>',
+            "See our offer <https://x.example/a?b=1&c=2>.",
+        ),
+        ('<a href="https://x.example/">https://x.example/</a>', "https://x.example/"),
+        (
+            '<a href="mailto:kim@x.example">kim@x.example</a> or <a href="MAILTO:kim@x.example">me</a>',
+            "kim@x.example or me <kim@x.example>",
+        ),
+        ('<a href="HTTPS://x.example/\n a"><img src="cid:logo"></a>', "<HTTPS://x.example/a>"),
+        (
+            '<a href="#top">up</a> <a href="javascript:go()">go</a> <a href>nowhere</a> <a name="top">top</a>',
+            "up go nowhere top",
+        ),
+        ('<a href="https://x.example"><div>Offer</div></a>', "Offer\n<https://x.example>"),
+        ("<div>" * 3000 + '<a href="https://x.example">deep</a>', "deep"),
+    ],
+)
+def test_the_text_alternative_says_where_links_lead(markup: str, text: str) -> None:
+    assert message_of(body_html=markup, body_text="").body_text == text
+
+
 def test_an_email_without_a_sender_cannot_be_sent() -> None:
     with pytest.raises(DeliveryRefused):
         message_of(parties=())
