@@ -19,6 +19,7 @@ from shared.connectors.exchange.records import M
 from shared.connectors.exchange.refusals import DeliveryOperation
 from shared.connectors.exchange.values import T, time_of
 from shared.connectors.exchange.xml import MalformedReply, writable
+from shared.connectors.mime.written_addresses import written_address
 from shared.domain.choices import Priority
 from shared.domain.email import Address, ItemRef
 from shared.domain.errors import DraftGone, SyncError
@@ -269,7 +270,7 @@ def _mailbox(address: Address) -> _Element:
     mailbox = etree.Element(f"{T}Mailbox")
     if address.name:
         _text(mailbox, "Name", address.name)
-    _text(mailbox, "EmailAddress", address.address)
+    _text(mailbox, "EmailAddress", written_address(address.address, utf8=True) or address.address)
     return mailbox
 
 
