@@ -137,8 +137,9 @@ class Drafting(Protocol):
         were sent then says `find`."""
         ...
 
-    def find(self, drafts: Sequence[str]) -> Sequence[str | None]:
-        """The present reference of each draft, None where it is not there any more."""
+    def find(self, drafts: Sequence[str]) -> Sequence[str | DeliveryError | None]:
+        """The present reference of each draft, None where it is not there any more, the error where the server does not tell
+        now. Raises MailboxError, TransientError."""
         ...
 
     def trace(self, keys: Collection[str], *, has_copies: bool) -> Mapping[str, Trace]:

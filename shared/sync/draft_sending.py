@@ -26,8 +26,9 @@ log = logging.getLogger(__name__)
 
 type _Answer = tuple[InHand, Receipt | Exception]
 type _Window = Sequence[InHand]
-type _Found = Mapping[ActivityId, str | Trace]
-"""Of the drafts that were recorded: the present reference, or what is known of one that is not where it was."""
+type _Found = Mapping[ActivityId, str | Trace | DeliveryError]
+"""Of the drafts that were recorded: the present reference, what is known of one that is not where it was, or why nobody knows
+whether it is."""
 
 
 class _Begun(NamedTuple):
@@ -180,10 +181,10 @@ class DraftSending:
         if not recorded:
             return {}
         references = self._mail.find([draft for _, draft in recorded])
-        present = [(hand, found) for (hand, _), found in zip(recorded, references, strict=True) if found is not None]
-        for hand, found in present:
-            hand.draft = found
-        there = {hand.email.id: found for hand, found in present}
+        there = {hand.email.id: found for (hand, _), found in zip(recorded, references, strict=True) if found is not None}
+        for hand, draft in recorded:
+            found = there.get(hand.email.id)
+            hand.draft = found if isinstance(found, str) else draft
         return {**there, **self._trace([hand for hand, _ in recorded if hand.email.id not in there])}
 
     def _trace(self, hands: _Window) -> _Found:
@@ -269,11 +270,12 @@ class DraftSending:
     # ---- receipts
 
     def _conclude(self, answers: Sequence[_Answer], new: Collection[ActivityId]) -> None:
-        """`new`: emails whose drafts this run made. Raises what kept the server from being given some of them."""
+        """`new`: emails whose drafts this run made. One of which the server tells nothing is left to the next run. Raises what
+        kept the server from being given some of them."""
         found = {**self._find(_answered(answers, DeliveryUnknown)), **self._trace(_answered(answers, DraftGone))}
         never_sent = {hand.email.id for hand in _answered(answers, DraftGone)} & set(new)
         found |= {email: Trace.TAKEN for email in never_sent if found[email] is Trace.NOTHING}
-        others = [(hand, answer) for hand, answer in answers if not isinstance(found.get(hand.email.id), Trace)]
+        others = [(hand, answer) for hand, answer in answers if isinstance(found.get(hand.email.id, ""), str)]
         self._remove_drafts([hand for hand, answer in others if not isinstance(answer, Receipt)])
         self._ended += self._gone([hand for hand, _ in answers], found)
         self._ended += [self._shipping.receipt(hand, answer) for hand, answer in others if not isinstance(answer, NotGiven)]
@@ -342,7 +344,7 @@ class DraftSending:
         return self._settle(in_hand, error, counts=not broke_again) and bool(in_hand) and not broke_again
 
     def _settle(self, hands: _Window, error: Exception, *, counts: bool) -> bool:
-        """False where the server does not answer any more. What was recorded may have been sent then, and stays as it is. What
+        """False where the server does not answer or tell. What was recorded may have been sent then, and stays as it is. What
         was not was not sent, whatever the server says; it stays too if it may be what the server broke down at, so that the
         next run tries it alone, behind the others."""
         recorded = [hand for hand in hands if hand.draft is not None]
@@ -351,12 +353,12 @@ class DraftSending:
             self._end_unsent(unfinished, self._abandon(unfinished), error, counts=counts)
             found = self._find(recorded)
             self._end(self._gone(recorded, found))
-            unsent = [hand for hand in recorded if is_under_way(hand.email)]
+            unsent = [hand for hand in recorded if isinstance(found[hand.email.id], str)]
             self._end_unsent(unsent, self._abandon(unsent), error, counts=counts)
         except Exception as failure:  # noqa: BLE001 # what ended the run is reported; the next run finds out the rest
             log.warning("emails_left_in_hand", extra={"emails": len(hands), "code": code_of(failure)})
             return False
-        return True
+        return not any(isinstance(each, DeliveryError) for each in found.values())
 
     def _end_unsent(self, hands: _Window, away: SyncError | None, error: Exception, *, counts: bool) -> None:
         """`away`: what the server says since. Raises it where the error may be what one of these emails did."""

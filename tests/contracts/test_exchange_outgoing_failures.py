@@ -309,6 +309,25 @@ def test_a_draft_that_cannot_be_looked_at_keeps_its_reference(outbound: Outbound
     assert outbound.drafting.find(drafts) == drafts
 
 
+@pytest.mark.parametrize("code", ["ErrorMailboxStoreUnavailable", "ErrorInternalServerTransientError", "ErrorTimeoutExpired"])
+def test_a_draft_that_the_server_cannot_look_at_now_is_neither_there_nor_gone(outbound: Outbound, code: str) -> None:
+    drafts = outbound.prepared(outbound.messages(3))
+    outbound.fault("unreadable_item", operation="GetItem", item=drafts[1].split()[0], code=code)
+    first, unknown, last = outbound.drafting.find(drafts)
+    assert (first, last) == (drafts[0], drafts[2])
+    assert isinstance(unknown, DeliveryPostponed)
+
+
+def test_what_may_have_been_sent_and_cannot_be_looked_at_is_unknown(outbound: Outbound) -> None:
+    drafts = outbound.prepared(outbound.messages(2))
+    item = drafts[0].split()[0]
+    outbound.fault("unwritable_item", operation="SendItem", item=item, code="ErrorMailboxStoreUnavailable")
+    outbound.fault("unreadable_item", operation="GetItem", item=item, code="ErrorMailboxStoreUnavailable")
+    unknown, receipt = outbound.drafting.submit(drafts, save_copy=True)
+    assert isinstance(unknown, DeliveryUnknown)
+    assert receipt == Receipt()
+
+
 @pytest.mark.parametrize("reference", ["", "nonsense", "AAMk\x00 CQAA", "a b c"])
 def test_a_reference_that_is_none_is_that_emails_error(outbound: Outbound, reference: str) -> None:
     (draft,) = outbound.prepared(outbound.messages(1))

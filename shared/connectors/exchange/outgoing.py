@@ -79,13 +79,13 @@ class ExchangeOutgoing:
         doubtful = [place for place, outcome in enumerate(outcomes) if _is_doubtful(outcome)]
         present = dict(zip(doubtful, self.find([drafts[place] for place in doubtful]), strict=True))
         stale = [place for place in doubtful if isinstance(outcomes[place], StaleDraft)]
-        waiting = {place: Draft.of(found) for place in stale if (found := present[place]) is not None}
+        waiting = {place: Draft.of(found) for place in stale if isinstance(found := present[place], str)}
         again = self._sent(list(waiting.values()), save_copy=save_copy)
         for place, outcome in zip(waiting, again, strict=True):
             outcomes[place] = outcome
         for place in doubtful:
-            if present[place] is None:
-                outcomes[place] = DeliveryUnknown("The draft is not there any more.")
+            if not isinstance(present[place], str):
+                outcomes[place] = DeliveryUnknown("The draft is not there any more, or the server does not tell.")
         return outcomes
 
     def _sent(self, drafts: Sequence[Draft], *, save_copy: bool) -> list[Receipt | DeliveryError]:
@@ -104,9 +104,9 @@ class ExchangeOutgoing:
             requests = batched(drafts, TOGETHER, strict=False)
             return [outcome for some in requests for outcome in each_answered(some, send, self.check)]
 
-    def find(self, drafts: Sequence[str]) -> Sequence[str | None]:
-        """One that the server cannot look at keeps its reference: sending it says what is wrong."""
-        found: list[str | None] = []
+    def find(self, drafts: Sequence[str]) -> Sequence[str | DeliveryError | None]:
+        """One that the server can never look at keeps its reference: sending it says what is wrong."""
+        found: list[str | DeliveryError | None] = []
         for some in batched(drafts, TOGETHER, strict=False):
             ask = GetDraft(self._session).present
             answers = each_answered([Draft.of(reference) for reference in some], ask, self.check)
@@ -217,10 +217,16 @@ class ExchangeOutgoing:
         DeleteItem(self._session).delete([ItemRef(draft.id, DRAFTS.id)])
 
 
-def _present(reference: str, answer: Draft | DeliveryError | None) -> str | None:
-    if answer is None or isinstance(answer, DraftGone):
-        return None
-    return reference if isinstance(answer, DeliveryError) else answer.reference
+def _present(reference: str, answer: Draft | DeliveryError | None) -> str | DeliveryError | None:
+    match answer:
+        case None | DraftGone():
+            return None
+        case Draft():
+            return answer.reference
+        case DeliveryPostponed():
+            return answer
+        case _:
+            return reference
 
 
 def _is_doubtful(outcome: Receipt | DeliveryError) -> bool:

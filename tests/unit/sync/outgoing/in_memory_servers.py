@@ -163,7 +163,7 @@ class InMemoryDrafting(Script):
         self.copied.append(save_copy)
         return answer
 
-    def find(self, drafts: Sequence[str]) -> Sequence[str | None]:
+    def find(self, drafts: Sequence[str]) -> Sequence[str | DeliveryError | None]:
         return self.world.perform("mail.find", lambda: [self._present(draft) for draft in drafts])
 
     def _present(self, draft: str) -> str | None:
