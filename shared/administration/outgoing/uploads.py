@@ -94,7 +94,7 @@ class Uploads:
 
         def attempt() -> tuple[Uploading, bool]:
             stored = self._editable(activity_id, etag)
-            if key is not None and (present := _found(stored, _of_key(upload))) is not None:
+            if (present := _found(stored, _of_key(upload))) is not None:
                 return present, False
             attachment = Attachment(new.name, new.content_type, new.size, "", "", new.content_id, new.is_inline, upload)
             self._check(stored, new, attachment)

@@ -135,6 +135,22 @@ def test_an_answer_to_what_began_with_an_answer_may_be_joined_with_it(room: Post
         assert room.email(answer).is_fragment is expected
 
 
+def test_a_forward_has_each_of_several_attachments_with_its_own_content(room: PostRoom) -> None:
+    others = [replace(TERMS, name=f"{each}.txt", sha256=each * 64, blob=f"emails/{ELSEWHERE}/{each * 64}") for each in "cd"]
+    parts = (TERMS, *others, replace(TERMS, name="again.txt"))
+    room.stores.activities.create([an_email(ELSEWHERE, MailboxId("anna"), parties=PARTIES, attachments=parts)])
+    for each in others:
+        room.stores.blobs.put(each.blob, each.name.encode())
+    put = room.outgoing.drafts.create(a_draft(), ADMIN, Answered(ELSEWHERE, AnswerKind.FORWARD))
+    room.outgoing.uploads.remove(put.stored.record.id, 0, ADMIN)
+
+    names = [each.name for each in room.content(put.stored.record.id).attachments]
+    assert names == ["c.txt", "d.txt", "again.txt"]
+    assert [
+        b"".join(room.administration.activities.attachment(put.stored.record.id, number)[1]) for number, _ in enumerate(names)
+    ] == [b"c.txt", b"d.txt", b"terms"]
+
+
 def test_a_forward_that_was_cut_short_takes_nothing_of_another_email_that_its_key_is_used_for(room: PostRoom) -> None:
     other = replace(TERMS, name="salaries.txt", blob=f"emails/{ELSEWHERE}/{'cd' * 32}", sha256="cd" * 32)
     room.stores.activities.create([an_email(ELSEWHERE, MailboxId("anna"), parties=PARTIES, attachments=(other,))])

@@ -82,6 +82,15 @@ def test_an_address_that_another_record_has_since_is_not_written_to_where_that_i
     room.outgoing.sending.send(room.has_draft("named"), ADMIN)
 
 
+def test_who_was_found_by_the_address_is_not_named_because_somebody_else_is_added(room: PostRoom) -> None:
+    draft = room.has_draft()
+    added = Recipient("carol@fabrikam.example")
+    room.outgoing.drafts.edit(draft, lambda email: replace(email, to=(*email.to, added)), ADMIN)
+    has_record(do_not_email=True)(room)
+
+    assert refused(room, draft) == "to/0"
+
+
 @pytest.mark.parametrize("to", [Recipient("kim@fabrikam.example"), Recipient(type="contact", id="kim")])
 def test_where_a_record_is_not_there_any_more_its_address_counts(room: PostRoom, to: Recipient) -> None:
     draft = room.has_draft(to=(to,))
