@@ -120,9 +120,10 @@ class ExchangeOutgoing:
         """What the server does not delete stays: nobody knows it, so nobody sends it. A person can recover what is deleted: it
         may be he who wrote the last of it."""
         for some in batched(sorted(keys), MOST_KEYS, strict=False):
-            removed = True
-            while removed and (found := self._carrying(some)):
-                removed = None in DeleteItem(self._session).delete(found, how="SoftDelete")
+            asked: set[ItemRef] = set()
+            while found := [ref for ref in self._carrying(some) if ref not in asked]:
+                DeleteItem(self._session).delete(found, how="SoftDelete")
+                asked.update(found)
 
     def _carrying(self, keys: Sequence[str]) -> Sequence[ItemRef]:
         with self._of_mailbox():

@@ -13,7 +13,7 @@ from lxml import etree
 from lxml.etree import _Element
 
 from shared.connectors.exchange.drafts import KEY, MOST_FOUND, MOST_KEYS, as_many, carrying, is_on_its_way
-from shared.connectors.exchange.errors import RequestRefused
+from shared.connectors.exchange.errors import PerhapsMoved, RequestRefused
 from shared.connectors.exchange.folders import FindFolder, FindItem
 from shared.connectors.exchange.operation import element
 from shared.connectors.exchange.records import M
@@ -67,18 +67,19 @@ class _Search:
             except (RequestRefused, ItemTooLarge, NoAnswer) as error:
                 self._miss(error)
                 continue
-            for answer in found:
-                if isinstance(answer, SyncError):
-                    self._miss(answer)
-                else:
-                    self._note(answer)
+            for seen, lack in found:
+                self._note(seen)
+                if lack is not None:
+                    self._miss(lack)
 
     def all_folders(self) -> Sequence[str]:
         try:
-            return FindFolder(self._session).of_mail()[:_MOST_FOLDERS]
+            found = FindFolder(self._session).of_mail()
         except (FolderNotFound, RequestRefused, ItemTooLarge, NoAnswer) as error:
             self._miss(error)
             return ()
+        self._is_complete &= len(found) <= _MOST_FOLDERS
+        return found[:_MOST_FOLDERS]
 
     def unsent(self, keys: Collection[str]) -> Collection[str]:
         return set(keys) - self._sent
@@ -94,7 +95,7 @@ class _Search:
 
     def _miss(self, error: SyncError) -> None:
         """What cannot be searched for long must not keep everything from going on."""
-        if isinstance(error, Throttled):
+        if isinstance(error, Throttled | PerhapsMoved):
             raise error
         log.info("folders_not_searched", extra={"code": code_of(error)})
         self._is_complete = False
@@ -103,8 +104,8 @@ class _Search:
 class FindTraces(FindItem):
     """Items of several folders by our key."""
 
-    def of(self, keys: Sequence[str], folders: Sequence[str]) -> Sequence[Sequence[_Seen] | SyncError]:
-        """For each folder, in order, those that carry one of the keys, or the error that it has."""
+    def of(self, keys: Sequence[str], folders: Sequence[str]) -> Sequence[tuple[Sequence[_Seen], SyncError | None]]:
+        """For each folder, in order, those that carry one of the keys, and why there may be others."""
         view = etree.Element(f"{M}IndexedPageItemView", MaxEntriesReturned=str(MOST_FOUND), Offset="0", BasePoint="Beginning")
         parents = self.folder_id("ParentFolderIds", folders[0])
         for folder in folders[1:]:
@@ -112,7 +113,13 @@ class FindTraces(FindItem):
         messages = self.ask(self.payload(deepcopy(_SHAPE), view, carrying(keys), parents, Traversal="Shallow"))
         with self.errors():
             answers = zip(folders, as_many(messages, folders), strict=True)
-            return [self.error(message) or list(_seen(message, folder)) for folder, message in answers]
+            return [(list(_seen(message, folder)), self.error(message) or _cut_short(message)) for folder, message in answers]
+
+
+def _cut_short(message: _Element) -> SyncError | None:
+    root = message.find(f"{M}RootFolder")
+    is_whole = root is not None and root.get("IncludesLastItemInRange") != "false"
+    return None if is_whole else ItemTooLarge("FindItem: the reply is not all there is.")
 
 
 def _seen(message: _Element, folder: str) -> Iterator[_Seen]:

@@ -9,7 +9,7 @@ from shared.connectors.connect import Connect
 from shared.connectors.exchange.outgoing import ExchangeOutgoing
 from shared.connectors.exchange.pool import RequestBody
 from shared.connectors.exchange.session import Session
-from shared.domain.errors import NoAnswer, SyncError, Throttled
+from shared.domain.errors import Busy, NoAnswer, SyncError, Throttled
 from shared.domain.outgoing import Trace
 from tests.contracts.exchange_mailboxes import KnownSecrets, a_mailbox, a_profile, failure
 from tests.unit.connectors.replies import a_reply, assert_valid, folders
@@ -129,9 +129,31 @@ def test_a_search_of_everything_that_does_not_come_to_an_end_keeps_nothing_from_
     assert replying(near(deleted=holding()), *rest).trace(["k1"], has_copies=True) == {}
 
 
-def test_a_server_that_is_busy_is_asked_later(replying: Replying) -> None:
-    outgoing = replying(refused(near(deleted=holding()), 0, "ErrorServerBusy"))
-    assert isinstance(failure(lambda: outgoing.trace(["k1"], has_copies=False)), Throttled)
+@pytest.mark.parametrize("found", [{}, {"sent": holding(is_draft=False)}])
+def test_nobody_is_said_to_have_taken_a_draft_where_the_server_does_not_give_all_it_found(
+    replying: Replying, found: dict[str, str]
+) -> None:
+    reply = near(deleted=holding().replace("<m:RootFolder", '<m:RootFolder IncludesLastItemInRange="false"'), **found)
+    assert replying(reply).trace(["k1"], has_copies=False) == ({"k1": Trace.SENT} if found else {})
+
+
+def test_nobody_is_said_to_have_taken_a_draft_where_there_are_more_folders_than_are_searched(
+    replying: Replying, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("shared.connectors.exchange.traces._MOST_FOLDERS", 1)
+    replies = near(deleted=holding()), folders(FOLDER, FOLDER.replace("F1", "F2")), a_reply("FindItem", NOTHING)
+    assert replying(*replies).trace(["k1"], has_copies=True) == {}
+
+
+@pytest.mark.parametrize(
+    ("code", "kind"),
+    [("ErrorServerBusy", Throttled), ("ErrorMailboxStoreUnavailable", Busy), ("ErrorMailboxMoveInProgress", Busy)],
+)
+def test_a_server_that_is_busy_or_a_mailbox_that_moves_is_asked_later(
+    replying: Replying, code: str, kind: type[SyncError]
+) -> None:
+    outgoing = replying(refused(near(deleted=holding()), 0, code))
+    assert isinstance(failure(lambda: outgoing.trace(["k1"], has_copies=False)), kind)
 
 
 # ---- what is removed
@@ -165,3 +187,8 @@ def test_a_draft_that_somebody_has_worked_on_is_not_removed(
     outgoing.withdraw(["k1"])
     assert bool(deleted) is is_removed
     assert all(b'DeleteType="SoftDelete"' in request for request in deleted), "a person can recover it"
+
+
+def test_a_draft_that_is_listed_though_it_was_removed_is_removed_once(replying: Replying) -> None:
+    found = a_reply("FindItem", f"<m:RootFolder><t:Items>{worked_on(0)}</t:Items></m:RootFolder>")
+    replying(found, a_reply("DeleteItem", ""), found).withdraw(["k1"])
