@@ -369,7 +369,8 @@ class DraftSending:
 
 
 def _is_waiting(email: EmailActivity) -> bool:
-    return email.status is EmailStatus.PENDING_SEND and not is_under_way(email)
+    """To be sent, or to go to the rest of its recipients: another server, that the mailbox had before, put them off."""
+    return (email.status is EmailStatus.PENDING_SEND or bool(delivery_of(email).waiting)) and not is_under_way(email)
 
 
 def _size(hand: InHand) -> int:

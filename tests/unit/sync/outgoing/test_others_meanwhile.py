@@ -4,12 +4,14 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from datetime import timedelta
 
-from shared.domain.choices import EmailStatus
+from shared.domain.choices import EmailStatus, ParticipationType
+from shared.domain.email import Party
 from shared.domain.errors import (
     DeliveryRefused,
 )
 from shared.domain.ids import ActivityId
 from shared.domain.operations import RunOutcome
+from shared.domain.steps import Step
 from shared.messages import Queue, SyncMailbox, SyncReason, parse
 from shared.stores.memory.work import MemoryQueues
 from shared.sync.budgets import RunBudget
@@ -117,6 +119,20 @@ def test_a_draft_that_somebody_moved_is_sent_by_its_present_reference() -> None:
     assert sent(scene) == ["Offer"]
     assert scene.outcomes(email) == ["interrupted", "accepted"]
     assert not scene.delivery(email).may_be_twice
+
+
+def test_recipients_whom_smtp_put_off_are_written_to_by_the_exchange_server_to_which_the_mailbox_moved() -> None:
+    scene = by_exchange()
+    server = scene.server
+    assert isinstance(server, InMemoryDrafting)
+    parties = tuple(Party(ParticipationType.TO, f"{name}@fabrikam.example", name) for name in ("carol", "dave"))
+    email = scene.send("Offer", parties=parties)
+    stored = scene.stored(email)
+    accepted = replace(scene.delivery(email), sent_on=scene.clock(), waiting=(1,), attempts=1, last_attempt=1)
+    scene.stores.activities.advance([Step(replace(stored.record, status=EmailStatus.SENT, delivery=accepted), stored.etag)])
+    scene.until_settled()
+    assert [message.recipients for message in server.sent] == [("dave@fabrikam.example",)]
+    assert (scene.status(email), scene.delivery(email).waiting, scene.waiting()) == (EmailStatus.SENT, (), [])
 
 
 # ---- pace and budget
