@@ -43,6 +43,10 @@ def has_connector(workload: Workload, server_type: ServerType | None = None) -> 
     return any(workload in _CONNECTORS[each] for each in types)
 
 
+_LONGEST_WAIT = timedelta(hours=2)
+"""For a profile's breaker to be half open, which takes an hour: what lies further ahead, a clock wrote that was wrong."""
+
+
 def own_ineligibility(mailbox: Mailbox, workload: Workload) -> Ineligible | None:
     """Why the mailbox's own record excludes the workload; None where it does not."""
     if not mailbox.active:
@@ -88,7 +92,9 @@ def breaker_stops(profile: StoredProfile, workload: Workload) -> bool:
 def at_probe(profile: StoredProfile, workload: Workload, now: datetime) -> bool:
     """The breaker that stops the workload is half open: one mailbox may try."""
     breaker = breaker_of(profile, workload)
-    return breaker is not None and breaker_stops(profile, workload) and now >= breaker.probe_after
+    if breaker is None or not breaker_stops(profile, workload):
+        return False
+    return not timedelta() < breaker.probe_after - now <= _LONGEST_WAIT  # clocks are set back, too
 
 
 def connection_of(profile: EmailServerProfile) -> EmailServerProfile:

@@ -110,9 +110,11 @@ class Enumeration:
         now = self._clock()
         marked = self._mark(now, _eligible(walk, workload, due, now))
         self._send(walk, workload, [SyncMailbox(uuid4().hex, mailbox.id, workload) for mailbox in marked])
-        for sign_in, mailbox in _first_at_probe(walk, workload, due, now).items():
-            walk.probed.add(sign_in)
-            self._probe(walk, sign_in[0], mailbox, now)
+        for mailbox in due:
+            sign_in = _to_probe(walk, mailbox, now)
+            if sign_in is not None and self._can_be_read(mailbox):
+                walk.probed.add(sign_in)
+                self._probe(walk, sign_in[0], mailbox, now)
 
     def _mark(self, now: datetime, due: Sequence[DueMailbox]) -> Sequence[DueMailbox]:
         return self._stores.mailboxes.mark_queued(due, now + self._budget.queued_for) if due else ()
@@ -121,6 +123,13 @@ class Enumeration:
         if messages:
             self._stores.queues.send_many(_QUEUES[workload], [message.to_json() for message in messages])
             walk.enqueued += len(messages)
+
+    def _can_be_read(self, mailbox: DueMailbox) -> bool:
+        """The message of one that cannot would be refused before it tries anything, and it would be sent again and again."""
+        try:
+            return self._stores.mailboxes.get(mailbox.id) is not None
+        except UnreadableRow:
+            return False
 
     def _probe(self, walk: Walk, profile_id: ProfileId, mailbox: DueMailbox, now: datetime) -> None:
         """Sends a mailbox to probe a profile's credential. The breaker names its message first, so that another enumeration
@@ -144,23 +153,13 @@ def _may_run(profile: StoredProfile | None, workload: Workload, now: datetime) -
     return not at_probe(profile, workload, now)
 
 
-def _first_at_probe(walk: Walk, workload: Workload, due: Sequence[DueMailbox], now: datetime) -> Mapping[SignIn, DueMailbox]:
-    """For every sign-in of an active profile whose breaker is half open, and that was not probed in this walk, the mailbox that
-    comes first."""
-    first: dict[SignIn, DueMailbox] = {}
-    for mailbox in due:
-        profile = _profile_of(walk, mailbox)
-        if profile is None:
-            continue
-        sign_in = profile.record.id, whose_sign_in(profile.record, workload)
-        if sign_in not in walk.probed and _is_to_probe(profile, workload, now):
-            first.setdefault(sign_in, mailbox)
-    return first
-
-
-def _is_to_probe(profile: StoredProfile, workload: Workload, now: datetime) -> bool:
-    is_possible = profile.record.active and has_connector(workload, profile.record.server_type)
-    return is_possible and at_probe(profile, workload, now)
+def _to_probe(walk: Walk, mailbox: DueMailbox, now: datetime) -> SignIn | None:
+    """The sign-in of an active profile that the mailbox may probe: its breaker is half open, and none was sent for it yet."""
+    profile, workload = _profile_of(walk, mailbox), mailbox.workload
+    if profile is None or not profile.record.active or not has_connector(workload, profile.record.server_type):
+        return None
+    sign_in = profile.record.id, whose_sign_in(profile.record, workload)
+    return sign_in if sign_in not in walk.probed and at_probe(profile, workload, now) else None
 
 
 def _profile_of(walk: Walk, mailbox: DueMailbox) -> StoredProfile | None:

@@ -6,6 +6,7 @@ import pytest
 
 from shared.domain.choices import Workload
 from shared.domain.configuration import Breaker
+from shared.domain.eligibility import credential_version
 from shared.domain.errors import UnreadableRow
 from shared.domain.ids import ProfileId
 from shared.domain.operations import RunOutcome
@@ -59,8 +60,8 @@ def test_a_profile_that_cannot_be_read_keeps_nobody_of_another_from_his_turn(inc
     assert tables.row("Profiles", PROFILES, row) == before
 
 
-def configured(scene: Scene) -> Key:
-    return "Mailboxes", mailbox_partition(scene.mailboxes["anna"].id), scene.mailboxes["anna"].id
+def configured(scene: Scene, name: str = "anna") -> Key:
+    return "Mailboxes", mailbox_partition(scene.mailboxes[name].id), scene.mailboxes[name].id
 
 
 def scheduled(scene: Scene) -> Key:
@@ -84,3 +85,20 @@ def test_a_mailbox_whose_configuration_cannot_be_read_is_told_and_runs_after_the
     tables.update(*written(incoming))
     assert incoming.run() is RunOutcome.COMPLETED
     assert incoming.subjects() == ["one"]
+
+
+@pytest.mark.parametrize(("unreadable", "other"), [("anna", "ben"), ("ben", "anna")])
+def test_a_mailbox_that_cannot_be_read_is_not_sent_to_probe_in_place_of_another(
+    incoming: Scene, tables: Tables, unreadable: str, other: str
+) -> None:
+    """Its message would be refused, each time: nobody would find out that the server takes the password again."""
+    [profile] = incoming.stores.profiles.list()
+    opened = Breaker("authentication_failed", MONDAY, incoming.clock(), credential=credential_version(profile.record))
+    incoming.stores.profiles.set_breaker(profile.record.id, Workload.INCOMING, opened, replacing=None)
+    tables.later_version_writes(*configured(incoming, unreadable))
+    walk = Enumeration(incoming.stores, incoming.clock).enumerate_all()
+
+    assert walk.enqueued == 1
+    assert incoming.stored_mailbox(other).schedule[Workload.INCOMING].queued_until is not None
+    tables.update(*configured(incoming, unreadable))
+    assert incoming.stored_mailbox(unreadable).schedule[Workload.INCOMING].queued_until is None

@@ -178,6 +178,18 @@ def test_a_password_of_its_own_that_is_refused_stops_its_mailbox_only() -> None:
 # ---- probes
 
 
+@pytest.mark.parametrize(
+    ("wrong", "is_probed"), [(timedelta(days=-365), True), (-HOUR / 2, False), (timedelta(minutes=-1), False)]
+)
+def test_a_clock_that_was_set_back_far_does_not_keep_the_breaker_open(wrong: timedelta, is_probed: bool) -> None:
+    scene = a_relay()
+    has_breaker(scene, Workload.OUTGOING)
+    scene.clock.advance(wrong)
+    scene.send("Offer")
+    assert [each.reason for each in minute(scene) if each.workload is Workload.OUTGOING] == [SyncReason.PROBE] * is_probed
+    assert (breaker(scene, Workload.OUTGOING) is None) == is_probed
+
+
 @pytest.mark.parametrize("error", [NotWelcome("220"), SubmissionOff("535"), Unreachable("connecting")])
 def test_a_probe_that_did_not_get_as_far_as_signing_in_is_followed_by_another_one_in_a_quarter_of_an_hour(
     error: SyncError,
@@ -290,7 +302,7 @@ def test_a_shared_breaker_is_probed_by_one_workload_only_and_two_by_one_each() -
 
 
 @pytest.mark.parametrize("build", [a_relay, by_exchange])
-def test_to_send_a_probe_costs_the_timer_two_requests_however_many_mailboxes_are_due(
+def test_to_send_a_probe_costs_the_timer_three_requests_however_many_mailboxes_are_due(
     build: Callable[[], OutgoingScene],
 ) -> None:
     scene = build()
@@ -298,11 +310,8 @@ def test_to_send_a_probe_costs_the_timer_two_requests_however_many_mailboxes_are
     has_breaker(scene, whose_sign_in(scene.profile, Workload.OUTGOING))
     scene.clock.advance(HOUR)
     Enumeration(scene.world.stores(scene.stores), scene.clock).enumerate_all()
-    assert [call for call in requests(scene) if call.startswith("profiles.")] == [
-        "profiles.list",
-        "profiles.get",
-        "profiles.set_breaker",
-    ]
+    found = [call for call in requests(scene) if call.startswith("profiles.") or call == "mailboxes.get"]
+    assert found == ["profiles.list", "mailboxes.get", "profiles.get", "profiles.set_breaker"]
 
 
 def test_open_breakers_cost_the_timer_no_request_for_a_mailbox_or_a_profile() -> None:
