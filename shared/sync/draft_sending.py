@@ -350,19 +350,19 @@ class DraftSending:
         recorded = [hand for hand in hands if hand.draft is not None]
         unfinished = [hand for hand in hands if hand.draft is None]
         try:
-            self._end_unsent(unfinished, self._abandon(unfinished), error, counts=counts)
+            self._end_unsent(unfinished, error, counts=counts, may_go_back=isinstance(error, NOT_ABOUT_AN_EMAIL))
             found = self._find(recorded)
             self._end(self._gone(recorded, found))
             unsent = [hand for hand in recorded if isinstance(found[hand.email.id], str)]
-            self._end_unsent(unsent, self._abandon(unsent), error, counts=counts)
+            self._end_unsent(unsent, error, counts=counts, may_go_back=False)
         except Exception as failure:  # noqa: BLE001 # what ended the run is reported; the next run finds out the rest
             log.warning("emails_left_in_hand", extra={"emails": len(hands), "code": code_of(failure)})
             return False
         return not any(isinstance(each, DeliveryError) for each in found.values())
 
-    def _end_unsent(self, hands: _Window, away: SyncError | None, error: Exception, *, counts: bool) -> None:
-        """`away`: what the server says since. Raises it where the error may be what one of these emails did."""
-        if away is not None and not isinstance(error, NOT_ABOUT_AN_EMAIL):
+    def _end_unsent(self, hands: _Window, error: Exception, *, counts: bool, may_go_back: bool) -> None:
+        """`may_go_back`: though the server does not answer since. Else raises what it says."""
+        if (away := self._abandon(hands)) is not None and not may_go_back:
             raise away
         ended = self._shipping.receipt if counts else self._shipping.returned
         self._end([ended(hand, error) for hand in hands if is_under_way(hand.email)])

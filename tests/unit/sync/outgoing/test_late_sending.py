@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import pytest
 
 from shared.domain.choices import EmailStatus
-from shared.domain.errors import DeliveryError, NoAnswer
+from shared.domain.errors import Busy, DeliveryError, NoAnswer, TransientError
 from shared.domain.ids import ActivityId
 from shared.domain.outgoing import Receipt
 from shared.sync.budgets import RunBudget
@@ -19,6 +19,7 @@ SUBJECTS = ["Offer 0", "Offer 1", "Offer 2"]
 class SlowServer(InMemoryDrafting):
     """Does not answer the first SendItem in time. It sends those drafts all the same, later."""
 
+    first_answer: TransientError = NoAnswer("SendItem: ReadTimeout")
     late: Sequence[str] = ()
     is_slow = True
 
@@ -26,7 +27,7 @@ class SlowServer(InMemoryDrafting):
         if self.is_slow:
             self.is_slow = False
             self.late = drafts
-            raise NoAnswer("SendItem: ReadTimeout")
+            raise self.first_answer
         return super().submit(drafts, save_copy=save_copy)
 
     def send_late(self) -> None:
@@ -37,9 +38,10 @@ class SlowServer(InMemoryDrafting):
         self.late = ()
 
 
-def told(number: int) -> tuple[OutgoingScene, SlowServer, list[ActivityId]]:
+def told(number: int, first_answer: TransientError) -> tuple[OutgoingScene, SlowServer, list[ActivityId]]:
     scene = by_exchange(FaultyWorld())
     scene.server = scene.outward.server = server = SlowServer(world=scene.world)
+    server.first_answer = first_answer
     scene.budget = RunBudget(window=3, drafts_at_once=3)
     return scene, server, [scene.send(subject) for subject in SUBJECTS[:number]]
 
@@ -62,10 +64,11 @@ def finishes(scene: OutgoingScene, server: SlowServer, at: int, behind: str) -> 
 
 
 @pytest.mark.parametrize("number", [1, 3])
+@pytest.mark.parametrize("first_answer", [NoAnswer("SendItem: ReadTimeout"), Busy("HTTP 504")])
 @pytest.mark.parametrize("behind", ["all goes on", "the process dies", "the server is silent"])
-def test_what_is_sent_late_is_not_sent_again(number: int, behind: str) -> None:
+def test_what_is_sent_late_is_not_sent_again(number: int, first_answer: TransientError, behind: str) -> None:
     for at in range(1, 12):
-        scene, server, emails = told(number)
+        scene, server, emails = told(number, first_answer)
         finishes(scene, server, at, behind)
         scene.attempt()
         scene.world.watch = None
