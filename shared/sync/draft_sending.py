@@ -270,17 +270,17 @@ class DraftSending:
     # ---- receipts
 
     def _conclude(self, answers: Sequence[_Answer], new: Collection[ActivityId]) -> None:
-        """`new`: emails whose drafts this run made. One of which the server tells nothing is left to the next run. Raises what
-        kept the server from being given some of them."""
+        """`new`: emails whose drafts this run made. One that may be sent yet, or of which the server tells nothing, is left to
+        the next run, which sends that draft. Raises what kept the server from being given some of them."""
         found = {**self._find(_answered(answers, DeliveryUnknown)), **self._trace(_answered(answers, DraftGone))}
         never_sent = {hand.email.id for hand in _answered(answers, DraftGone)} & set(new)
         found |= {email: Trace.TAKEN for email in never_sent if found[email] is Trace.NOTHING}
-        others = [(hand, answer) for hand, answer in answers if isinstance(found.get(hand.email.id, ""), str)]
+        others = [(hand, answer) for hand, answer in answers if _is_final(answer, is_new=hand.email.id in new)]
         self._remove_drafts([hand for hand, answer in others if not isinstance(answer, Receipt)])
         self._ended += self._gone([hand for hand, _ in answers], found)
         self._ended += [self._shipping.receipt(hand, answer) for hand, answer in others if not isinstance(answer, NotGiven)]
-        if not_given := _answered(answers, NotGiven):
-            self._send_back(not_given, next(answer for _, answer in answers if isinstance(answer, NotGiven)))
+        if away := next((answer for _, answer in answers if isinstance(answer, NotGiven)), None):
+            self._send_back(_answered(others, NotGiven), away)
 
     def _send_back(self, hands: _Window, error: NotGiven) -> None:
         """Raises why the server was not reached."""
@@ -386,6 +386,11 @@ def _may_begin(hand: InHand, left: Mapping[ActivityId, str | None]) -> bool:
 
 def _key_of(hand: InHand) -> str:
     return delivery_of(hand.email).attempt or ""
+
+
+def _is_final(answer: Receipt | Exception, *, is_new: bool) -> bool:
+    """A draft that this run did not make may have been sent before, though this time it was not given to the server."""
+    return not isinstance(answer, DeliveryUnknown | DraftGone) and (is_new or not isinstance(answer, NotGiven))
 
 
 def _answered(answers: Sequence[_Answer], kind: type[Exception]) -> _Window:

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import pytest
 
 from shared.domain.choices import EmailStatus
-from shared.domain.errors import DeliveryError, DeliveryPostponed, DeliveryUnknown, NoAnswer
+from shared.domain.errors import ConnectionRefused, DeliveryError, DeliveryPostponed, DeliveryUnknown, NoAnswer
 from shared.domain.outgoing import Receipt
 from shared.sync.budgets import RunBudget
 from tests.unit.sync.faults import FaultyWorld
@@ -73,3 +73,34 @@ def test_a_draft_of_which_the_server_tells_nothing_is_sent_by_the_reference_that
     scene.run()
     assert (sent(scene), scene.status(email), scene.delivery(email).may_be_twice) == (["Offer"], EmailStatus.SENT, False)
     assert server.prepared == 1, "no other draft was made"
+
+
+def test_what_may_be_sent_yet_is_sent_as_the_same_draft_and_no_other() -> None:
+    scene = by_exchange(FaultyWorld())
+    email = scene.send("Offer")
+    server = scene.server
+    assert isinstance(server, InMemoryDrafting)
+    server.answers["Offer"] = [DeliveryUnknown("ErrorTimeoutExpired")]
+    scene.run()
+    assert (scene.status(email), len(server.drafts)) == (EmailStatus.SENDING, 1)
+    scene.until_settled()
+    assert (sent(scene), scene.status(email), server.prepared) == (["Offer"], EmailStatus.SENT, 1)
+
+
+def test_what_an_earlier_run_may_have_sent_does_not_go_back_because_the_server_refuses_connections_now() -> None:
+    scene, server = failing_over(answers_one_by_one=True, save_sent_items=False)
+    email = scene.send("Offer")
+    scene.world.watch = lambda _: scene.world.die() if server.sent else None
+    assert scene.attempt() is None
+    server.finds, server.is_failing_over = 1, True
+    scene.world.watch = refuse_to_send
+    scene.clock.advance(10 * MINUTE)
+    scene.run()
+    scene.world.watch, server.is_failing_over = None, False
+    scene.until_settled()
+    assert (sent(scene), scene.status(email)) == (["Offer"], EmailStatus.SENT)
+
+
+def refuse_to_send(name: str) -> None:
+    if name == "mail.submit":
+        raise ConnectionRefused("away")
