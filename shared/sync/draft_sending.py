@@ -188,11 +188,13 @@ class DraftSending:
         return {**there, **self._trace([hand for hand, _ in recorded if hand.email.id not in there])}
 
     def _trace(self, hands: _Window) -> _Found:
-        """Of drafts that are not where they were."""
+        """Of drafts that are not where they were: also because another worker removed them, if it has the mailbox now. Raises
+        LeaseLost."""
         if not hands:
             return {}
         keys = {_key_of(hand): hand.email.id for hand in hands}
         traces = self._mail.trace(keys, has_copies=self._shipping.profile.save_sent_items)
+        self._shipping.keep_lease()
         return {email: traces.get(key, Trace.NOTHING) for key, email in keys.items()}
 
     def _gone(self, hands: _Window, found: _Found) -> list[Move]:
