@@ -8,6 +8,7 @@ import pytest
 
 from shared.domain.choices import EmailStatus, ServerType, Verdict, Workload
 from shared.domain.errors import ItemUnreadable, UnreadableRow
+from shared.domain.folders import Folder, TreeFolder
 from shared.domain.ids import ActivityId
 from shared.domain.ledger import LedgerItem, Todo, UnreadableItems
 from shared.domain.operations import RunOutcome
@@ -23,7 +24,7 @@ from shared.stores.entities import (
     record_key,
     todo_row,
 )
-from tests.builders import a_message, a_profile
+from tests.builders import a_message, a_profile, a_rule
 from tests.contracts.later_version import LATER, Key, Tables, told
 from tests.unit.sync.faults import FaultyWorld
 from tests.unit.sync.outgoing.in_memory_servers import InMemoryDrafting, InMemorySending
@@ -86,15 +87,21 @@ def test_an_email_that_waits_is_set_aside_and_sent_after_the_update(
 def test_unreadable_entries_take_no_place_of_others(on_azurite: Stores, tables: Tables) -> None:
     world = FaultyWorld()
     scene = OutgoingScene(InMemorySending(world=world), world, a_profile(server_type=ServerType.IMAP_SMTP), stores=on_azurite)
-    emails = [scene.send(f"Email {number}") for number in range(6)]
+    emails = []
+    for number in range(7):
+        emails.append(scene.send(f"Email {number}"))
+        scene.clock.advance(timedelta(seconds=1))
     for each in emails[:5]:
         tables.later_version_writes(*entry(scene, each))
     found = on_azurite.outbox.due(scene.mailbox.id, scene.clock(), 1)
 
-    assert [each.activity_id for each in found.entries] == emails[5:]
+    assert [each.activity_id for each in found.entries] == emails[5:6]
     assert len(found.unreadable) == 5
-    assert on_azurite.outbox.next_due(scene.mailbox.id) == found.entries[0].due
     assert [each.activity_id for each in scene.waiting()] == emails[5:]
+
+    scene.run()
+    assert [scene.status(each) for each in emails[5:]] == [EmailStatus.SENT] * 2
+    assert "4 more cannot be read either" in told(scene.alerts(), Workload.OUTGOING).cause
 
 
 def test_an_entry_that_cannot_be_read_is_looked_at_when_it_is_due_though_nothing_else_waits(
@@ -244,6 +251,32 @@ def test_a_category_that_is_taken_from_an_email_that_cannot_be_read_holds_up_not
     assert tables.row(*key) == before
 
 
+@pytest.mark.parametrize("is_listed_again", [False, True])
+def test_what_was_moved_waits_while_the_row_that_says_what_became_of_it_cannot_be_read(
+    incoming: Scene, tables: Tables, is_listed_again: bool
+) -> None:
+    """A person may have taken it from the list of his mailbox, or it was never read: neither passing it over nor judging it is
+    safe."""
+    category = OrganisationSettings().tracked_category
+    alpha = Folder("folder-alpha", "Alpha")
+    incoming.anna.folders_below.append(TreeFolder(alpha.id, alpha.name))
+    incoming.stores.tracking_rules.put(a_rule(incoming.mailboxes["anna"], alpha), None)
+    ref = incoming.anna.deliver(a_message("one", categories=(category,)))
+    incoming.run()
+    incoming.anna.change(ref, categories=())
+    incoming.run()
+    [row] = rows(incoming)
+    before = tables.later_version_writes(*ledger_key(incoming, item_row(row.key)))
+    incoming.anna.file(ref, alpha)
+    incoming.anna.generation += is_listed_again
+    incoming.run()
+
+    assert incoming.subjects() == []
+    assert tables.row(*ledger_key(incoming, item_row(row.key))) == before
+    tables.update(*ledger_key(incoming, item_row(row.key)))
+    assert incoming.verdicts() == sorted([Verdict.SKIPPED, Verdict.FAILING])
+
+
 def test_a_todo_that_a_later_version_wrote_keeps_none_of_the_others_from_being_done(incoming: Scene, tables: Tables) -> None:
     todos = failing_twice(incoming)
     before = tables.later_version_writes(*ledger_key(incoming, todo_row(todos[0])))
@@ -268,6 +301,7 @@ def test_what_is_to_be_done_with_an_item_waits_while_its_row_cannot_be_read(inco
 
     assert tables.row(*key) == before
     told(incoming.alerts(), Workload.INCOMING)
+    assert incoming.head().todos == (), "it is not looked at again at once"
     tables.update(*key)
     assert incoming.verdicts() == sorted([Verdict.FAILING, Verdict.PROMOTED])
     incoming.clock.advance(incoming.limits.retry_after)
@@ -327,6 +361,7 @@ def test_an_email_that_cannot_be_read_is_joined_to_its_conversation_later(incomi
     incoming.clock.advance(incoming.limits.judged_again_after[0])
     incoming.run()
     told(incoming.alerts(), Workload.INCOMING)
+    assert incoming.head().todos == (), "it is not looked at again at once"
 
     tables.update(*key)
     incoming.clock.advance(incoming.limits.retry_after)

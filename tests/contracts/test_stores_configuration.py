@@ -95,6 +95,14 @@ def test_the_breakers_of_reading_and_sending_know_nothing_of_one_another(stores:
     assert [each.breakers for each in stores.profiles.list()] == [{Workload.OUTGOING: sending}, {}]
 
 
+def test_a_profile_that_comes_again_has_none_of_the_breakers_of_the_one_that_was_deleted(stores: Stores) -> None:
+    created = stores.profiles.create(a_profile())
+    for workload in (Workload.INCOMING, Workload.OUTGOING):
+        assert stores.profiles.set_breaker(created.record.id, workload, BREAKER, replacing=None)
+    stores.profiles.delete(created.record.id, created.etag)
+    assert stores.profiles.create(a_profile()).breakers == {}
+
+
 def test_a_breaker_from_before_there_were_two_is_that_of_reading(
     on_watched: Stores, watched: WatchedGateway, prefix: str
 ) -> None:
