@@ -175,8 +175,12 @@ class Screening:
     def _refused(self, candidate: Candidate, refused: Refused) -> Candidate | None:
         """Books the refusal; where the item may have been promoted before its page was interrupted, it is read first."""
         reason = refused.judgement.reason
-        if candidate.is_repeated and reason in CONFIGURED and self._may_be_promoted(candidate):
-            return replace(candidate, refusal=refused.judgement)
+        try:
+            if candidate.is_repeated and reason in CONFIGURED and self._may_be_promoted(candidate):
+                return replace(candidate, refusal=refused.judgement)
+        except UnreadableRow as error:
+            self._booking.fail(candidate, error)
+            return None
         if former := self._promoted_where_it_lay_before(candidate, reason):
             self._booking.find_again(candidate, former)
         else:

@@ -2,11 +2,12 @@
 left as it is and told, and everything else goes on. Over the tables, where rows have versions."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import timedelta
 
 import pytest
 
-from shared.domain.choices import EmailStatus, ServerType, Verdict, Workload
+from shared.domain.choices import EmailStatus, IncomingFilteringMethod, ServerType, Verdict, Workload
 from shared.domain.errors import ItemUnreadable, UnreadableRow
 from shared.domain.folders import Folder, TreeFolder
 from shared.domain.ids import ActivityId
@@ -22,11 +23,13 @@ from shared.stores.entities import (
     ledger_partition,
     outbox_row,
     record_key,
+    sighting_row,
     todo_row,
 )
 from tests.builders import a_message, a_profile, a_rule
 from tests.contracts.later_version import LATER, Key, Tables, told
-from tests.unit.sync.faults import FaultyWorld
+from tests.unit.sync.faults import Fault, FaultyWorld
+from tests.unit.sync.in_memory_mail import ProcessDied
 from tests.unit.sync.outgoing.in_memory_servers import InMemoryDrafting, InMemorySending
 from tests.unit.sync.outgoing.scene import OutgoingScene
 from tests.unit.sync.scene import Scene
@@ -249,6 +252,29 @@ def test_a_category_that_is_taken_from_an_email_that_cannot_be_read_holds_up_not
     assert incoming.subjects() == ["one", "two"]
     told(incoming.alerts(), Workload.INCOMING)
     assert tables.row(*key) == before
+
+
+def test_an_item_of_an_interrupted_page_that_may_be_stored_already_fails_alone(incoming: Scene, tables: Tables) -> None:
+    """A run that died had stored its email; since then its mailbox accepts nothing, and a later version has seen it too."""
+    incoming.anna.deliver(a_message("one"))
+    incoming.fail_at_first("timeline.put", Fault.DEATH_AFTER)
+    with pytest.raises(ProcessDied):
+        incoming.run()
+    incoming.world.revive()
+    [activity_id] = incoming.activity_ids()
+    owner = incoming.mailboxes["anna"].owner
+    assert owner is not None
+    stored = incoming.stores.owners.get(owner.kind, owner.id)
+    assert stored is not None
+    nothing = replace(stored.record, filtering_method=IncomingFilteringMethod.NONE)
+    incoming.stores.owners.replace(nothing, stored.etag)
+    row = sighting_row(activity_id, incoming.mailboxes["anna"].id)
+    tables.later_version_writes("Activities", activity_partition(activity_id), row)
+    incoming.anna.deliver(a_message("two"))
+    incoming.clock.advance(timedelta(hours=1))
+
+    assert incoming.run() is RunOutcome.COMPLETED
+    assert incoming.verdicts() == sorted([Verdict.FAILING, Verdict.SKIPPED])
 
 
 @pytest.mark.parametrize("is_listed_again", [False, True])
