@@ -10,6 +10,7 @@ from shared.domain.choices import Priority
 from shared.domain.delivery import RefusedRecipient
 from shared.domain.email import Address
 from shared.domain.errors import DeliveryUnknown
+from shared.domain.ids import normalised_address
 
 UNSURE = frozenset({DeliveryUnknown.code, UNEXPECTED})
 """Codes of attempts that may have succeeded for all that anybody knows: who cannot ask the server says so at the next."""
@@ -69,7 +70,10 @@ class OutgoingMessage:
     @property
     def everybody(self) -> tuple[str, ...]:
         """Whom it goes to all in all: each address once, in order."""
-        return tuple(dict.fromkeys(each.address for each in (*self.to, *self.cc, *self.bcc)))
+        first: dict[str, str] = {}
+        for each in (*self.to, *self.cc, *self.bcc):
+            first.setdefault(normalised_address(each.address), each.address)
+        return tuple(first.values())
 
 
 @dataclass(frozen=True, slots=True)

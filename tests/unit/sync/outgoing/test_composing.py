@@ -63,6 +63,14 @@ def test_who_is_left_out_is_not_written_to_and_nobody_twice_in_one_role() -> Non
     assert (message.cc, message.bcc) == ((), (Address("eve@fabrikam.example"),))
 
 
+def test_who_stands_in_several_roles_gets_one_copy_however_it_is_written() -> None:
+    roles = (ParticipationType.TO, ParticipationType.CC, ParticipationType.BCC)
+    written = ("Carol@fabrikam.example", "carol@Fabrikam.example", "carol@fabrikam.example")
+    message = message_of(parties=(ANNA, *(Party(role, each) for role, each in zip(roles, written, strict=True))))
+
+    assert message.recipients == ("Carol@fabrikam.example",)
+
+
 def test_what_goes_through_the_mailbox_of_another_says_who_sends_it() -> None:
     message = message_of(parties=(replace(ANNA, address="support@contoso.example", name="Support"),))
     assert message.from_ == Address("support@contoso.example", "Support")
