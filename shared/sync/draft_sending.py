@@ -346,9 +346,9 @@ class DraftSending:
         return self._settle(in_hand, error, counts=not broke_again) and bool(in_hand) and not broke_again
 
     def _settle(self, hands: _Window, error: Exception, *, counts: bool) -> bool:
-        """False where the server does not answer or tell. What was recorded may have been sent then, and stays as it is. What
-        was not was not sent, whatever the server says; it stays too if it may be what the server broke down at, so that the
-        next run tries it alone, behind the others."""
+        """False where the server does not answer any more. What was recorded may have been sent then, and stays as it is, as
+        does what the server does not tell of. What was not was not sent, whatever the server says; it stays too if it may be
+        what the server broke down at, so that the next run tries it alone, behind the others."""
         recorded = [hand for hand in hands if hand.draft is not None]
         unfinished = [hand for hand in hands if hand.draft is None]
         try:
@@ -360,7 +360,7 @@ class DraftSending:
         except Exception as failure:  # noqa: BLE001 # what ended the run is reported; the next run finds out the rest
             log.warning("emails_left_in_hand", extra={"emails": len(hands), "code": code_of(failure)})
             return False
-        return not any(isinstance(each, DeliveryError) for each in found.values())
+        return True
 
     def _end_unsent(self, hands: _Window, error: Exception, *, counts: bool, may_go_back: bool) -> None:
         """`may_go_back`: though the server does not answer since. Else raises what it says."""
