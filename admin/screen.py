@@ -19,6 +19,8 @@ from admin.failures import Failure
 
 _WIDTH = 160
 """Columns where the output is no terminal."""
+_BRIEF = 60
+"""Columns of a subject in a list; 800 characters are possible."""
 
 
 class Screen:
@@ -70,6 +72,13 @@ class Screen:
 
 def plain(text: str, style: str = "") -> Text:
     return Text("".join(each if each.isprintable() or each == "\n" else "�" for each in text), style)
+
+
+def brief(text: str) -> Text:
+    """The beginning of a long text, on one line: whoever lists wants to recognise it."""
+    begun = plain(" ".join(text.split()))
+    begun.truncate(_BRIEF, overflow="ellipsis")
+    return begun
 
 
 def shown(value: object) -> str:

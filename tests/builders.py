@@ -29,6 +29,7 @@ from shared.domain.ids import OwnerId, ProfileId, mailbox_id_of, normalised_mess
 from shared.domain.records import FolderTrackingRule, RecordRef
 from shared.messages import SyncMailbox, SyncReason
 from shared.ports import Stores
+from shared.stores.memory.work import MemoryQueues
 
 MONDAY = datetime(2026, 11, 23, 8, 0, tzinfo=UTC)
 """When tests begin."""
@@ -128,6 +129,12 @@ def a_rule(mailbox: Mailbox, folder: Folder, regarding: str | None = None, **cha
 
 def a_sync_of(mailbox: Mailbox, reason: SyncReason = SyncReason.DUE, message_id: str = "message-1") -> SyncMailbox:
     return SyncMailbox(message_id, mailbox.id, Workload.INCOMING, reason)
+
+
+def queues_in_memory(stores: Stores) -> MemoryQueues:
+    """Theirs, where they are in memory, as who works them sees them."""
+    assert isinstance(stores.queues, MemoryQueues)
+    return stores.queues
 
 
 def with_organisation(

@@ -44,7 +44,7 @@ class Maildir:
         """What lies there, as it lies there."""
         return [file.read_bytes() for part in ("new", "cur") for file in sorted((self.path / part).iterdir())]
 
-    def arrived(self, count: int, within: float = 20.0) -> list[bytes]:
+    def arrived(self, count: int, within: float = 60.0) -> list[bytes]:
         """`messages`, as soon as there are so many: delivery takes its time. Raises AssertionError after `within` seconds."""
         deadline = time.monotonic() + within
         while len(found := self.messages()) < count:

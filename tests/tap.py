@@ -55,7 +55,7 @@ class Tap:
 
     def settle(self) -> None:
         """Waits until no connection is open: what was said last may still be under way."""
-        deadline = time.monotonic() + 5
+        deadline = time.monotonic() + 30
         while self._open and time.monotonic() < deadline:
             time.sleep(0.01)
 

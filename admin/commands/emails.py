@@ -12,6 +12,7 @@ from admin.commands.reporting import AsJson, session_of
 from admin.commands.several import do_each
 from admin.connection import path_part
 from admin.failures import Refused, WrongUsage
+from admin.screen import brief
 
 Emails = Annotated[
     list[str], typer.Argument(metavar="EMAIL...", help="Ids of activities, as lists show them.", show_default=False)
@@ -47,7 +48,7 @@ def list_emails(
         return
     columns = ("Email", "Received", "Direction", "From", "Subject", "Attachments")
     names = ("activity_id", "time", "direction", "sender", "subject", "attachment_count")
-    rows = ([each[name] for name in names] for each in found)
+    rows = ([brief(each[name]) if name == "subject" else each[name] for name in names] for each in found)
     session.screen.table(columns, rows, empty="There are no emails.", unbroken=("Email",))
 
 

@@ -1,7 +1,8 @@
 """Emails that are written here: what mailboxes have not sent, why, and sending or taking back."""
 
+from collections.abc import Mapping
 from enum import StrEnum
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -11,6 +12,7 @@ from admin.commands.emails import Emails
 from admin.commands.reporting import AsJson, session_of
 from admin.commands.several import do_each
 from admin.connection import path_part
+from admin.screen import brief
 
 outgoing = typer.Typer(
     no_args_is_help=True, help="List the emails that mailboxes have written, show how they were tried, send and cancel them."
@@ -41,7 +43,7 @@ def list_outgoing(
     if as_json:
         session.screen.json(found)
         return
-    columns = ("Email", "Status", "Created", "Due", "Sent", "Attempts", "Error", "Subject")
+    columns = ("Email", "Status", "Created", "Due", "Sent", "Attempts", "Problem", "Subject")
     rows = (
         (
             each["id"],
@@ -50,8 +52,8 @@ def list_outgoing(
             each["delivery"]["due"],
             each["delivery"]["sent_on"],
             each["delivery"]["attempts"],
-            " ".join(part for part in (each["delivery"]["error"], each["delivery"]["status_code"]) if part),
-            each["subject"],
+            _problem(each["delivery"]),
+            brief(each["subject"]),
         )
         for each in found
     )
@@ -79,7 +81,7 @@ def attempts(
             each["outcome"],
             each["status_code"] or each["error"],
             each["detail"],
-            ", ".join(f"{refused['address']} {refused['status_code']}".strip() for refused in each["refused"]),
+            "\n".join(f"{refused['address']}: {refused['detail'] or refused['status_code']}" for refused in each["refused"]),
         )
         for each in found
     )
@@ -106,6 +108,13 @@ def cancel(context: typer.Context, emails: Emails, as_json: AsJson = False) -> N
         session.api.post(f"{_path(email)}/cancel")
 
     do_each(session, "email", emails, act, "canceled", as_json=as_json)
+
+
+def _problem(delivery: Mapping[str, Any]) -> str:
+    """What went wrong so far, also of an email that was sent all the same."""
+    error = " ".join(part for part in (delivery["error"], delivery["status_code"]) if part)
+    refused = f"{delivery['refused']} refused" if delivery["refused"] else ""
+    return ", ".join(part for part in (error, refused, "may be twice" if delivery["may_be_twice"] else "") if part)
 
 
 def _path(email: str) -> str:

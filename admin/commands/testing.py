@@ -135,8 +135,8 @@ def _outcome(mailbox: Fields, workload: str, present: Fields | None, news: _News
     outcome = {"mailbox_id": mailbox["id"], "address": mailbox["address"], "workload": workload}
     if present is None:
         return outcome | {"status": NO_OUTCOME, "cause": "", "remedy": "The mailbox is no longer there."}
-    shown, raised = present["workloads"][workload], news.raised.get(f"mailbox:{mailbox['id']}", ())
-    told = [alert for alert in raised if alert["parameters"].get("workload", workload) == workload]
+    shown = present["workloads"][workload]
+    told = _about(workload, news.raised.get(f"mailbox:{mailbox['id']}", ()))
     own = next((alert for alert in told if "workload" in alert["parameters"]), None)
     if own is not None:
         status = "success" if own["code"] == _SUCCEEDED else "failure" if own["level"] == "error" else shown["status"]
@@ -145,8 +145,15 @@ def _outcome(mailbox: Fields, workload: str, present: Fields | None, news: _News
         alert["code"] == shown["last_error"] for alert in told
     )
     if shown["status"] == "failure" and failed_anew:
-        return outcome | _failure(shown, [*told, *news.standing.get(f"profile:{mailbox['profile_id']}", ())])
+        standing = news.standing.get(f"profile:{mailbox['profile_id']}", ())
+        return outcome | _failure(shown, [*told, *_about(workload, standing)])
     return outcome | {"status": NO_OUTCOME, "cause": "", "remedy": "Ask again later; `alerts` says whether queues are stuck."}
+
+
+def _about(workload: str, alerts: Sequence[Fields]) -> Sequence[Fields]:
+    """Those that name the workload, then those that name none."""
+    meant = [alert for alert in alerts if alert["parameters"].get("workload", workload) == workload]
+    return sorted(meant, key=lambda alert: "workload" not in alert["parameters"])
 
 
 def _failure(shown: Fields, alerts: Sequence[Fields]) -> Fields:

@@ -16,7 +16,7 @@ from pathlib import Path
 from types import NoneType
 from typing import Any, NamedTuple, NewType, get_args, get_origin
 
-from functions.api.record_fields import record_fields
+from functions.api.record_fields import as_json, record_fields
 from shared.domain.configuration import Credentials, EmailServerProfile, Mailbox, Owner, OwnerRef, SecretRef
 from shared.domain.organisation import OrganisationSettings
 from shared.domain.ranges import Characters, Durations, Entries, Numbers, Range
@@ -76,7 +76,7 @@ def _section(record: Record) -> Iterator[str]:
     for each in record_fields(record.definition):
         names, effect = _names_and_effect(" ".join((each.text or "").split()))
         default = "required" if each.is_required else _value(each.default)
-        yield _row((f"`{each.name}`", _type(each.kind), default, _range(each.limits), _code(names), _as_json(effect)))
+        yield _row((f"`{each.name}`", _type(each.kind), default, _range(each.limits), _code(names), as_json(effect)))
     yield ""
 
 
@@ -101,11 +101,6 @@ def _names_and_effect(text: str) -> tuple[str, str]:
 
 def _code(names: str) -> str:
     return ", ".join(f"`{name}`" for name in names.split(", ")) if names else ""
-
-
-def _as_json(text: str) -> str:
-    """The definitions speak Python, the reader writes JSON."""
-    return re.sub(r"\b(?:None|True|False)\b", lambda word: {"None": "null"}.get(word[0], word[0].lower()), text)
 
 
 def _type(kind: Any) -> str:

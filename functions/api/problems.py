@@ -118,9 +118,9 @@ def _seconds(error: TransientError) -> int:
 async def _on_invalid_request(request: Request, error: RequestValidationError) -> JSONResponse:
     if isinstance(error.body, bytes) and error.body:  # which FastAPI reads only where it is declared to be JSON
         return await _on_http_error(request, HTTPException(HTTPStatus.UNSUPPORTED_MEDIA_TYPE))
-    errors = [_invalid(each) for each in error.errors()]
     if any(each["type"] == "json_invalid" for each in error.errors()):
-        return problem(HTTPStatus.BAD_REQUEST, "malformed_json", "the body is not JSON", "Send a JSON object in UTF-8.", errors)
+        return _malformed()
+    errors = [_invalid(each) for each in error.errors()]
     return problem(
         HTTPStatus.UNPROCESSABLE_CONTENT,
         "invalid_record",
@@ -130,11 +130,19 @@ async def _on_invalid_request(request: Request, error: RequestValidationError) -
     )
 
 
+def _malformed() -> JSONResponse:
+    detail, remedy = "is not JSON", "Send a JSON object in UTF-8."
+    errors = [FieldProblem(pointer="#", detail=detail, remedy=remedy)]
+    return problem(HTTPStatus.BAD_REQUEST, "malformed_json", f"the body {detail}", remedy, errors)
+
+
 def _invalid(error: dict[str, Any]) -> FieldProblem:
     where, *path = error["loc"]
     kind = error["type"]
-    if where == "body" and (not path or kind == "json_invalid"):  # whose path is a place in the text
-        path, kind = [], "model_attributes_type" if kind == "missing" else kind
+    if where == "body" and not path and kind in ("missing", "model_attributes_type"):
+        return FieldProblem(
+            pointer="#", detail="is no JSON object", remedy="Send a JSON object, with Content-Type: application/json."
+        )
     name = "/".join(str(part).replace("~", "~0").replace("/", "~1") for part in path)
     pointer = f"#/{name}" if where == "body" and name else "#" if where == "body" else f"{where}/{name}"
     detail, remedy = _DETAILS.get(kind, ("has a value that is not possible", None))
@@ -150,8 +158,7 @@ _DETAILS: dict[str, tuple[str, str | None]] = {
     "int_type": ("is no whole number", "Write a whole number."),
     "is_instance_of": ("is no list", "Write a list in square brackets."),
     "sequence_str": ("is no list", "Write a list in square brackets."),
-    "model_attributes_type": ("is no JSON object", "Send a JSON object, with Content-Type: application/json."),
-    "json_invalid": ("is not JSON", "Send a JSON object in UTF-8."),
+    "model_attributes_type": ("is no JSON object", "Write its fields in braces, each with its name."),
     "timezone_aware": ("has no time zone", "Write it with an offset, such as 2026-01-31T00:00:00Z."),
     "time_delta_parsing": ("is no duration", "Write seconds as a number, or an ISO 8601 duration such as PT1M."),
     "string_pattern_mismatch": ("has a form that it cannot have", "Check it; lists show the ids that exist."),
@@ -169,12 +176,13 @@ _HTTP_REMEDIES = {
     HTTPStatus.METHOD_NOT_ALLOWED: "Use a method that the Allow header names.",
     HTTPStatus.CONTENT_TOO_LARGE: "Send one record at a time, without what it does not need; divide a file.",
     HTTPStatus.UNSUPPORTED_MEDIA_TYPE: _DECLARE_IT,
-    HTTPStatus.BAD_REQUEST: "Send a JSON object in UTF-8.",
 }
 
 
 async def _on_http_error(request: Request, error: HTTPException) -> JSONResponse:
     status = HTTPStatus(error.status_code)
+    if status is HTTPStatus.BAD_REQUEST:  # which FastAPI answers where it cannot read a body at all
+        return _malformed()
     headers = dict(error.headers) if error.headers else None
     if status is HTTPStatus.METHOD_NOT_ALLOWED:
         headers = {"Allow": ", ".join(_methods(request))}

@@ -8,6 +8,7 @@ One definition of each record; schemas, merging and documentation are derived fr
 
 import ast
 import inspect
+import re
 import textwrap
 from collections.abc import Mapping, Sequence
 from dataclasses import MISSING, Field, fields, is_dataclass
@@ -60,10 +61,10 @@ class RecordField(NamedTuple):
 
     @property
     def description(self) -> str | None:
-        """Its text, the integers of its choice, and its unit."""
+        """Its text in words of JSON, the integers of its choice, and its unit."""
         integers = [f"Integers: {_integers(choice)}." for choice in self.choices]
         seconds = ["In seconds."] if timedelta in (self.kind, *get_args(self.kind)) else []
-        return " ".join(part for part in (self.text, *integers, *seconds) if part) or None
+        return " ".join(part for part in (as_json(self.text or ""), *integers, *seconds) if part) or None
 
     @property
     def choices(self) -> Sequence[type[IntEnum]]:
@@ -100,3 +101,8 @@ def _texts(record: type) -> Mapping[str, str]:
         and isinstance(below.value, ast.Constant)
         and isinstance(below.value.value, str)
     }
+
+
+def as_json(text: str) -> str:
+    """The definitions speak Python, the reader writes JSON."""
+    return re.sub(r"\b(?:None|True|False)\b", lambda word: {"None": "null"}.get(word[0], word[0].lower()), text)

@@ -124,14 +124,14 @@ class MailboxAdministration:
 
     def sync_now(self, mailbox_id: MailboxId, caller: Caller) -> MailboxStanding:
         """Makes due what is done for the mailbox: that it is read, and that what waits is sent. Raises RecordNotFound;
-        NotPossibleNow where something of that would not run, or nothing is done for it."""
+        NotPossibleNow where nothing of that would run, or nothing is done for it."""
         present = self.get(mailbox_id)
-        held_back = {workload: reason for workload, reason in present.held_back.items() if reason not in _NOT_DONE}
-        reasons = [*held_back.values()] or [present.held_back[Workload.INCOMING]]
-        for reason in reasons:
-            if reason is not None and reason is not Ineligible.BREAKER_OPEN:
-                raise NotPossibleNow(words.INELIGIBLE[reason], remedy(reason))
-        for workload in held_back:
+        done = {workload: reason for workload, reason in present.held_back.items() if reason not in _NOT_DONE}
+        possible = [workload for workload, reason in done.items() if reason in (None, Ineligible.BREAKER_OPEN)]
+        reason = next(iter((done or present.held_back).values()))
+        if not possible and reason is not None:
+            raise NotPossibleNow(words.INELIGIBLE[reason], remedy(reason))
+        for workload in possible:
             self._make_due_for(caller, present.stored, workload)
         return self.get(mailbox_id)
 

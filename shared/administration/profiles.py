@@ -164,14 +164,17 @@ class ProfileAdministration:
         return Put(self._connect_differently(record, stored), created=False)
 
     def _connect_differently(self, record: EmailServerProfile, stored: StoredProfile) -> StoredProfile:
-        """What follows from the change is under way before the change, so that a crash cannot leave it out. The breaker of
-        another credential stops nobody; it goes so that nobody reads of it."""
+        """What follows from the change is under way before the change, so that a crash cannot leave it out. The breakers of
+        other credentials stop nobody; they go so that nobody reads of them."""
         message = VisitMailboxes(uuid4().hex, record.id, ProfileTask.RELEASE)
         self._stores.queues.send(Queue.VISIT_MAILBOXES, message.to_json(), RELEASE_DELAY)
         written = self._stores.profiles.replace(record, stored.etag)
-        if stored.breaker is not None and self._stores.profiles.set_breaker(record.id, None, replacing=stored.breaker):
-            return replace(written, breaker=None)
-        return written
+        left = {
+            workload: breaker
+            for workload, breaker in stored.breakers.items()
+            if not self._stores.profiles.set_breaker(record.id, workload, None, replacing=breaker)
+        }
+        return replace(written, breakers=left)
 
     def _ready(
         self, present: EmailServerProfile | None, profile: EmailServerProfile, secrets: NewSecrets

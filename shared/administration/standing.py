@@ -31,7 +31,8 @@ def remedy(reason: Ineligible) -> str:
 _REMEDIES = {
     Ineligible.MAILBOX_INACTIVE: "Activate the mailbox (and its user).",
     Ineligible.METHOD_NONE: (
-        "Set its method to server_side; this version of Sidesync has connectors for incoming and outgoing email only."
+        "Set incoming_method or outgoing_method of the mailbox to server_side; this version of Sidesync has no connectors for"
+        " appointments, contacts and tasks."
     ),
     Ineligible.NO_CONNECTOR: (
         "Choose another method or profile; or wait for a version of Sidesync that has the connector, and test the mailbox then."
@@ -40,6 +41,8 @@ _REMEDIES = {
     Ineligible.NO_PROFILE: "Set the mailbox's profile_id.",
     Ineligible.UNKNOWN_PROFILE: "Create the profile, or choose another one for the mailbox.",
     Ineligible.PROFILE_INACTIVE: "Activate the profile.",
-    Ineligible.PROFILE_BREAKER_OPEN: "Correct the credentials of the profile; they are also tried again by themselves.",
+    Ineligible.PROFILE_BREAKER_OPEN: (
+        "Correct the credentials of the profile: its alert says which. They are also tried again by themselves."
+    ),
     Ineligible.BREAKER_OPEN: "Look at its last error. A change of its configuration, or asking for a run, tries it at once.",
 }

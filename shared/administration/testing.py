@@ -34,9 +34,8 @@ from shared.domain.eligibility import (
     is_server_side,
     own_ineligibility,
     profile_ineligibility,
-    shares_breaker,
 )
-from shared.domain.errors import AccessDenied, AuthenticationFailed, MailboxNotFound
+from shared.domain.errors import AuthenticationFailed, MailboxError
 from shared.domain.operations import Alert
 from shared.domain.words import cause_of
 from shared.messages import ProbeMailbox, ProfileTask, Queue, VisitMailboxes
@@ -78,10 +77,10 @@ def succeeded(mailbox: StoredMailbox, workload: Workload, now: datetime) -> Find
 
 
 def failed(mailbox: StoredMailbox, workload: Workload, profile: EmailServerProfile, error: Exception, now: datetime) -> Finding:
-    after = scheduling.after_error(_schedule(mailbox, workload), now, profile, error, workload)
-    if isinstance(error, AuthenticationFailed) and scheduling.is_of_profile(error, profile, workload):
+    after = scheduling.after_error(_schedule(mailbox, workload), now, profile, error)
+    if isinstance(error, AuthenticationFailed) and error.profile_wide:
         return Finding(None, after, refused=error)
-    signed_in = isinstance(error, AccessDenied | MailboxNotFound)  # said to somebody whose sign-in was accepted
+    signed_in = isinstance(error, MailboxError) and error.proves_sign_in
     return Finding(alert_of(_about(mailbox), error, now, {}, workload), after, signed_in=signed_in)
 
 
@@ -220,14 +219,13 @@ class Testing:
             self._write(mailbox, workload, under_way(mailbox, workload, now))
             return
         if reason is None and profile is not None and breaker_stops(profile, workload):
-            profile = breakers.take_probe(self._stores.profiles, profile.record.id, now, message_id)
+            profile = breakers.take_probe(self._stores.profiles, profile.record.id, workload, now, message_id)
             reason = Ineligible.PROFILE_BREAKER_OPEN if profile is None else None
         if reason is not None or profile is None:
             self._write(mailbox, workload, refused(mailbox, workload, reason or Ineligible.UNKNOWN_PROFILE, now))
             return
         finding = self._found(probe, mailbox, workload, profile)
-        if shares_breaker(profile.record, workload):
-            self._write_breaker(profile, finding)
+        self._write_breaker(profile, workload, finding)
         self._write(mailbox, workload, finding)
 
     def _found(self, probe: Probe, mailbox: StoredMailbox, workload: Workload, profile: StoredProfile) -> Finding:
@@ -259,14 +257,14 @@ class Testing:
 
     # ---- what is written
 
-    def _write_breaker(self, profile: StoredProfile, finding: Finding) -> None:
+    def _write_breaker(self, profile: StoredProfile, workload: Workload, finding: Finding) -> None:
         """First of all: whoever comes next must see it."""
         if finding.refused is not None:
-            breakers.open_breaker(self._stores, profile, finding.refused, self._clock())
+            breakers.open_breaker(self._stores, profile, workload, finding.refused, self._clock())
         elif finding.signed_in:
-            breakers.close_breaker(self._stores.profiles, profile)
+            breakers.close_breaker(self._stores.profiles, profile, workload)
         else:
-            breakers.leave_probe(self._stores.profiles, profile, self._clock())
+            breakers.leave_probe(self._stores.profiles, profile, workload, self._clock())
 
     def _write(self, mailbox: StoredMailbox, workload: Workload, finding: Finding) -> None:
         if finding.alert is not None:

@@ -1,22 +1,25 @@
 """What an answer takes over from the email that it answers: subject, recipients, threading headers. Pure.
 
-Implements RFC 5322 section 3.6.4 (In-Reply-To, References), section 3.6.5 (one "Re: "), and the conversation index of
-[MS-OXOMSG] 2.2.1.3.
+Implements RFC 5322 section 3.6.2 (Reply-To), section 3.6.4 (In-Reply-To, References), section 3.6.5 (one "Re: "), and the
+conversation index of [MS-OXOMSG] 2.2.1.3.
 """
 
 import base64
 import binascii
 import hashlib
 import re
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Sequence
 from datetime import UTC, datetime, timedelta
 
 from shared.domain.choices import Direction, ParticipationType
 from shared.domain.drafts import AnswerKind
 from shared.domain.email import Address, EmailActivity, EmailContent
 from shared.domain.ids import ActivityId, normalised_address
+from shared.domain.ranges import RECIPIENT_ADDRESS, RECIPIENT_NAME
 from shared.domain.subjects import has_prefix, is_forward
 
+_REPLY_TO = 50
+"""Addresses of Reply-To at most: a stranger chooses to how many an answer goes."""
 _REFERENCES = 50
 """Message-IDs of References at most: the first one, which the conversation began with, and the latest."""
 _MESSAGE_ID = re.compile(r"[!-;=?-~]{1,500}\Z")
@@ -44,21 +47,39 @@ def subject_of(kind: AnswerKind, subject: str) -> str:
 # ---- recipients
 
 
+def reply_to_of(sender: Address | None, given: Sequence[Address]) -> tuple[Address, ...]:
+    """What is kept of Reply-To: each address once, none that is too long to be one. None at all where it names the sender
+    alone: many programs say so, and servers leave it out."""
+    named = (Address(each.address, each.name[: RECIPIENT_NAME.high]) for each in given)
+    kept = _distinct((each for each in named if len(each.address) <= RECIPIENT_ADDRESS.high), ())[:_REPLY_TO]
+    says_more = _distinct(kept, () if sender is None else {normalised_address(sender.address)})
+    return kept if says_more else ()
+
+
 def recipients_of(
     kind: AnswerKind, email: EmailActivity, content: EmailContent, own: Collection[str]
 ) -> tuple[tuple[Address, ...], tuple[Address, ...]]:
-    """To and Cc of the answer; `own` are the normalised addresses of who answers, who does not write to himself."""
+    """To and Cc of the answer; `own` are the normalised addresses of who answers, who does not write to himself. Reply-To
+    stands for the sender; where it leads back to who answers alone, it does not. What was sent from here goes on to its
+    recipients, unless who answers is one of them."""
     if kind is AnswerKind.FORWARD:
         return (), ()
     senders, to, cc = (
         _having(content, role) for role in (ParticipationType.SENDER, ParticipationType.TO, ParticipationType.CC)
     )
-    is_ours = email.direction is Direction.OUTGOING
+    is_ours = email.direction is Direction.OUTGOING and not _got_of_another(content, own)
+    senders = _distinct(content.reply_to, own) or senders
     if kind is AnswerKind.REPLY:
         return _distinct(to if is_ours else senders, ()), ()
     everybody = to if is_ours else (*senders, *to)
     first = _distinct(everybody, own) or _distinct(everybody, ())
     return first, _distinct(cc, {*own, *(normalised_address(each.address) for each in first)})
+
+
+def _got_of_another(content: EmailContent, own: Collection[str]) -> bool:
+    """Mail between colleagues is one activity: for who got it, it came in."""
+    roles = {party.type for party in content.parties if normalised_address(party.address) in own}
+    return bool(roles) and ParticipationType.SENDER not in roles
 
 
 def _having(content: EmailContent, role: ParticipationType) -> tuple[Address, ...]:

@@ -241,7 +241,7 @@ class Verdict(StrEnum):
 
 
 class Reason(StrEnum):
-    """Why an item has its verdict. `shared.domain.words` says each in plain words."""
+    """Why an item has its verdict; an explanation says it in plain words."""
 
     # promoted
     RELEVANT = "relevant"

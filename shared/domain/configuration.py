@@ -209,8 +209,8 @@ class Breaker:
     openings: int = 1
     """Openings in a row: the interval grows with them."""
     credential: str | None = None
-    """The version of the profile's sign-in (`eligibility.credential_version`) that failed. What failed says nothing about
-    another version: it closes the breaker of a profile at once."""
+    """The version of the profile's connection (`eligibility.credential_version`) that failed. What failed says nothing about
+    another version: it closes the breakers of a profile at once."""
     probe: str | None = None
     """Of a profile's breaker: the queue message that was sent to probe; once it tries, no message may any more."""
 
@@ -252,7 +252,8 @@ type Schedule = Mapping[Workload, WorkloadSchedule]
 class StoredProfile:
     record: EmailServerProfile
     etag: str
-    breaker: Breaker | None = None
+    breakers: Mapping[Workload, Breaker] = field(default_factory=dict)
+    """Of its credentials, by the workload whose sign-in was refused (`whose_sign_in`)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -295,6 +296,8 @@ class AddressMatch:
     """Of a user or queue: which incoming mail it accepts."""
     owner_id: str | None = None
     """Of a record: the user who owns it."""
+    do_not_email: bool = False
+    """Of a record: it is not to be written to."""
 
     @property
     def is_own(self) -> bool:
@@ -333,5 +336,12 @@ def for_outgoing(profile: EmailServerProfile) -> EmailServerProfile:
 
 def sends_as_it_reads(profile: EmailServerProfile) -> bool:
     """Outgoing mail goes to the server that incoming mail is read from, with the same sign-in: what one finds out about the
-    credentials holds for the other."""
-    return profile.use_same_settings_for_outgoing and profile.server_type in _ONE_PROTOCOL
+    credentials holds for the other. Of another protocol it does not, whoever's the password is: servers that let somebody read
+    often let nobody send who signs in with a password."""
+    return profile.server_type in _ONE_PROTOCOL and for_outgoing(profile) == profile
+
+
+def whose_sign_in(profile: EmailServerProfile, workload: Workload) -> Workload:
+    """The workload under which it is kept what is known about the sign-in of this one: outgoing mail with a sign-in of its own,
+    else incoming mail."""
+    return workload if workload is Workload.OUTGOING and not sends_as_it_reads(profile) else Workload.INCOMING

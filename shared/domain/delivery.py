@@ -70,7 +70,7 @@ class AttemptOutcome(StrEnum):
     INTERRUPTED = "interrupted"
     """It has no receipt; the next attempt found that out, and repeats it."""
     FOUND_SENT = "found_sent"
-    """It was interrupted, and the server says that it was sent."""
+    """It has no receipt, and its draft is gone: it was sent, as far as the mailbox can tell; `detail` says where it cannot."""
 
 
 @dataclass(frozen=True, slots=True)

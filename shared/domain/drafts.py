@@ -27,9 +27,10 @@ class AnswerKind(StrEnum):
     """How an email continues another one."""
 
     REPLY = "reply"
-    """To the sender; of an email that was sent from here, to its recipients."""
+    """To the sender, or where he wants answers (Reply-To); of an email that was sent from here, to its recipients,
+    unless who answers is one of them."""
     REPLY_ALL = "reply_all"
-    """To the sender and all recipients but the one who answers."""
+    """Likewise, and to all recipients but the one who answers."""
     FORWARD = "forward"
     """To others, with the attachments."""
 
@@ -57,7 +58,8 @@ class Draft:
     subject: str = ""
     body_html: str | None = None
     body_text: str = ""
-    """With `body_html` the alternative for programs that show no HTML; left empty, it is derived."""
+    """With `body_html` the alternative for programs that show no HTML; left empty, it is derived. Exchange takes one body, and
+    derives the other itself."""
     priority: Priority = Priority.NORMAL
     """prioritycode; high priority is sent first."""
     read_receipt: bool = False

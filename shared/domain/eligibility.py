@@ -10,7 +10,7 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 
 from shared.domain.choices import ActDeliveryMethod, Approval, EmailDeliveryMethod, ServerType, Workload
-from shared.domain.configuration import EmailServerProfile, Mailbox, StoredProfile, sends_as_it_reads
+from shared.domain.configuration import Breaker, EmailServerProfile, Mailbox, StoredProfile, whose_sign_in
 from shared.domain.ids import short_hash
 
 
@@ -43,6 +43,10 @@ def has_connector(workload: Workload, server_type: ServerType | None = None) -> 
     return any(workload in _CONNECTORS[each] for each in types)
 
 
+_LONGEST_WAIT = timedelta(hours=2)
+"""For a profile's breaker to be half open, which takes an hour: what lies further ahead, a clock wrote that was wrong."""
+
+
 def own_ineligibility(mailbox: Mailbox, workload: Workload) -> Ineligible | None:
     """Why the mailbox's own record excludes the workload; None where it does not."""
     if not mailbox.active:
@@ -68,31 +72,29 @@ def profile_ineligibility(
         return Ineligible.NO_CONNECTOR
     if not profile.record.active:
         return Ineligible.PROFILE_INACTIVE
-    if not probing and breaker_stops(profile, workload) and not at_probe(profile, now):
+    if not probing and breaker_stops(profile, workload) and not at_probe(profile, workload, now):
         return Ineligible.PROFILE_BREAKER_OPEN
     return None
 
 
-def breaker_applies(profile: StoredProfile) -> bool:
-    """The profile's credential failed and is still the same one: a breaker says nothing about another credential."""
-    breaker = profile.breaker
-    return breaker is not None and breaker.credential in (None, credential_version(profile.record))
+def breaker_of(profile: StoredProfile, workload: Workload) -> Breaker | None:
+    """The one that the workload opens, obeys and closes; workloads that sign in alike have the same one."""
+    return profile.breakers.get(whose_sign_in(profile.record, workload))
 
 
 def breaker_stops(profile: StoredProfile, workload: Workload) -> bool:
-    """`breaker_applies`, and the workload signs in with that credential."""
-    return shares_breaker(profile.record, workload) and breaker_applies(profile)
+    """The credential that the workload signs in with failed, and is still the same one: a breaker says nothing about another
+    credential."""
+    breaker = breaker_of(profile, workload)
+    return breaker is not None and breaker.credential in (None, credential_version(profile.record))
 
 
-def shares_breaker(profile: EmailServerProfile, workload: Workload) -> bool:
-    """What this workload finds out about the profile's credential opens and closes the profile's breaker. Outgoing mail with
-    another server or sign-in says nothing of incoming mail, nor the other way round: each mailbox has its own breaker there."""
-    return workload is not Workload.OUTGOING or sends_as_it_reads(profile)
-
-
-def at_probe(profile: StoredProfile, now: datetime) -> bool:
-    """The profile's breaker is half open: one mailbox may try."""
-    return breaker_applies(profile) and profile.breaker is not None and now >= profile.breaker.probe_after
+def at_probe(profile: StoredProfile, workload: Workload, now: datetime) -> bool:
+    """The breaker that stops the workload is half open: one mailbox may try."""
+    breaker = breaker_of(profile, workload)
+    if breaker is None or not breaker_stops(profile, workload):
+        return False
+    return not timedelta() < breaker.probe_after - now <= _LONGEST_WAIT  # clocks are set back, too
 
 
 def connection_of(profile: EmailServerProfile) -> EmailServerProfile:

@@ -174,6 +174,8 @@ class IncomingMessage(Envelope):
     body_html: str | None = None
     body_text: str | None = None
     """Plain text as received; None where only HTML was received."""
+    reply_to: tuple[Address, ...] = ()
+    """As the header has it."""
     attachments: tuple[IncomingAttachment, ...] = ()
     report: DeliveryReport | None = None
     """Where the message is one."""
@@ -189,6 +191,8 @@ class Party:
     record_kind: str | None = None
     """`user`, `queue`, or the type of a record of the address book."""
     record_id: str | None = None
+    is_named: bool = False
+    """Of a recipient of an email that is written here: the record was given, not found by the address."""
     is_left_out: bool = False
     """Of a recipient of an email that is written here: not written to, as its record asks for (donotemail)."""
 
@@ -205,8 +209,8 @@ class Attachment:
     content_id: str | None = None
     is_inline: bool = False
     upload: str | None = None
-    """Of an email that is written here: names the upload while its content is still on the way; then `sha256` and `blob` are
-    empty, and the email cannot be sent."""
+    """Of an email that is written here: names the upload while its content is still on the way (then `sha256` and `blob` are
+    empty) or being removed. Then the email cannot be sent."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -219,12 +223,16 @@ class EmailContent:
     references: tuple[str, ...]
     parties: tuple[Party, ...]
     sent: datetime | None
+    """Its Date, of mail that was read; of an email that is written here `delivery` says when it was sent."""
     received: datetime
     priority: Priority
     body_html: str | None
     body_text: str
     attachments: tuple[Attachment, ...]
     conversation_index: str | None
+    reply_to: tuple[Address, ...] = ()
+    """Where answers go instead of to the sender (Reply-To, RFC 5322 section 3.6.2), as it was written; none where the sender
+    wants them himself."""
     acceptance: Reason = Reason.RELEVANT
     """Why it was accepted."""
     queues: tuple[OwnerId, ...] = ()
@@ -257,6 +265,7 @@ class EmailActivity:
     sender: str
     """Address of the sender as written, empty where there is none."""
     received: datetime
+    """By which lists are ordered; of an email that is written here when it was written, and once it is sent, when that was."""
     created_on: datetime
     owner: OwnerRef | None
     receiving_mailbox: MailboxId
@@ -266,7 +275,7 @@ class EmailActivity:
     conversation: ActivityId | None = None
     """The email that its conversation began with; its own id where it began one."""
     is_fragment: bool = False
-    """It began with an answer to what was not stored: followed by `shared.domain.conversations`, as it may be joined later."""
+    """Its conversation began with an answer to what was not stored, and may be joined to that later."""
     correlated_to: ActivityId | None = None
     """correlatedactivityid: the email that it continues."""
     parent: ActivityId | None = None

@@ -115,6 +115,8 @@ class MailboxError(SyncError):
     """This workload of this mailbox is off until somebody changes something; it is probed again every hour."""
 
     code = "mailbox_error"
+    proves_sign_in = False
+    """It is said only to somebody whose credentials were accepted."""
 
 
 class AuthenticationFailed(MailboxError):
@@ -132,6 +134,7 @@ class AccessDenied(MailboxError):
     """Signed in, but not allowed to open this mailbox, or EWS is blocked for it."""
 
     code = "access_denied"
+    proves_sign_in = True
     remedy = (
         "Give the profile's identity the right to act for this mailbox (impersonation or full access),"
         " and check that EWS is allowed for it."
@@ -154,6 +157,7 @@ class DelegateAccessMissing(AccessDenied):
 
 class MailboxNotFound(MailboxError):
     code = "mailbox_not_found"
+    proves_sign_in = True
     calls_for_discovery = True
     remedy = "Check the mailbox's email address: the server has no mailbox of that name."
 
@@ -210,6 +214,22 @@ class ItemRejected(ItemError):
     code = "item_rejected"
 
 
+class UnreadableRow(ItemError):
+    """A stored row, or several, are not what this version of Sidesync writes: a later version wrote them. They are left as they
+    are, and what they are about is set aside until there is a version that reads them."""
+
+    code = "unreadable_row"
+    remedy = (
+        "Update Sidesync: a later version has written to this store. What is set aside meanwhile is taken up by the update, and"
+        " nothing of it is lost."
+    )
+
+    def __init__(self, message: str, rows: tuple[str, ...]) -> None:
+        """`rows`: their keys."""
+        super().__init__(message)
+        self.rows = rows
+
+
 class DeliveryError(ItemError):
     """The server's answer about one email that was to be sent; the run goes on with the next one."""
 
@@ -258,10 +278,26 @@ class DeliveryRefused(DeliveryError):
     remedy = "Read what the server says, change the email, and send it again."
 
 
+class NotGiven(DeliveryError):
+    """The server was not reached, so it was certainly not given this email; `__cause__` says why. Counts as no attempt."""
+
+    code = "not_given"
+
+
 class DraftGone(DeliveryError):
-    """The draft is not on the server any more: it was sent before."""
+    """The draft is not where it was, and this call did not send it: it was sent before, or somebody took it."""
 
     code = "draft_gone"
+
+
+class DraftTaken(DeliveryRefused):
+    """Somebody deleted or moved the draft before it was sent."""
+
+    code = "draft_taken"
+    remedy = (
+        "Ask who works in the mailbox: somebody deleted or moved the draft before it was sent. Send the email again if it is"
+        " still to go out."
+    )
 
 
 class RecipientsRefused(DeliveryRefused):

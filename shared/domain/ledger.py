@@ -10,6 +10,7 @@ from enum import StrEnum
 
 from shared.domain.choices import Reason, Verdict
 from shared.domain.email import ItemRef
+from shared.domain.errors import UnreadableRow
 from shared.domain.ids import ActivityId, RunId, normalised_message_id, short_hash
 from shared.domain.judgement import Judgement
 from shared.domain.records import RecordRef
@@ -29,6 +30,14 @@ class ItemKey:
 def item_key(message_id: str | None, ref: ItemRef) -> ItemKey:
     identity = normalised_message_id(message_id) or ref.id
     return ItemKey(short_hash(identity), short_hash(ref.id))
+
+
+class UnreadableItems(UnreadableRow):
+    """Rows of items that a later version wrote."""
+
+    def __init__(self, message: str, rows: tuple[str, ...], keys: frozenset[ItemKey]) -> None:
+        super().__init__(message, rows)
+        self.keys = keys
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,6 +153,8 @@ class LedgerHead:
     etag: str | None
     marks: tuple[Mark, ...] = ()
     todos: tuple[Todo, ...] = ()
+    unreadable: tuple[UnreadableRow, ...] = ()
+    """Todos that a later version wrote: they stay where they are."""
 
 
 @dataclass(frozen=True, slots=True)

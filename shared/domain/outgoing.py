@@ -3,12 +3,14 @@
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from enum import Enum, auto
 
 from shared.domain.alerts import UNEXPECTED
 from shared.domain.choices import Priority
 from shared.domain.delivery import RefusedRecipient
 from shared.domain.email import Address
 from shared.domain.errors import DeliveryUnknown
+from shared.domain.ids import normalised_address
 
 UNSURE = frozenset({DeliveryUnknown.code, UNEXPECTED})
 """Codes of attempts that may have succeeded for all that anybody knows: who cannot ask the server says so at the next."""
@@ -68,7 +70,10 @@ class OutgoingMessage:
     @property
     def everybody(self) -> tuple[str, ...]:
         """Whom it goes to all in all: each address once, in order."""
-        return tuple(dict.fromkeys(each.address for each in (*self.to, *self.cc, *self.bcc)))
+        first: dict[str, str] = {}
+        for each in (*self.to, *self.cc, *self.bcc):
+            first.setdefault(normalised_address(each.address), each.address)
+        return tuple(first.values())
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,3 +94,14 @@ class Receipt:
     """Some of those who wait may have it already."""
     message_id: str | None = None
     """Normalised Message-ID by which others will know it, where it is another one than ours."""
+
+
+class Trace(Enum):
+    """What a mailbox tells of a draft that is not where it was."""
+
+    SENT = auto()
+    """It is on its way, or there is a copy of it as sent."""
+    TAKEN = auto()
+    """It is a draft still, elsewhere: somebody deleted or moved it."""
+    NOTHING = auto()
+    """It was sent, unless somebody deleted it for good."""

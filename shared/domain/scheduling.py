@@ -20,11 +20,11 @@ from shared.domain.configuration import (
 from shared.domain.eligibility import (
     Ineligible,
     at_probe,
-    breaker_applies,
+    breaker_of,
+    breaker_stops,
     credential_version,
     own_ineligibility,
     profile_ineligibility,
-    shares_breaker,
 )
 from shared.domain.errors import AuthenticationFailed, MailboxError, TransientError
 
@@ -122,26 +122,14 @@ def after_test(schedule: WorkloadSchedule, now: datetime) -> WorkloadSchedule:
     return replace(_succeeded(schedule, now), due=now, idle_polls=0, last_run_on=schedule.last_run_on)
 
 
-def after_error(
-    schedule: WorkloadSchedule,
-    now: datetime,
-    profile: EmailServerProfile,
-    error: Exception,
-    workload: Workload = Workload.INCOMING,
-) -> WorkloadSchedule:
+def after_error(schedule: WorkloadSchedule, now: datetime, profile: EmailServerProfile, error: Exception) -> WorkloadSchedule:
     """What a failure with this profile does to the schedule, by what it says to its caller."""
-    if is_of_profile(error, profile, workload):
+    if isinstance(error, AuthenticationFailed) and error.profile_wide:
         return after_profile_error(schedule, now, profile.min_polling_interval, code_of(error))
     after = _after_error(schedule, now, profile.min_polling_interval, error)
     if after.breaker is None:
         return after
     return replace(after, breaker=replace(after.breaker, credential=credential_version(profile)))
-
-
-def is_of_profile(error: Exception, profile: EmailServerProfile, workload: Workload) -> bool:
-    """The profile's breaker takes the error: the credential was refused that all its mailboxes sign in with. Of outgoing mail
-    with a sign-in of its own, the breaker of each mailbox does."""
-    return isinstance(error, AuthenticationFailed) and error.profile_wide and shares_breaker(profile, workload)
 
 
 def _after_error(schedule: WorkloadSchedule, now: datetime, minimum: timedelta, error: Exception) -> WorkloadSchedule:
@@ -181,19 +169,19 @@ def after_profile_error(schedule: WorkloadSchedule, now: datetime, minimum: time
     return replace(_failed(schedule, now, code), due=now + minimum)
 
 
-def profile_breaker(profile: StoredProfile, now: datetime, code: str) -> Breaker:
+def profile_breaker(profile: StoredProfile, workload: Workload, now: datetime, code: str) -> Breaker:
     """The breaker that a refused credential of the profile opens, for an hour or until the credential changes."""
-    former = profile.breaker if breaker_applies(profile) else None
+    former = breaker_of(profile, workload) if breaker_stops(profile, workload) else None
     openings, opened_on = (former.openings + 1, former.opened_on) if former else (1, now)
     return Breaker(code, opened_on, now + PROBE_EVERY, openings, credential_version(profile.record))
 
 
-def opened_by(profile: StoredProfile, now: datetime, code: str, *, probing: bool = False) -> Breaker | None:
+def opened_by(profile: StoredProfile, workload: Workload, now: datetime, code: str, *, probing: bool = False) -> Breaker | None:
     """The breaker that this failure opens; None where one of the same credential stands open already and nobody was sent to
     probe: of several mailboxes that fail together, the first one opens it."""
-    if breaker_applies(profile) and not at_probe(profile, now) and not probing:
+    if breaker_stops(profile, workload) and not at_probe(profile, workload, now) and not probing:
         return None
-    return profile_breaker(profile, now, code)
+    return profile_breaker(profile, workload, now, code)
 
 
 def after_refusal(schedule: WorkloadSchedule, now: datetime, reason: Ineligible) -> WorkloadSchedule:

@@ -79,8 +79,13 @@ def shard_name(number: int) -> str:
 # ---- configuration
 
 
-def breaker_row(profile_id: ProfileId) -> str:
-    return f"{profile_id}:breaker"
+END_OF_BREAKERS = ":breaker"
+
+
+def breaker_row(profile_id: ProfileId, workload: Workload) -> str:
+    """That of incoming mail has the name that it had when there was no other. The end tells breakers from profiles."""
+    whose = "" if workload is Workload.INCOMING else f":{workload}"
+    return f"{profile_id}{whose}{END_OF_BREAKERS}"
 
 
 def owner_key(kind: OwnerKind, owner_id: OwnerId) -> tuple[str, str]:
@@ -215,6 +220,12 @@ def outbox_row(entry: OutboxEntry) -> str:
     return f"{outbox_prefix(entry.priority)}{sortable_time(entry.due)}:{entry.activity_id}:{entry.submission}"
 
 
+def due_of_outbox_row(row: str) -> datetime:
+    """What `outbox_row` says of the entry, whatever its columns are."""
+    _, time, _ = row.split(":", 2)
+    return _FIRST + int(time) * _MICROSECOND
+
+
 def outbox_due(priority: Priority, now: datetime) -> str:
     """The key behind all emails of a priority that are due."""
     return after(f"{outbox_prefix(priority)}{sortable_time(now)}:")
@@ -258,6 +269,12 @@ def ledger_partition(mailbox_id: MailboxId, workload: Workload) -> str:
 
 def item_row(key: ItemKey) -> str:
     return f"item:{key}"
+
+
+def item_key_of(row: str) -> ItemKey:
+    """Of the key of an item's row."""
+    _, identity, server = row.split(":", 2)
+    return ItemKey(identity, server)
 
 
 def mark_row(folder: str) -> str:

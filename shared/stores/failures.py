@@ -21,8 +21,8 @@ PATIENCE: Mapping[str, Any] = {
 for; what they repeat here is the same when it is done twice."""
 
 
-_PASSING = frozenset({"InvalidBlockList"})
-"""Two wrote the same blob at once, and the other one was done first."""
+_PASSING = frozenset({"InvalidBlockList", "ConditionNotMet"})
+"""Two wrote the same blob at once, and the other one was done first; or a blob was replaced or removed while it was read."""
 
 
 class StorageRefused(SyncError):

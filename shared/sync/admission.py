@@ -6,17 +6,16 @@ in between is its own.
 
 import logging
 from collections.abc import Callable
-from dataclasses import replace
 from datetime import datetime
 from typing import Protocol
 
 from shared import breakers
 from shared.domain import scheduling
-from shared.domain.alerts import code_of
+from shared.domain.alerts import alert_of, code_of
 from shared.domain.choices import Workload
 from shared.domain.configuration import StoredMailbox, StoredProfile, WorkloadSchedule
-from shared.domain.eligibility import Ineligible, breaker_stops, shares_breaker
-from shared.domain.errors import LeaseLost
+from shared.domain.eligibility import Ineligible, breaker_stops
+from shared.domain.errors import LeaseLost, UnreadableRow
 from shared.domain.ids import RunId
 from shared.domain.operations import RunOutcome
 from shared.messages import SyncMailbox, SyncReason
@@ -69,14 +68,20 @@ class Admission:
         if message.workload is not self._workload:
             log.error("other_workload", extra={"workload": message.workload.value, "message_id": message.id})
             return RunOutcome.REFUSED
-        mailbox = self._stores.mailboxes.get(message.mailbox_id)
+        try:
+            mailbox = self._stores.mailboxes.get(message.mailbox_id)
+            profile = None if mailbox is None else self._profiles.get(mailbox.record.profile_id)
+        except UnreadableRow as error:  # nobody knows whether it may run, nor when next: its mark expires by itself
+            self._stores.alerts.put(alert_of(f"mailbox:{message.mailbox_id}", error, started, {}, self._workload))
+            return RunOutcome.REFUSED
         if mailbox is None:
             log.warning("unknown_mailbox", extra={"mailbox_id": message.mailbox_id, "message_id": message.id})
             return RunOutcome.UNKNOWN_MAILBOX
-        return self._run(message, mailbox, run_id_of(message.id, dequeue_count), started)
+        return self._run(message, mailbox, profile, run_id_of(message.id, dequeue_count), started)
 
-    def _run(self, message: SyncMailbox, mailbox: StoredMailbox, run_id: RunId, started: datetime) -> RunOutcome:
-        profile = self._profiles.get(mailbox.record.profile_id)
+    def _run(
+        self, message: SyncMailbox, mailbox: StoredMailbox, profile: StoredProfile | None, run_id: RunId, started: datetime
+    ) -> RunOutcome:
         probing = message.reason is SyncReason.PROBE
         reason = scheduling.ineligibility(mailbox, profile, self._workload, started, probing=probing)
         ending = Ending(self._around, self._profiles, self._timetable, message, mailbox, run_id, started)
@@ -86,12 +91,10 @@ class Admission:
             return RunOutcome.HELD
         is_probe = breaker_stops(profile, self._workload)
         if is_probe:
-            taken = breakers.take_probe(self._stores.profiles, profile.record.id, started, message.id)
+            taken = breakers.take_probe(self._stores.profiles, profile.record.id, self._workload, started, message.id)
             if taken is None:
                 return ending.refused(Ineligible.PROFILE_BREAKER_OPEN)
             profile = taken
-        if not shares_breaker(profile.record, self._workload):
-            profile = replace(profile, breaker=None)  # it is about a sign-in that is not this one's
         run = self._new_run(_assignment(run_id, message, mailbox, profile, is_probe=is_probe))
         try:
             outcome, error = run.go(), None

@@ -6,11 +6,11 @@
 from collections import Counter
 from collections.abc import Callable, Sequence
 from contextlib import closing
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 
 from shared.domain.choices import Reason, Verdict
-from shared.domain.errors import ItemError, ItemGone, SyncError
+from shared.domain.errors import ItemError, ItemGone, SyncError, UnreadableRow
 from shared.domain.folders import Folder
 from shared.domain.ids import RunId
 from shared.domain.judgement import Judgement
@@ -42,9 +42,14 @@ class Tally:
     caught_up: bool = True
     not_before: datetime | None = None
     """Of emails that wait to be sent: none may be before."""
+    set_aside: dict[str, UnreadableRow] = field(default_factory=dict)
+    """By the row that could not be read: what it is about stays as it is, for a later version of Sidesync."""
 
     def count(self, verdict: Verdict, reason: Reason) -> None:
         self.verdicts[f"{verdict.value}:{reason.value}"] += 1
+
+    def leave_aside(self, error: UnreadableRow) -> None:
+        self.set_aside |= dict.fromkeys(error.rows, error)
 
     def note_todo(self, todo: Todo | None) -> None:
         if todo is not None:
@@ -94,6 +99,12 @@ class Booking:
 
     def untrack(self, row: LedgerItem) -> None:
         self._book(untracked(row, self._moment()))
+
+    def set_aside(self, todo: Todo, error: UnreadableRow) -> None:
+        """What is to be done with an item that cannot be read waits."""
+        self.tally.leave_aside(error)
+        later = replace(todo, due=self.clock() + self.limits.retry_after)
+        self.follow_up(Change(todo.item, later, done=todo, leaves_row=True))
 
     def follow_up(self, change: Change) -> None:
         """What came of a todo that decides nothing about its item."""

@@ -14,7 +14,7 @@ from shared.domain.errors import DeliveryRefused, TextLost
 from shared.domain.ids import normalised_address
 from shared.domain.outgoing import OutgoingAttachment, OutgoingMessage
 from shared.sync.delivering import delivery_of
-from shared.sync.text import text_of_html
+from shared.sync.text import text_instead_of
 
 LOST = EmailContent(
     subject="",
@@ -65,7 +65,7 @@ def composed(
         bcc=_once(_addresses(content, ParticipationType.BCC)),
         subject=content.subject,
         body_html=content.body_html,
-        body_text=content.body_text or (text_of_html(content.body_html or "") if with_text else ""),
+        body_text=content.body_text or (text_instead_of(content.body_html or "") if with_text else ""),
         attachments=tuple(_attached(each, read) for each in content.attachments),
         in_reply_to=content.in_reply_to,
         references=content.references,

@@ -12,8 +12,8 @@ from shared.domain.alerts import code_of
 from shared.domain.choices import ActivityState, EmailStatus
 from shared.domain.delivery import Attempt, AttemptOutcome, Delivery, OutboxEntry
 from shared.domain.email import EmailActivity
-from shared.domain.errors import DeliveryError, DeliveryPostponed, DeliveryUnknown, DraftGone, SyncError
-from shared.domain.outgoing import UNSURE, Receipt
+from shared.domain.errors import DeliveryError, DeliveryPostponed, DeliveryUnknown, DraftTaken, SyncError
+from shared.domain.outgoing import UNSURE, Receipt, Trace
 from shared.domain.steps import StoredEmail
 
 FIRST_WAIT = timedelta(minutes=1)
@@ -141,20 +141,22 @@ def answered(email: EmailActivity, entry: OutboxEntry, answer: Receipt | Excepti
     match answer:
         case Receipt():
             return _accepted(email, entry, answer, now, allowed)
-        case DraftGone():
-            return found_sent(email, now)
         case DeliveryError() if not isinstance(answer, DeliveryPostponed):
             return _failed(email, answer, now, AttemptOutcome.REFUSED)
         case _:
             return _put_off(email, entry, answer, now, allowed, AttemptOutcome.POSTPONED)
 
 
-def found_sent(email: EmailActivity, now: datetime) -> Outcome:
-    """An attempt without a receipt, and the server says that it sent the draft."""
+def gone(email: EmailActivity, trace: Trace, now: datetime) -> Outcome:
+    """An attempt without a receipt, whose draft is not where it was. Sent, unless somebody is known to have taken it: what may
+    have been sent is not sent again."""
+    if trace is Trace.TAKEN:
+        return _failed(email, DraftTaken(_TAKEN), now, AttemptOutcome.REFUSED)
     delivery = delivery_of(email)
     sent_on = delivery.attempted_on or now
     after = replace(_settled(delivery, None), sent_on=delivery.sent_on or sent_on, waiting=())
-    return Outcome(_sent(email, after), (_attempt(email, AttemptOutcome.FOUND_SENT, now),))
+    attempt = replace(_attempt(email, AttemptOutcome.FOUND_SENT, now), detail=_NO_TRACE if trace is Trace.NOTHING else "")
+    return Outcome(_sent(email, after), (attempt,))
 
 
 def returned(email: EmailActivity, error: Exception, now: datetime) -> Outcome:
@@ -269,4 +271,8 @@ def _words_of(error: Exception | None) -> str:
     return str(error)[:_LONGEST_DETAIL] if isinstance(error, SyncError) else type(error).__name__
 
 
+_TAKEN = "Somebody deleted or moved the draft before it was sent."
+_NO_TRACE = (
+    "The draft is gone, and no copy of it was found: it counts as sent, though somebody may have deleted it before it was."
+)
 _NO_RECEIPT = DeliveryUnknown("The run that sent it ended before the server's answer was stored.")

@@ -5,6 +5,7 @@ held by another run is left to that run.
 """
 
 import logging
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Protocol
@@ -15,14 +16,13 @@ from shared.domain import scheduling
 from shared.domain.alerts import UNEXPECTED, alert_of, code_of
 from shared.domain.choices import AlertLevel
 from shared.domain.configuration import StoredMailbox, StoredProfile, WorkloadSchedule
-from shared.domain.eligibility import Ineligible, own_ineligibility
+from shared.domain.eligibility import Ineligible, breaker_of, own_ineligibility
 from shared.domain.errors import (
-    AccessDenied,
     AuthenticationFailed,
     MailboxError,
-    MailboxNotFound,
     SyncError,
     TransientError,
+    UnreadableRow,
 )
 from shared.domain.ids import MailboxId, RunId, short_hash
 from shared.domain.operations import Alert, Run, RunOutcome
@@ -34,6 +34,9 @@ from shared.sync.booking import Tally
 from shared.sync.profiles import RecentProfiles
 
 log = logging.getLogger(__name__)
+
+SET_ASIDE = "set_aside"
+"""What a run counts rows as that a later version of Sidesync wrote."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,6 +104,8 @@ class Ending:
     def concluded(self, outcome: RunOutcome, tally: Tally, error: Exception | None, profile: StoredProfile) -> RunOutcome:
         """The run ended with `outcome`; `error` is what made it fail. Raises TransientError where the store fails."""
         self._conclude(outcome, tally, error, profile)
+        if tally.set_aside:
+            self._tell_what_was_set_aside(tally.set_aside)
         if outcome not in (RunOutcome.IDLE, RunOutcome.HELD):
             self._record(outcome, tally, error)
         return outcome
@@ -118,7 +123,7 @@ class Ending:
             case RunOutcome.FAILED if error is not None:
                 self._fail(error, profile)
             case _:
-                breakers.leave_probe(self._stores.profiles, profile, now)
+                self._leave_probe(profile)
                 log.info("run_ended", extra={"mailbox_id": self._mailbox.record.id, "outcome": outcome.value})
 
     def _succeed(self, after: WorkloadSchedule, tally: Tally, profile: StoredProfile) -> None:
@@ -147,20 +152,23 @@ class Ending:
             self._reschedule(scheduling.after_busy(self._schedule, now, profile.record.min_polling_interval))
 
     def _fail(self, error: Exception, profile: StoredProfile) -> None:
-        after = scheduling.after_error(self._schedule, self._clock(), profile.record, error, self._workload)
+        after = scheduling.after_error(self._schedule, self._clock(), profile.record, error)
         match error:
-            case AuthenticationFailed() if scheduling.is_of_profile(error, profile.record, self._workload):
+            case AuthenticationFailed(profile_wide=True):
                 self._open_profile_breaker(error, profile)
                 self._reschedule_unless_changed(after)
             case MailboxError():
-                if isinstance(error, AccessDenied | MailboxNotFound):  # said to somebody whose sign-in was accepted
+                if error.proves_sign_in:
                     self._close_breaker(profile)
+                else:
+                    self._leave_probe(profile)
                 self._alert(self._about_mailbox, error, {})
                 self._reschedule_unless_changed(after)
             case _:
-                breakers.leave_probe(self._stores.profiles, profile, self._clock())
+                self._leave_probe(profile)
                 self._reschedule_unless_changed(after)
-                if after.breaker is not None and self._schedule.breaker is None:
+                is_opened = after.breaker is not None and self._schedule.breaker is None
+                if is_opened or isinstance(error, UnreadableRow):
                     self._alert(self._about_mailbox, error, {})
 
     def _reschedule(self, after: WorkloadSchedule) -> None:
@@ -177,18 +185,27 @@ class Ending:
             may_run = own_ineligibility(present.record, self._workload) is None
             self._reschedule(replace(after, due=self._clock() if may_run else None, breaker=None))
 
-    # ---- the profile's credential
+    # ---- the profile's credential for this workload
 
     def _open_profile_breaker(self, error: AuthenticationFailed, profile: StoredProfile) -> None:
-        breakers.open_breaker(self._stores, profile, error, self._clock())
+        breakers.open_breaker(self._stores, profile, self._workload, error, self._clock())
         self._profiles.forget(profile.record.id)
 
     def _close_breaker(self, profile: StoredProfile) -> None:
-        if profile.breaker is not None:
-            breakers.close_breaker(self._stores.profiles, profile)
+        if breaker_of(profile, self._workload) is not None:
+            breakers.close_breaker(self._stores.profiles, profile, self._workload)
             self._profiles.forget(profile.record.id)
 
+    def _leave_probe(self, profile: StoredProfile) -> None:
+        breakers.leave_probe(self._stores.profiles, profile, self._workload, self._clock())
+
     # ---- what is left behind
+
+    def _tell_what_was_set_aside(self, set_aside: Mapping[str, UnreadableRow]) -> None:
+        """One alert, however many rows it is about."""
+        row, error = next(iter(set_aside.items()))
+        others = f" {len(set_aside) - 1} more cannot be read either." if len(set_aside) > 1 else ""
+        self._alert(self._about_mailbox, UnreadableRow(f"{error}{others}", (row,)), {})
 
     @property
     def _about_mailbox(self) -> str:
@@ -217,7 +234,7 @@ class Ending:
             duration=self._clock() - self._started,
             outcome=outcome,
             seen=tally.seen,
-            verdicts=tally.verdicts,
+            verdicts={**tally.verdicts, **({SET_ASIDE: len(tally.set_aside)} if tally.set_aside else {})},
             pages=tally.pages,
             error=error,
             detail=detail[:500],

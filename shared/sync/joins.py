@@ -5,12 +5,12 @@ attempt.
 """
 
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Executor
 from dataclasses import replace
 from itertools import batched
 
-from shared.domain.errors import SyncError
+from shared.domain.errors import SyncError, UnreadableRow
 from shared.domain.ids import ActivityId
 from shared.domain.ledger import LedgerItem, Todo
 from shared.domain.organisation import OrganisationSettings
@@ -38,14 +38,16 @@ class Joins:
         clock: Clock,
         *,
         backfills: bool,
+        leave_aside: Callable[[UnreadableRow], None],
     ) -> None:
-        """`backfills`: a folder is being read for the first time."""
+        """`backfills`: a folder is being read for the first time. `leave_aside` is told what cannot be read."""
         self._stores = stores
         self._settings = settings
         self._executor = executor
         self._limits = limits
         self._clock = clock
         self._backfills = backfills
+        self._leave_aside = leave_aside
 
     def put_off(self, todos: Sequence[Todo]) -> list[Change]:
         """What is committed for them while older mail is still to come; nothing where they are to be done."""
@@ -57,15 +59,28 @@ class Joins:
     def done(self, standing: Sequence[tuple[Todo, LedgerItem]]) -> list[Change]:
         """Joins the emails of the rows, and returns what is committed for each. Raises TransientError."""
         wanted = [each for _, row in standing for each in row.activity_ids]
-        joined: dict[ActivityId, Joined] = {}
+        joined: dict[ActivityId, Joined | UnreadableRow] = {}
         for some in batched(wanted, JOINED_AT_ONCE, strict=False):
             joined |= self._join(some)
-        return [self._change(todo, row, joined) for todo, row in standing]
+        return [self._change_or_wait(todo, row, joined) for todo, row in standing]
 
-    def _join(self, activity_ids: Sequence[ActivityId]) -> Mapping[ActivityId, Joined]:
+    def _change_or_wait(self, todo: Todo, row: LedgerItem, joined: Mapping[ActivityId, Joined | UnreadableRow]) -> Change:
+        """Where an email that it is about, or that leads up to it, cannot be read, it waits."""
+        known = {key: each for key, each in joined.items() if not isinstance(each, UnreadableRow)}
+        errors = [each for key in row.activity_ids if isinstance(each := joined.get(key), UnreadableRow)]
+        if not errors:
+            return self._change(todo, row, known)
+        self._leave_aside(errors[0])
+        later = replace(todo, due=self._clock() + self._limits.retry_after)
+        return Change(row, later, done=todo, leaves_row=True)
+
+    def _join(self, activity_ids: Sequence[ActivityId]) -> Mapping[ActivityId, Joined | UnreadableRow]:
         """One whose headers break it stays as it is, and does not affect the others."""
         try:
             return Joining(self._stores, self._settings, self._executor).join(activity_ids)
+        except UnreadableRow as error:
+            if len(activity_ids) == 1:
+                return {activity_ids[0]: error}
         except SyncError:
             raise
         except Exception as error:  # noqa: BLE001 # computed from messages that strangers wrote

@@ -5,12 +5,12 @@ about an email beside its delivery (what it is about, who owns it) does not stan
 """
 
 import logging
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from shared.domain.delivery import OutboxEntry
 from shared.domain.email import EmailActivity, EmailContent, StoredActivity
-from shared.domain.errors import TransientError
+from shared.domain.errors import TransientError, UnreadableRow
 from shared.domain.ids import ActivityId
 from shared.domain.steps import Step
 from shared.ports import Stores
@@ -82,7 +82,7 @@ class Journal:
 
     def _settled(self, moves: Sequence[Move]) -> Sequence[Move]:
         """What refusals mean: a reply that was lost before, a change of something else, or another worker."""
-        present = self._activities.find([hand.email.id for hand, _ in moves])
+        present = self._present([hand.email.id for hand, _ in moves])
         taken: list[Move] = []
         again: list[Move] = []
         for hand, outcome in moves:
@@ -96,6 +96,15 @@ class Journal:
                 hand.stored = found
                 again.append((hand, outcome))
         return [*taken, *self._advance(again)] if again else taken
+
+    def _present(self, activity_ids: Collection[ActivityId]) -> Mapping[ActivityId, StoredActivity]:
+        """One that a later version of Sidesync has written since is not there for this one."""
+        try:
+            return self._activities.find(activity_ids)
+        except UnreadableRow:
+            if len(activity_ids) == 1:
+                return {}
+        return {key: stored for each in activity_ids for key, stored in self._present([each]).items()}
 
 
 def _step(hand: InHand, outcome: Outcome) -> Step:

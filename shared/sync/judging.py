@@ -84,6 +84,9 @@ class Judging:
         """As `judge`; a message that breaks it is the error at its place, and does not affect the others."""
         try:
             return list(self.judge(envelopes, wishes))
+        except ItemError as error:  # of what it continues, or who wrote it, a row cannot be read
+            if len(envelopes) == 1:
+                return [error]
         except SyncError:
             raise
         except Exception as error:  # noqa: BLE001 # computed from messages that strangers wrote

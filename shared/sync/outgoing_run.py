@@ -13,7 +13,7 @@ from itertools import batched
 
 from shared.domain.choices import Workload
 from shared.domain.delivery import OutboxEntry
-from shared.domain.errors import LeaseLost
+from shared.domain.errors import LeaseLost, UnreadableRow
 from shared.domain.ids import ActivityId
 from shared.domain.ledger import LedgerHead
 from shared.domain.operations import RunOutcome
@@ -29,6 +29,7 @@ from shared.sync.filing import Filing
 from shared.sync.inline import InlineExecutor
 from shared.sync.journal import InHand, Journal
 from shared.sync.lease import Lease, is_held
+from shared.sync.left_drafts import LeftDrafts, have_to_go
 from shared.sync.pace import pace_of
 from shared.sync.recorded_drafts import RecordedDrafts
 from shared.sync.shipping import LONGEST_EFFECT, Shipping
@@ -70,9 +71,9 @@ class OutgoingRun:
             with self._open() as mail:
                 mail.check()
         entries = self._next_entries()
-        if not entries:
-            return RunOutcome.IDLE
         head = around.stores.ledger.head(self._mailbox.id, Workload.OUTGOING, around.clock())
+        if not entries and not have_to_go(head, around.clock()):
+            return RunOutcome.IDLE
         if is_held(head.state, around.clock()):
             return RunOutcome.HELD
         shipping = self._new_shipping(head)
@@ -127,7 +128,9 @@ class OutgoingRun:
         """Read again after each batch, so that high priority goes ahead. Those that were looked at may still be there."""
         limit = self._around.budget.outbox_batch + len(self._passed) - removed
         found = self._stores.outbox.due(self._mailbox.id, self._around.clock(), limit)
-        new = [entry for entry in found if entry not in self._passed]
+        for error in found.unreadable:
+            self.tally.leave_aside(error)
+        new = [entry for entry in found.entries if entry not in self._passed]
         self._passed.update(new)
         return new
 
@@ -144,17 +147,22 @@ class OutgoingRun:
                 if hand := self._settled(entry, emails.get(entry.activity_id), filing):
                     yield hand
 
-    def _read(self, activity_ids: Collection[ActivityId]) -> Mapping[ActivityId, StoredEmail]:
-        """One of which a text is lost keeps none of the others from being read."""
+    def _read(self, activity_ids: Collection[ActivityId]) -> Mapping[ActivityId, StoredEmail | UnreadableRow]:
+        """One of which a text is lost, or that a later version wrote, keeps none of the others from being read."""
         try:
             return self._stores.activities.whole(activity_ids)
-        except KeyError:
+        except (KeyError, UnreadableRow) as error:
             if len(activity_ids) > 1:
                 return {key: email for each in activity_ids for key, email in self._read([each]).items()}
+            if isinstance(error, UnreadableRow):
+                return dict.fromkeys(activity_ids, error)
         return {key: StoredEmail(stored, LOST) for key, stored in self._stores.activities.find(activity_ids).items()}
 
-    def _settled(self, entry: OutboxEntry, email: StoredEmail | None, filing: Filing) -> InHand | None:
-        """The email if it is to be sent now; else what its entry leads to is done."""
+    def _settled(self, entry: OutboxEntry, email: StoredEmail | UnreadableRow | None, filing: Filing) -> InHand | None:
+        """The email if it is to be sent now; else what its entry leads to is done. One that cannot be read waits on."""
+        if isinstance(email, UnreadableRow):
+            self.tally.leave_aside(email)
+            return None
         stands = standing(entry, email, self._around.clock(), self._around.budget.hint_life)
         if email is None or stands is Standing.WORTHLESS:
             filing.discard(entry)
@@ -199,5 +207,6 @@ class OutgoingRun:
             deadline=self._started + around.budget.time,
             pace=pace_of(head, profile.emails_per_minute),
             drafts=RecordedDrafts(self._lease, head),
+            left=LeftDrafts(self._lease, head, around.clock),
             tally=self.tally,
         )

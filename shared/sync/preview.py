@@ -14,14 +14,14 @@ from datetime import datetime, timedelta
 from itertools import batched
 
 from shared.domain.choices import IncomingFilteringMethod, Reason, Verdict
-from shared.domain.configuration import AddressMatch, Mailbox, Matches
+from shared.domain.configuration import AddressMatch, Mailbox, Matches, Owner
 from shared.domain.email import ChangeKind, Envelope, IncomingMessage, ItemRef, ListedItem
 from shared.domain.errors import FolderNotFound, InvalidRecord, ItemError
 from shared.domain.folders import SENT_ITEMS, Folder, TreeFolder
 from shared.domain.ids import MailboxId
 from shared.domain.judgement import Judgement
 from shared.domain.organisation import OrganisationSettings
-from shared.domain.records import FolderTrackingRule
+from shared.domain.records import AddressBookRecord, FolderTrackingRule, RecordRef
 from shared.domain.words import previewed, told, told_try
 from shared.ports import Addresses, Clock, Discover, FolderTree, IncomingEmail, OpenMailbox, Stores
 from shared.sync.forwarding import is_forward, originals, reads_sent_items
@@ -272,6 +272,9 @@ class _AsTried:
     def find(self, addresses: Collection[str]) -> Matches:
         found = self._addresses.find(addresses)
         return {address: [self._as_tried(match) for match in matches] for address, matches in found.items()}
+
+    def records(self, named: Collection[RecordRef]) -> Mapping[RecordRef, Owner | AddressBookRecord]:
+        return self._addresses.records(named)
 
     def _as_tried(self, match: AddressMatch) -> AddressMatch:
         voice = self._voice

@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 
+from shared.domain.answering import reply_to_of
 from shared.domain.choices import Notifications
 from shared.domain.email import Attachment, IncomingMessage, NewEmail, Sighting
 from shared.domain.ids import ActivityId, email_folder, normalised_address, variant_id
@@ -63,6 +64,7 @@ def promote(
             priority=message.priority,
             body_html=message.body_html,
             body_text=text,
+            reply_to=reply_to_of(message.sender, message.reply_to),
             attachments=tuple(_stored(attachment, content_id) for attachment in kept),
             is_encrypted=content.is_encrypted or is_armored(text),
             report=message.report,

@@ -45,9 +45,19 @@ class RecordedDrafts:
         self._write()
 
     def strike(self, attempts: Collection[str]) -> None:
-        """Before their drafts are removed: a recorded one that is gone counts as sent. Raises LeaseLost, TransientError."""
-        if self.forget(attempts):
+        """Before their drafts are removed: a recorded one that is gone counts as sent. Raises LeaseLost, TransientError: then
+        they are recorded still, and must stay."""
+        with self._lock:
+            struck = {attempt: self._references[attempt] for attempt in attempts if attempt in self._references}
+        if not struck:
+            return
+        self.forget(struck)
+        try:
             self._write()
+        except Exception:
+            with self._lock:
+                self._references |= struck
+            raise
 
     def forget(self, attempts: Collection[str]) -> bool:
         """What became of them is stored; they go with the next write. Says whether there were any."""

@@ -60,6 +60,8 @@ class IncomingRun:
         head = around.stores.ledger.head(self._mailbox.id, Workload.INCOMING, around.clock())
         if is_held(head.state, around.clock()):
             return RunOutcome.HELD
+        for error in head.unreadable:
+            self.tally.leave_aside(error)
         discovered = whereabouts(self._assignment, around)
         settings = around.settings()
         with self._open_mailbox(self._assignment.profile, self._mailbox, discovered) as mail:
@@ -155,7 +157,15 @@ class IncomingRun:
         screening = Screening(mail, judging, emails, stores.activities, booking, start, limit, watches_several=several)
         marker = Marker(mail, stores.alerts, room, settings, around.clock, self._mailbox.id)
         backfills = not all(page.mark.caught_up for page in listed)
-        joins = Joins(stores, settings, around.executor, around.limits, around.clock, backfills=backfills)
+        joins = Joins(
+            stores,
+            settings,
+            around.executor,
+            around.limits,
+            around.clock,
+            backfills=backfills,
+            leave_aside=self.tally.leave_aside,
+        )
         todos = Todos(booking, screening, judging, joins, marker, around.executor, start, limit)
         return Pages(self._assignment, around, mail, booking, screening, todos, head), todos
 

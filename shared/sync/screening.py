@@ -10,10 +10,10 @@ from itertools import batched
 
 from shared.domain.choices import Direction, Reason, Verdict
 from shared.domain.email import ChangeKind, Envelope, ListedItem
-from shared.domain.errors import ItemError
+from shared.domain.errors import ItemError, UnreadableRow
 from shared.domain.ids import email_id
 from shared.domain.judgement import Judgement
-from shared.domain.ledger import ItemKey, LedgerItem
+from shared.domain.ledger import ItemKey, LedgerItem, UnreadableItems
 from shared.ports import Activities, IncomingEmail
 from shared.sync.booking import Booking
 from shared.sync.emails import Emails
@@ -54,12 +54,14 @@ class Screening:
         self._largest_message = largest_message
         self._watches_several = watches_several
         self._elsewhere: Mapping[ItemKey, Sequence[LedgerItem]] = {}
+        self._unreadable_elsewhere: Mapping[ItemKey, UnreadableItems] = {}
         """Of the items of the present page that may have been moved, the rows that they have where they lay before."""
 
     def wanted(self, items: Sequence[ListedItem], *, is_repeated: bool) -> list[Candidate]:
         """Books what is refused, and returns what is to be read, oldest first. `is_repeated`: an interrupted run began it."""
         listed = oldest_first(items)
         rows = self._booking.known.of(listed)
+        listed = [(key, item) for key, item in listed if not self._is_set_aside(key)]
         new = [(item, rows.get(key)) for key, item in listed if not self._is_decided(key, item, rows.get(key))]
         self._booking.tally.seen += len(new)
         self._look_where_they_lay_before([candidate_of(item) for item, _ in new])
@@ -72,7 +74,9 @@ class Screening:
                 is_quarantined=known is not None and known.verdict is Verdict.QUARANTINED,
             )
             reason = reason_to_skip(item, self._start_for(item), self._largest_message)
-            if known is None and (former := self._said_by_hand(candidate, item)):
+            if (error := self._unreadable_elsewhere.get(candidate.key)) is not None:
+                self._booking.fail(candidate, error)
+            elif known is None and (former := self._said_by_hand(candidate, item)):
                 self._booking.find_again(candidate, former)
             elif reason is None:
                 candidates.append(candidate)
@@ -117,15 +121,25 @@ class Screening:
             return known.reason in _BY_HAND and not is_categorized
         return known.verdict is Verdict.FAILING or not is_categorized  # a person asks for what was given up
 
+    def _is_set_aside(self, key: ItemKey) -> bool:
+        """A later version decided about it: that stands, and is not written over."""
+        error = self._booking.known.unreadable.get(key)
+        if error is not None:
+            self._booking.tally.leave_aside(error)
+        return error is not None
+
     def _untrack_where_asked(self, key: ItemKey, item: ListedItem, known: KnownItem) -> None:
         """The tracking category was there and is not any more: a person took it away."""
         if known.category is None or not self._judging.tracks_by_category or self._is_categorized_still(item, known.category):
             return
-        row = self._booking.known.row(key)
-        if row is not None and row.activity_id is not None:
-            for activity_id in row.activity_ids:
-                self._emails.untrack(activity_id, self._judging.mailbox_id)
-            self._booking.untrack(row)
+        try:
+            row = self._booking.known.row(key)
+            if row is not None and row.activity_id is not None:
+                for activity_id in row.activity_ids:
+                    self._emails.untrack(activity_id, self._judging.mailbox_id)
+                self._booking.untrack(row)
+        except UnreadableRow as error:
+            self._booking.tally.leave_aside(error)
 
     def _is_categorized_still(self, item: ListedItem, category: str) -> bool:
         """By the name that the tracking category has now, or had when the item was given it."""
@@ -139,7 +153,9 @@ class Screening:
         nothing."""
         may_be_known = self._watches_several or self._booking.known.is_loaded
         moved = [each for each in candidates if each.message_id is not None] if may_be_known else []
-        self._elsewhere = self._booking.known.elsewhere({each.key: each.received for each in moved})
+        found = self._booking.known.elsewhere({each.key: each.received for each in moved})
+        self._elsewhere = {key: rows for key, rows in found.items() if not isinstance(rows, UnreadableItems)}
+        self._unreadable_elsewhere = {key: error for key, error in found.items() if isinstance(error, UnreadableItems)}
 
     def _said_by_hand(self, candidate: Candidate, item: ListedItem) -> LedgerItem | None:
         """What a person said of it holds wherever it lies, until a person says something else."""
@@ -159,8 +175,12 @@ class Screening:
     def _refused(self, candidate: Candidate, refused: Refused) -> Candidate | None:
         """Books the refusal; where the item may have been promoted before its page was interrupted, it is read first."""
         reason = refused.judgement.reason
-        if candidate.is_repeated and reason in CONFIGURED and self._may_be_promoted(candidate):
-            return replace(candidate, refusal=refused.judgement)
+        try:
+            if candidate.is_repeated and reason in CONFIGURED and self._may_be_promoted(candidate):
+                return replace(candidate, refusal=refused.judgement)
+        except UnreadableRow as error:
+            self._booking.fail(candidate, error)
+            return None
         if former := self._promoted_where_it_lay_before(candidate, reason):
             self._booking.find_again(candidate, former)
         else:

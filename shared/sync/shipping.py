@@ -27,7 +27,7 @@ from shared.domain.errors import (
 )
 from shared.domain.ids import ActivityId
 from shared.domain.ledger import Mark
-from shared.domain.outgoing import OutgoingMessage, Receipt
+from shared.domain.outgoing import OutgoingMessage, Receipt, Trace
 from shared.ports import Blobs, Clock
 from shared.sync import delivering
 from shared.sync.booking import Tally
@@ -36,6 +36,7 @@ from shared.sync.delivering import Outcome
 from shared.sync.filing import Filing
 from shared.sync.journal import InHand, Journal, Move
 from shared.sync.lease import Lease
+from shared.sync.left_drafts import LeftDrafts
 from shared.sync.pace import Pace
 from shared.sync.recorded_drafts import RecordedDrafts
 
@@ -72,6 +73,7 @@ class Shipping:
     deadline: datetime
     pace: Pace
     drafts: RecordedDrafts
+    left: LeftDrafts
     tally: Tally
     new_attempt: Callable[[], str] = lambda: uuid4().hex
     is_out_of_time: bool = False
@@ -82,7 +84,8 @@ class Shipping:
 
     def marks(self) -> tuple[Mark, ...]:
         """What the next run needs to know."""
-        return tuple(mark for mark in (self.pace.mark(), self.drafts.mark()) if mark is not None)
+        marks = (self.pace.mark(), self.drafts.mark(), self.left.mark())
+        return tuple(mark for mark in marks if mark is not None)
 
     def as_long_as_possible(self, emails: Iterable[InHand]) -> Iterator[InHand]:
         """The emails while there is time, and the pace allows."""
@@ -129,8 +132,9 @@ class Shipping:
     def receipt(self, hand: InHand, answer: Receipt | Exception) -> Move:
         return hand, delivering.answered(hand.email, hand.entry, answer, self.clock(), self.profile.delivery_attempts)
 
-    def found_sent(self, hand: InHand) -> Move:
-        return hand, delivering.found_sent(hand.email, self.clock())
+    def gone(self, hand: InHand, trace: Trace) -> Move:
+        """Its draft is not where it was."""
+        return hand, delivering.gone(hand.email, trace, self.clock())
 
     def returned(self, hand: InHand, error: Exception) -> Move:
         return hand, delivering.returned(hand.email, error, self.clock())

@@ -11,7 +11,7 @@ from datetime import datetime
 from itertools import batched
 
 from shared.domain.choices import Reason, Verdict
-from shared.domain.ledger import LedgerItem, Todo, TodoKind
+from shared.domain.ledger import LedgerItem, Todo, TodoKind, UnreadableItems
 from shared.sync.booking import Booking
 from shared.sync.items import Candidate, candidate_again
 from shared.sync.joins import JOINED_AT_ONCE, Joins
@@ -90,14 +90,19 @@ class Todos:
         """Those that there is still something to do for, each with the row as it is now; the others are done."""
         standing = []
         for todo, row in zip(todos, self._executor.map(self._row, todos), strict=True):
-            if row is not None and _stands(todo, row):
+            if isinstance(row, UnreadableItems):
+                self._booking.set_aside(todo, row)
+            elif row is not None and _stands(todo, row):
                 standing.append((todo, row))
             else:
                 self._booking.follow_up(Change(todo.item, done=todo, leaves_row=True))
         return standing
 
-    def _row(self, todo: Todo) -> LedgerItem | None:
-        return self._booking.known.row(todo.item.key)
+    def _row(self, todo: Todo) -> LedgerItem | UnreadableItems | None:
+        try:
+            return self._booking.known.row(todo.item.key)
+        except UnreadableItems as error:
+            return error
 
     def _candidate(self, todo: Todo, row: LedgerItem) -> Candidate | None:
         """What is to be read. Books what is refused by its row."""

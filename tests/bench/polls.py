@@ -67,8 +67,9 @@ def _poll(azurite: Azurite, tap: Tap, name: str, server_type: ServerType) -> _Co
         sync = IncomingSync(stores, connect, lambda: datetime.now(UTC))
         for expected in (RunOutcome.COMPLETED, RunOutcome.IDLE, RunOutcome.IDLE):
             tap.settle()
-            for counter in (tap, *wires):
-                counter.reset()
+            tap.reset()
+            for wire in wires:
+                wire.reset()
             assert sync.run(SyncMailbox(uuid4().hex, mailbox.id, Workload.INCOMING)) is expected
         tap.settle()
         connect.close()

@@ -125,8 +125,8 @@ class Wire:
             return known
         if known is not None:
             known.close()
-        self._connections.one = http.client.HTTPConnection(*self._upstream, timeout=120)
-        return self._connections.one
+        self._connections.one = connection = http.client.HTTPConnection(*self._upstream, timeout=120)
+        return connection
 
     def hang_up(self) -> None:
         """Closes this thread's connection to the server."""

@@ -39,10 +39,10 @@ class Written:
 
 
 def written(count: int, size: int, sender: str, to: str, batch: str) -> Iterator[Written]:
-    """About half of `size` is HTML, the rest the same as text. `batch` makes the Message-IDs its own."""
+    """About `size` bytes of HTML, and the same as text. `batch` makes the Message-IDs its own."""
     chance = random.Random(1)
     for number in range(count):
-        inner = "".join(f"<p style='margin:0'>{words(chance, _PARAGRAPH)}</p>\r\n" for _ in range(size // 2 // _MARKED_UP))
+        inner = "".join(f"<p style='margin:0'>{words(chance, _PARAGRAPH)}</p>\r\n" for _ in range(size // _MARKED_UP))
         html = f"<html><body>{inner}</body></html>"
         yield Written(
             message_id=f"bench.{batch}.{number}@contoso.example",

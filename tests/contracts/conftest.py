@@ -20,6 +20,7 @@ from shared.stores.tables.transport import Connections
 from tests.contracts.consenting import Deployment
 from tests.contracts.exchange_mailboxes import PASSWORD, SERVICE, KnownSecrets, ServedByExchange, a_new_mailbox
 from tests.contracts.gateways import WatchedGateway
+from tests.contracts.later_version import Tables
 from tests.contracts.records import INCOMING, a_mailbox, a_run, a_state, an_email, an_item
 from tests.contracts.wires import Wire, over
 
@@ -48,6 +49,11 @@ def stores(request: pytest.FixtureRequest, prefix: str) -> Iterator[Stores]:
     connection = request.getfixturevalue("connection")
     gateway = fast_gateway if request.param == "fast" else SdkGateway
     yield azure_stores(connection, secrets_key=SECRETS_KEY, prefix=prefix, gateway=gateway)
+
+
+@pytest.fixture
+def tables(connection: StorageConnection, prefix: str) -> Tables:
+    return Tables(fast_gateway(account_of(connection)), prefix)
 
 
 @pytest.fixture

@@ -7,6 +7,7 @@ from types import SimpleNamespace
 from typing import Any, cast
 from urllib.parse import parse_qs, urlsplit
 
+import httpx
 import pytest
 import requests
 
@@ -24,7 +25,7 @@ from shared.ports import Stores
 from shared.stores.memory import memory_stores
 from tests.builders import SettableClock
 from tests.contracts.incoming_email import everything
-from tests.functions.api.over_memory import AccessSettings, TestClient
+from tests.functions.api.over_memory import AccessSettings, client_of
 from tests.unit.administration.office import ADMIN, a_user
 
 CLIENT, CLIENT_SECRET, PASSWORD = "sidesync-app", "the secret of the application", "anna's own password"
@@ -109,11 +110,11 @@ class Deployment:
         with (worker or self.connect)(self.profile, self.mailbox) as mail:
             return [item.message_id for item in everything(mail)[0]]
 
-    def over_http(self) -> tuple[TestClient, TestClient]:
+    def over_http(self) -> tuple[httpx.Client, httpx.Client]:
         """The API for who holds the key, and the page for who does not."""
         settings = AccessSettings(public_url=REDIRECT.removesuffix("/api/consent"))
         sidesync = cast(Any, SimpleNamespace(administration=self.administration, preview=None, folders=None, settings=settings))
-        return TestClient(create_app(sidesync)), TestClient(create_consent_page(sidesync))
+        return client_of(create_app(sidesync)), client_of(create_consent_page(sidesync))
 
     def _new_profile(self) -> EmailServerProfile:
         port = self.server.imap_port if self.server_type is ServerType.IMAP_SMTP else self.server.pop3_port

@@ -1,9 +1,10 @@
 """Exchange mailboxes for tests: on the local mail server, or on a live one that environment variables name."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from itertools import count
+from typing import Any, TypedDict
 
 import pytest
 
@@ -33,34 +34,46 @@ class KnownSecrets:
     def set(self, name: str, value: str) -> SecretRef:
         raise NotImplementedError((name, value))
 
+    def set_on(self, ref: SecretRef) -> datetime | None:  # noqa: ARG002  # nobody ever set it
+        return None
+
 
 def a_profile(
-    location: str,
+    location: str | None,
     *,
     username: str | None = SERVICE,
     secret: str = PASSWORD,
     version: str = "1",
     authentication: AuthenticationProtocol = AuthenticationProtocol.BASIC,
     credential_source: CredentialSource = CredentialSource.PROFILE,
-    **others: object,
+    **changes: Any,
 ) -> EmailServerProfile:
-    credentials = Credentials(username=username, secret=SecretRef(secret, version))
-    return EmailServerProfile(
-        **{
-            "id": ProfileId("profile"),
-            "name": "Exchange",
-            "server_type": ServerType.EXCHANGE_SERVER,
-            "incoming_location": location,
-            "authentication": authentication,
-            "credential_source": credential_source,
-            "credentials": credentials,
-        }
-        | others
+    profile = EmailServerProfile(
+        id=ProfileId("profile"),
+        name="Exchange",
+        server_type=ServerType.EXCHANGE_SERVER,
+        incoming_location=location,
+        authentication=authentication,
+        credential_source=credential_source,
+        credentials=Credentials(username=username, secret=SecretRef(secret, version)),
     )
+    return replace(profile, **changes)
 
 
 def a_mailbox(address: str, credentials: Credentials | None = None) -> Mailbox:
     return Mailbox(MailboxId(address), address, address, None, credentials=credentials or Credentials())
+
+
+class Symptoms(TypedDict, total=False):
+    """How a fault of the local mail server shows, beside its kind: as `Faults.add` takes it."""
+
+    operation: str
+    count: int
+    after: int
+    seconds: float
+    code: str
+    item: str | None
+    text: str
 
 
 @dataclass(frozen=True, slots=True)

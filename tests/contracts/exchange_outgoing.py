@@ -3,6 +3,7 @@
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from typing import Unpack
 
 from local.mailserver.ews.endpoint import OPERATIONS
 from shared.connectors.connect import Connect
@@ -11,7 +12,7 @@ from shared.domain.configuration import EmailServerProfile
 from shared.domain.email import Address, IncomingMessage, ItemRef
 from shared.domain.outgoing import OutgoingMessage, Receipt
 from shared.ports import Drafting
-from tests.contracts.exchange_mailboxes import ServedByExchange, a_mailbox
+from tests.contracts.exchange_mailboxes import ServedByExchange, Symptoms, a_mailbox
 from tests.unit.connectors.outgoing_messages import a_message
 
 
@@ -63,7 +64,7 @@ class Outbound:
             asked.operation for asked in self.served.server.requests if asked.status != 401 and asked.operation in OPERATIONS
         ]
 
-    def fault(self, kind: str, **how: object) -> None:
+    def fault(self, kind: str, **how: Unpack[Symptoms]) -> None:
         self.served.server.faults.add(kind, self.served.address, **how)
 
     def clear(self) -> None:

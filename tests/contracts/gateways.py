@@ -17,7 +17,7 @@ class WatchedGateway:
 
     def __init__(self, inner: Gateway) -> None:
         self._inner = inner
-        self.before: Callable[[Asked], None] = quietly
+        self.before: Callable[[Asked], object] = quietly
 
     @property
     def requests(self) -> int:

@@ -186,8 +186,20 @@ class MailContract(ReadsAnyMailbox):
         assert got.priority is Priority.HIGH
         assert (got.body_text or "").split() == ["Hello", "Anna,", "see", "you."]
         assert got.body_html is None
-        assert got.attachments == ()
+        assert (got.attachments, got.reply_to) == ((), ())
         assert got.size > 0
+
+    def test_where_answers_are_wanted_is_told(self, incoming: IncomingEmail, served: MailServed) -> None:
+        wanted = "Łukasz <answers@fabrikam.example>, list@fabrikam.example"
+        inner = a_message("inner@fabrikam.example", Reply_To=wanted)
+        outer = a_message("outer@fabrikam.example", Reply_To=wanted)
+        outer.add_attachment(inner)
+        served.deliver(bytes(outer))
+        (got,) = fetched(incoming)
+        (attached,) = got.attachments
+        assert attached.message is not None
+        expected = (Address("answers@fabrikam.example", "Łukasz"), Address("list@fabrikam.example", "list@fabrikam.example"))
+        assert (got.reply_to, attached.message().reply_to) == (expected, expected)
 
     def test_html_stays_html(self, incoming: IncomingEmail, served: MailServed) -> None:
         message = a_message(text="Hello")
@@ -254,10 +266,9 @@ class MailContract(ReadsAnyMailbox):
     def test_inline_pictures_are_told_from_attachments(self, incoming: IncomingEmail, served: MailServed) -> None:
         message = a_message(text="Hello")
         message.add_alternative('<p>Hello <img src="cid:logo@fabrikam"></p>', subtype="html")
-        html = message.get_payload()[1]
+        html = message.get_payload(1)
         assert isinstance(html, EmailMessage)
-        picture = {"maintype": "image", "subtype": "png", "cid": "<logo@fabrikam>", "filename": "logo.png"}
-        html.add_related(b"\x89PNG\r\n", **picture, disposition="inline")
+        html.add_related(b"\x89PNG\r\n", "image", "png", cid="<logo@fabrikam>", filename="logo.png", disposition="inline")
         message.add_attachment(b"terms", maintype="text", subtype="plain", filename="Bedingungen für Ü.txt")
         served.deliver(bytes(message))
         (got,) = fetched(incoming)

@@ -10,14 +10,14 @@ from datetime import timedelta
 import pytest
 
 from shared.connectors import destinations
-from shared.domain.choices import ServerType
+from shared.domain.choices import AuthenticationProtocol, ServerType
 from shared.domain.configuration import EmailServerProfile, Mailbox
 from shared.domain.email import IncomingMessage
 from shared.domain.errors import FolderNotFound, ItemGone, ItemUnreadable
 from shared.domain.folders import INBOX, Folder
 from shared.ports import IncomingEmail
 from tests.contracts.exchange_mailboxes import a_mailbox, a_profile
-from tests.contracts.incoming_email import NOON, MailContract, a_message, content, everything, fetched
+from tests.contracts.incoming_email import NOON, MailContract, MailServed, a_message, content, everything, fetched
 from tests.contracts.internet_mailboxes import InternetMailServed, Place, Ports
 from tests.contracts.marking_email import EnvelopeContract, envelopes
 from tests.tap import Tap, tap_on
@@ -51,19 +51,30 @@ class OverTheInternet:
     def profile(self, place: Place, served: InternetMailServed) -> EmailServerProfile:
         return self.profile_of(place, served)
 
-    def profile_of(self, place: Place, served: InternetMailServed, **others: object) -> EmailServerProfile:
-        """The owner of the mailbox signs in, in the clear."""
+    def profile_of(
+        self,
+        place: Place,
+        served: InternetMailServed,
+        *,
+        secret: str | None = None,
+        authentication: AuthenticationProtocol = AuthenticationProtocol.BASIC,
+        incoming_location: str = "localhost",
+        incoming_port: int | None = None,
+        incoming_use_tls: bool = False,
+        incoming_starttls: bool = False,
+        timeout: timedelta = timedelta(seconds=30),
+    ) -> EmailServerProfile:
+        """The owner of the mailbox signs in, with the right password, and in the clear, unless told."""
         return a_profile(
-            "localhost",
-            **{
-                "username": served.address,
-                "secret": place.password,
-                "server_type": self.server_type,
-                "incoming_port": self.ports_of(place).plain,
-                "incoming_use_tls": False,
-                "timeout": timedelta(seconds=30),
-            }
-            | others,
+            incoming_location,
+            username=served.address,
+            secret=secret or place.password,
+            authentication=authentication,
+            server_type=self.server_type,
+            incoming_port=incoming_port or self.ports_of(place).plain,
+            incoming_use_tls=incoming_use_tls,
+            incoming_starttls=incoming_starttls,
+            timeout=timeout,
         )
 
     def in_one_session[T](
@@ -176,7 +187,7 @@ class InternetMailContract(OverTheInternet, MailContract, EnvelopeContract):
 
     # ---- listing
 
-    def test_the_latest_items_are_those_received_last(self, incoming: IncomingEmail, served: InternetMailServed) -> None:
+    def test_the_latest_items_are_those_received_last(self, incoming: IncomingEmail, served: MailServed) -> None:
         """As mail comes: the last one is the newest."""
         for number in range(4):
             served.deliver(bytes(a_message(f"{number}@fabrikam.example")), NOON + timedelta(minutes=number))

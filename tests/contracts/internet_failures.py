@@ -1,6 +1,5 @@
 """What POP3 and IMAP connections have in common when something is wrong: signing in, TLS, and servers that fall silent."""
 
-import socket
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
@@ -193,10 +192,10 @@ class InternetFailures(OverTheInternet):
         profile = self.profile_of(place, served, incoming_location="mail.contoso.invalid")
         assert isinstance(failure(lambda: self.listed(profile, served)), NameNotFound)
 
-    def test_a_port_that_nobody_listens_on_is_called_that(self, place: Place, served: InternetMailServed) -> None:
-        with socket.create_server(("127.0.0.1", 0)) as closed:
-            port = closed.getsockname()[1]
-        profile = self.profile_of(place, served, incoming_location="127.0.0.1", incoming_port=port)
+    def test_a_port_that_nobody_listens_on_is_called_that(
+        self, place: Place, served: InternetMailServed, closed_port: int
+    ) -> None:
+        profile = self.profile_of(place, served, incoming_location="127.0.0.1", incoming_port=closed_port)
         assert isinstance(failure(lambda: self.listed(profile, served)), ConnectionRefused)
 
     def test_another_kind_of_server_is_called_that(self, place: Place, served: InternetMailServed, tap: Tap) -> None:

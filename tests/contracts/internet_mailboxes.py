@@ -61,7 +61,8 @@ class Ports:
 class Place(Protocol):
     """A mail server that tests run on; each of its mailboxes has the same password."""
 
-    password: str
+    @property
+    def password(self) -> str: ...
 
     @property
     def pop3(self) -> Ports: ...

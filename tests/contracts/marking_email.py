@@ -104,7 +104,8 @@ class EnvelopeContract:
 
     def test_a_report_about_a_report_is_read_as_what_it_is(self, incoming: IncomingEmail, served: MailServed) -> None:
         """Cut short on its way, it is still mail."""
-        report = MIMEMultipart("report", **{"report-type": "delivery-status"})
+        report = MIMEMultipart("report")
+        report.set_param("report-type", "delivery-status")
         report["Message-ID"] = "<odd@x>"
         report.attach(MIMEText("no status at all"))
         report.attach(MIMEMessage(a_message("inner@fabrikam.example")))

@@ -11,7 +11,7 @@ import pytest
 
 from shared.connectors import destinations
 from shared.connectors.connect import Connect
-from shared.domain.choices import ServerType
+from shared.domain.choices import AuthenticationProtocol, ServerType
 from shared.domain.configuration import EmailServerProfile
 from shared.domain.outgoing import OutgoingMessage, Receipt
 from shared.ports import Drafting, Sending
@@ -51,21 +51,31 @@ class OverSmtp:
     def profile(self, place: SmtpPlace, anna: Arriving, tap: Tap) -> EmailServerProfile:
         return self.profile_of(place, anna, outgoing_port=tap.port)
 
-    def profile_of(self, place: SmtpPlace, sender: Arriving, **others: object) -> EmailServerProfile:
-        """The owner of the mailbox signs in, in the clear."""
+    def profile_of(
+        self,
+        place: SmtpPlace,
+        sender: Arriving,
+        *,
+        secret: str | None = None,
+        outgoing_authentication: AuthenticationProtocol | None = None,
+        outgoing_port: int | None = None,
+        outgoing_use_tls: bool = False,
+        outgoing_starttls: bool = False,
+        timeout: timedelta = timedelta(seconds=30),
+    ) -> EmailServerProfile:
+        """The owner of the mailbox signs in, with the right password, and in the clear, unless told."""
         return a_profile(
             "localhost",
-            **{
-                "username": sender.address,
-                "secret": place.password,
-                "server_type": ServerType.IMAP_SMTP,
-                "use_same_settings_for_outgoing": False,
-                "outgoing_location": "localhost",
-                "outgoing_port": place.smtp.plain,
-                "outgoing_use_tls": False,
-                "timeout": timedelta(seconds=30),
-            }
-            | others,
+            username=sender.address,
+            secret=secret or place.password,
+            server_type=ServerType.IMAP_SMTP,
+            use_same_settings_for_outgoing=False,
+            outgoing_location="localhost",
+            outgoing_port=outgoing_port or place.smtp.plain,
+            outgoing_use_tls=outgoing_use_tls,
+            outgoing_starttls=outgoing_starttls,
+            outgoing_authentication=outgoing_authentication,
+            timeout=timeout,
         )
 
     @pytest.fixture

@@ -25,6 +25,7 @@ from shared.domain.choices import (
 from shared.domain.configuration import Credentials, EmailServerProfile, Mailbox, Owner, OwnerRef, SecretRef
 from shared.domain.delivery import Attempt, Delivery, OutboxEntry
 from shared.domain.email import (
+    Address,
     Annotation,
     Attachment,
     CorrelationEntry,
@@ -117,6 +118,7 @@ def a_content(**changes: object) -> EmailContent:
         body_text="hello",
         attachments=(Attachment("a.pdf", "application/pdf", 5_000_000_000, "ab" * 32, "emails/x/ab", is_inline=True),),
         conversation_index="AQ==",
+        reply_to=(Address("answers@fabrikam.example", "Ответы"),),
     )
     return replace(content, **changes)  # type: ignore[arg-type]  # the caller names fields
 

@@ -30,7 +30,6 @@ from tests.contracts.exchange_mailboxes import KnownSecrets, failure
 from tests.contracts.internet_failures import KnownTokens
 from tests.contracts.over_smtp import OverSmtp, given_to, without
 from tests.contracts.smtp_mailboxes import Arriving, Content, Failing, SmtpPlace, an_attachment, an_outgoing, read
-from tests.plain_server import free_ports
 from tests.tap import Tap, tap_on
 
 
@@ -260,8 +259,10 @@ class SendingFailures(OverSmtp):
         profile = self.profile_of(place, anna, outgoing_use_tls=True, outgoing_port=place.smtp.plain)
         assert isinstance(failure(lambda: self.send(connect, profile, anna, an_outgoing(anna, bert))), NoTls)
 
-    def test_a_port_where_nobody_listens(self, connect: Connect, place: SmtpPlace, anna: Arriving, bert: Arriving) -> None:
-        profile = self.profile_of(place, anna, outgoing_port=free_ports(1)[0])
+    def test_a_port_where_nobody_listens(
+        self, connect: Connect, place: SmtpPlace, anna: Arriving, bert: Arriving, closed_port: int
+    ) -> None:
+        profile = self.profile_of(place, anna, outgoing_port=closed_port)
         assert isinstance(failure(lambda: self.send(connect, profile, anna, an_outgoing(anna, bert))), ConnectionRefused)
 
     def test_something_else_listens_there(

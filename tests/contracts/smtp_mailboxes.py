@@ -2,12 +2,12 @@
 both."""
 
 import hashlib
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Iterator
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from itertools import count
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
 
 from local.mailserver import MailServer
 from local.mailserver.faults import FaultKind
@@ -45,9 +45,13 @@ class Arriving(Protocol):
 class SmtpPlace(Protocol):
     """A mail server that takes email from who signed in; each of its mailboxes has the same password."""
 
-    password: str
-    largest: int
-    """Bytes of a message."""
+    @property
+    def password(self) -> str: ...
+
+    @property
+    def largest(self) -> int:
+        """Bytes of a message."""
+        ...
 
     @property
     def smtp(self) -> Ports: ...
@@ -202,20 +206,20 @@ def an_attachment(
     return OutgoingAttachment(name, content_type, held.size, chunks, content_id, is_inline=content_id is not None)
 
 
-def an_outgoing(sender: Arriving, /, *to: Arriving | str, **others: object) -> OutgoingMessage:
-    """To these, with an HTML body and its text; `others` are fields of the message."""
+def an_outgoing(sender: Arriving, /, *to: Arriving | str, **changes: Any) -> OutgoingMessage:
+    """To these, with an HTML body and its text; `changes` are fields of the message."""
     number = next(_numbers)
-    fields: Mapping[str, object] = {
-        "key": f"email-{number}",
-        "message_id": f"email-{number}.{id(sender):x}@contoso.example",
-        "date": TEN,
-        "from_": Address(sender.address, "Anna Example"),
-        "to": tuple(Address(each if isinstance(each, str) else each.address) for each in to),
-        "subject": "Offer",
-        "body_html": "<p>Hello <b>Bert</b></p>",
-        "body_text": "Hello Bert",
-    }
-    return OutgoingMessage(**(dict(fields) | others))
+    message = OutgoingMessage(
+        key=f"email-{number}",
+        message_id=f"email-{number}.{id(sender):x}@contoso.example",
+        date=TEN,
+        from_=Address(sender.address, "Anna Example"),
+        to=tuple(Address(each if isinstance(each, str) else each.address) for each in to),
+        subject="Offer",
+        body_html="<p>Hello <b>Bert</b></p>",
+        body_text="Hello Bert",
+    )
+    return replace(message, **changes)
 
 
 def read(raw: bytes) -> IncomingMessage:

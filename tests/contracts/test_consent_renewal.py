@@ -39,14 +39,18 @@ def test_a_token_that_the_mail_server_refuses_is_replaced(deployment: Deployment
 
 
 def test_a_token_is_replaced_before_it_runs_out(deployment: Deployment) -> None:
-    deployment.server.set_token_lifetime(1)
     deployment.consents()
     deployment.listed()
     asked = deployment.server.requests.count("Token")
     deployment.listed()
     assert deployment.server.requests.count("Token") == asked
+
+    deployment.server.set_token_lifetime(1)
+    worker = deployment.worker()
+    deployment.listed(worker)
+    asked = deployment.server.requests.count("Token")
     time.sleep(1)
-    deployment.listed()
+    deployment.listed(worker)
     assert deployment.server.requests.count("Token") == asked + 1
 
 

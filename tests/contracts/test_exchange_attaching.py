@@ -10,12 +10,14 @@ from lxml import etree
 
 from local.mailserver import web
 from local.mailserver.ews import creating
+from local.mailserver.ews.drafts import Draft as DescribedDraft
+from local.mailserver.ews.drafts import draft_of
 from local.mailserver.ews.endpoint import EwsEndpoint
 from local.mailserver.ews.envelope import NAMES
+from local.mailserver.message import Address
 from shared.connectors.connect import Connect
 from shared.connectors.exchange.outgoing import ALONG, ExchangeOutgoing
 from shared.domain.choices import AuthenticationProtocol
-from shared.domain.email import Address
 from shared.domain.errors import (
     AttachmentLost,
     AuthenticationFailed,
@@ -29,7 +31,7 @@ from shared.domain.errors import (
     Unreachable,
 )
 from shared.domain.outgoing import OutgoingAttachment, Receipt
-from tests.contracts.exchange_mailboxes import SERVICE, ServedByExchange, a_profile, failure
+from tests.contracts.exchange_mailboxes import SERVICE, ServedByExchange, Symptoms, a_profile, failure
 from tests.contracts.exchange_outgoing import Outbound, opened
 from tests.contracts.incoming_email import content
 from tests.contracts.test_exchange_tokens import APPLICATION, APPLICATION_SECRET, an_application_profile
@@ -105,12 +107,10 @@ def test_an_older_server_gets_all_of_them_afterwards(outbound: Outbound) -> None
 def test_a_server_that_leaves_out_what_went_along_gets_it_afterwards(
     outbound: Outbound, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    read = creating.draft_of
-
-    def without_attachments(element: etree._Element, owner: Address) -> creating.Draft:
+    def without_attachments(element: etree._Element, owner: Address) -> DescribedDraft:
         for attachments in element.iterfind("t:Attachments", NAMES):
             element.remove(attachments)
-        return read(element, owner)
+        return draft_of(element, owner)
 
     monkeypatch.setattr(creating, "draft_of", without_attachments)
     bare, full = outbound.message("k1"), outbound.message("k2", attachments=(SMALL, PICTURE))
@@ -157,7 +157,7 @@ def test_a_token_that_is_refused_meanwhile_is_replaced_and_the_content_sent_agai
 ) -> None:
     served.server.add_application(APPLICATION, APPLICATION_SECRET)
     with opened(connect, served, an_application_profile(served.server)) as outbound:
-        refuse_once = {"operation": "CreateAttachment", "count": 1}
+        refuse_once: Symptoms = {"operation": "CreateAttachment", "count": 1}
         before_each_upload(monkeypatch, lambda: outbound.fault("unauthorized", **refuse_once))
         outbound.send(outbound.message(attachments=(LARGE,)))
         assert served.server.requests.count("Token") == 2
@@ -165,13 +165,14 @@ def test_a_token_that_is_refused_meanwhile_is_replaced_and_the_content_sent_agai
 
 
 def before_each_upload(monkeypatch: pytest.MonkeyPatch, act: Callable[[], None]) -> None:
+    from shared.connectors.exchange.drafts import Draft
     from shared.connectors.exchange.uploading import CreateAttachment
 
     attach = CreateAttachment.attach
 
-    def acting(*arguments: object) -> object:
+    def acting(uploads: CreateAttachment, draft: Draft, attachment: OutgoingAttachment) -> Draft:
         act()
-        return attach(*arguments)
+        return attach(uploads, draft, attachment)
 
     monkeypatch.setattr(CreateAttachment, "attach", acting)
 

@@ -1,11 +1,13 @@
 """Where a connection to Exchange may go: to the mail server, over TLS, and nowhere that credentials do not belong."""
 
 import ipaddress
+import socket
 from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from threading import Thread
+from typing import Any
 from urllib.parse import urlsplit
 
 import pytest
@@ -33,8 +35,8 @@ from tests.contracts.exchange_mailboxes import (
 def test_a_local_server_is_refused_before_a_byte_is_sent(served: ServedByExchange) -> None:
     strict = Connect(KnownSecrets(), allow_local_servers=False)
     for location in (served.server.ews_url, f"{served.server.https_url}/EWS/Exchange.asmx"):
-        error = failure(lambda location=location: listed(strict, a_profile(location), served.address))
-        assert isinstance(error, LocationRefused)
+        with pytest.raises(LocationRefused):
+            listed(strict, a_profile(location), served.address)
     strict.close()
     assert len(served.server.requests) == 0
 
@@ -90,9 +92,9 @@ def metadata(monkeypatch: pytest.MonkeyPatch) -> Iterator[Metadata]:
     monkeypatch.setattr(destinations, "_meant", as_metadata)
     real = connection.create_connection
 
-    def resolved(to: tuple[str, int], *arguments: object, **others: object) -> object:
+    def resolved(to: tuple[str, int], *arguments: Any, **others: Any) -> socket.socket:
         host, port = to
-        return real((address if host.endswith(".example") else host, port), *arguments, **others)  # type: ignore[arg-type]
+        return real((address if host.endswith(".example") else host, port), *arguments, **others)
 
     monkeypatch.setattr(connection, "create_connection", resolved)
 
@@ -133,7 +135,7 @@ def test_a_name_of_the_metadata_service_is_refused_even_where_local_servers_are_
 
 
 def test_autodiscover_does_not_lead_to_it(connect: Connect, metadata: Metadata) -> None:
-    profile = a_profile(None, use_autodiscover=True, incoming_port=urlsplit(metadata.url).port)  # type: ignore[arg-type]
+    profile = a_profile(None, use_autodiscover=True, incoming_port=urlsplit(metadata.url).port)
     error = failure(lambda: connect.discover(profile, a_mailbox("anna@contoso.example"), MONDAY))
     assert isinstance(error, LocationRefused)
     assert metadata.asked == []

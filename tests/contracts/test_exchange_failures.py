@@ -28,6 +28,7 @@ from shared.domain.folders import INBOX, Folder
 from shared.ports import IncomingEmail
 from tests.contracts.exchange_mailboxes import (
     ServedByExchange,
+    Symptoms,
     a_mailbox,
     a_new_mailbox,
     a_profile,
@@ -49,7 +50,7 @@ def refs_of(incoming: IncomingEmail, served: ServedByExchange, count: int) -> di
     return {f"m{number}": found[f"m{number}"] for number in range(count)}
 
 
-WHOLE_REQUESTS: list[tuple[str, dict[str, object], type[SyncError], float | None]] = [
+WHOLE_REQUESTS: list[tuple[str, Symptoms, type[SyncError], float | None]] = [
     ("server_busy", {"seconds": 297.7}, Throttled, 297.7),
     ("server_busy", {}, Throttled, None),
     ("unavailable", {"seconds": 120}, Throttled, 120),
@@ -75,7 +76,7 @@ def test_a_failed_request_says_what_the_run_does_next(
     served: ServedByExchange,
     call: str,
     kind: str,
-    how: dict[str, object],
+    how: Symptoms,
     expected: type[SyncError],
     wait: float | None,
 ) -> None:
@@ -205,7 +206,8 @@ def test_an_item_that_breaks_the_connection_costs_only_itself(
 def break_when_full_item_is_read(monkeypatch: pytest.MonkeyPatch, killers: set[str]) -> None:
     """The server closes the connection whenever it is asked for the body of one of these items."""
     from local.mailserver.ews.endpoint import EwsEndpoint
-    from local.mailserver.web import Disconnect, Reply, Request
+    from local.mailserver.listener import Disconnect
+    from local.mailserver.web import Reply, Request
 
     handle = EwsEndpoint.handle
 
@@ -229,7 +231,7 @@ def test_a_failure_that_passes_costs_no_message(incoming: IncomingEmail, served:
 def test_what_was_read_before_a_throttled_request_is_kept(incoming: IncomingEmail, served: ServedByExchange) -> None:
     refs = list(refs_of(incoming, served, 60).values())
     served.server.faults.add("server_busy", served.address, operation="GetItem", after=1, seconds=90)
-    got = []
+    got: list[IncomingMessage | ItemError] = []
     with pytest.raises(Throttled) as raised:
         got.extend(outcome for _, outcome in incoming.fetch(refs))
     assert raised.value.retry_after == timedelta(seconds=90)
@@ -252,7 +254,7 @@ def test_items_before_a_throttled_one_are_kept_and_nothing_is_asked_again(
     refs = refs_of(incoming, served, 8)
     served.server.faults.add("unreadable_item", served.address, item=refs["m5"].id, code="ErrorServerBusy")
     before = served.server.requests.count("GetItem")
-    got = []
+    got: list[ItemRef] = []
     with pytest.raises(Throttled):
         got.extend(ref for ref, _ in incoming.fetch(list(refs.values())))
     assert got == list(refs.values())[:5]

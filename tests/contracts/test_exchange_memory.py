@@ -5,7 +5,7 @@ import json
 import subprocess
 import sys
 import tracemalloc
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from hashlib import sha256
 from pathlib import Path
 
@@ -113,4 +113,5 @@ def test_a_stream_that_is_given_up_leaves_the_connection_usable(incoming: Incomi
     for _ in range(20):
         stream = fetched(incoming)[0].attachments[0].chunks()
         assert next(stream)
+        assert isinstance(stream, Generator)
         stream.close()

@@ -84,6 +84,12 @@ def test_text_alone_arrives_as_text(outbound: Outbound) -> None:
     assert (arrived.body_text or "").split() == ["Dear", "Bert", "as", "agreed"]
 
 
+def test_a_domain_beyond_ascii_is_written_as_dns_has_it(outbound: Outbound) -> None:
+    outbound.send(outbound.message(to=(Address("info@bücher.example", "Bücher"),)))
+    (taken,) = outbound.served.server.accepted()
+    assert taken.recipients == ("info@xn--bcher-kva.example",)
+
+
 def test_blind_recipients_get_it_and_nobody_reads_of_them(outbound: Outbound) -> None:
     outbound.send(outbound.message(to=(), bcc=(Address("carl@fabrikam.example", "Carl"),)))
     (taken,) = outbound.served.server.accepted()

@@ -1,6 +1,6 @@
 """What Exchange can answer instead of sending, whose affair that is, and that no failure sends an email twice or never."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from datetime import timedelta
 
 import pytest
@@ -14,9 +14,10 @@ from shared.domain.errors import (
     DeliveryError,
     DeliveryPostponed,
     DeliveryRefused,
-    DraftGone,
+    DeliveryUnknown,
     EmailTooLarge,
     MailboxNotFound,
+    NotGiven,
     RecipientsRefused,
     SendAsDenied,
     SendingQuotaSpent,
@@ -26,7 +27,7 @@ from shared.domain.errors import (
     Unreachable,
 )
 from shared.domain.outgoing import Receipt
-from tests.contracts.exchange_mailboxes import ServedByExchange, a_profile, failure
+from tests.contracts.exchange_mailboxes import ServedByExchange, Symptoms, a_profile, failure
 from tests.contracts.exchange_outgoing import Outbound, opened
 from tests.unit.connectors.outgoing_messages import an_attachment
 
@@ -139,7 +140,7 @@ def test_a_folder_that_is_not_there_or_not_shown_is_no_emails_error(outbound: Ou
     assert isinstance(error, AccessDenied)
 
 
-WHOLE_REQUESTS: list[tuple[str, dict[str, object], type[SyncError], float | None]] = [
+WHOLE_REQUESTS: list[tuple[str, Symptoms, type[SyncError], float | None]] = [
     ("server_busy", {"seconds": 297.7}, Throttled, 297.7),
     ("soap_fault", {"code": "ErrorSubmissionQuotaExceeded"}, SendingQuotaSpent, 3600),
     ("too_many_requests", {"seconds": 30}, Throttled, 30),
@@ -153,15 +154,22 @@ WHOLE_REQUESTS: list[tuple[str, dict[str, object], type[SyncError], float | None
 ]
 
 
+def given(outcomes: Sequence[object]) -> None:
+    """Raises why the server was given nothing, where it says so email by email."""
+    for outcome in outcomes:
+        if isinstance(outcome, NotGiven) and outcome.__cause__ is not None:
+            raise outcome.__cause__
+
+
 @pytest.mark.parametrize(("kind", "how", "expected", "wait"), WHOLE_REQUESTS)
 @pytest.mark.parametrize("call", ["prepare", "submit", "find", "withdraw", "check"])
 def test_a_failed_request_says_what_the_run_does_next(
-    outbound: Outbound, call: str, kind: str, how: dict[str, object], expected: type[SyncError], wait: float | None
+    outbound: Outbound, call: str, kind: str, how: Symptoms, expected: type[SyncError], wait: float | None
 ) -> None:
     drafts = outbound.prepared(outbound.messages(2))
     calls: dict[str, Callable[[], object]] = {
         "prepare": lambda: outbound.drafting.prepare(outbound.messages(2)),
-        "submit": lambda: outbound.drafting.submit(drafts, save_copy=True),
+        "submit": lambda: given(outbound.drafting.submit(drafts, save_copy=True)),
         "find": lambda: outbound.drafting.find(drafts),
         "withdraw": lambda: outbound.drafting.withdraw(["k0"]),
         "check": outbound.drafting.check,
@@ -200,8 +208,7 @@ def test_a_connection_that_breaks_between_two_is_settled_by_looking(outbound: Ou
 @pytest.mark.parametrize("kind", ["reply_lost", "breaks_off", "truncated_reply"])
 def test_drafts_that_nobody_knows_are_withdrawn_and_made_anew(outbound: Outbound, kind: str) -> None:
     messages = outbound.messages(4)
-    how = {"item": id_of(2)} if kind == "breaks_off" else {}
-    outbound.fault(kind, operation="CreateItem", count=1, **how)
+    outbound.fault(kind, operation="CreateItem", count=1, item=id_of(2) if kind == "breaks_off" else None)
     assert isinstance(failure(lambda: outbound.drafting.prepare(messages)), TransientError)
     assert outbound.drafts > 0
     outbound.drafting.withdraw([message.key for message in messages])
@@ -287,12 +294,12 @@ def test_a_version_that_stays_stale_postpones_that_email(outbound: Outbound) -> 
     assert [isinstance(outcome, DeliveryPostponed) for outcome in outcomes] == [False, True, False]
 
 
-def test_a_draft_that_turns_out_sent_when_its_version_is_looked_up_is_not_sent_again(outbound: Outbound) -> None:
+def test_a_draft_that_turns_out_gone_when_its_version_is_looked_up_is_not_sent_again(outbound: Outbound) -> None:
     drafts = outbound.prepared(outbound.messages(2))
     outbound.fault("unwritable_item", operation="SendItem", item=id_of(0), code="ErrorStaleObject", count=1)
     outbound.fault("unreadable_item", operation="GetItem", code="ErrorItemNotFound", count=1)
     gone, receipt = outbound.drafting.submit(drafts, save_copy=True)
-    assert isinstance(gone, DraftGone)
+    assert isinstance(gone, DeliveryUnknown)
     assert receipt == Receipt()
 
 
@@ -300,6 +307,25 @@ def test_a_draft_that_cannot_be_looked_at_keeps_its_reference(outbound: Outbound
     drafts = outbound.prepared(outbound.messages(3))
     outbound.fault("unreadable_item", operation="GetItem", item=drafts[1].split()[0], code="ErrorCorruptData")
     assert outbound.drafting.find(drafts) == drafts
+
+
+@pytest.mark.parametrize("code", ["ErrorMailboxStoreUnavailable", "ErrorInternalServerTransientError", "ErrorTimeoutExpired"])
+def test_a_draft_that_the_server_cannot_look_at_now_is_neither_there_nor_gone(outbound: Outbound, code: str) -> None:
+    drafts = outbound.prepared(outbound.messages(3))
+    outbound.fault("unreadable_item", operation="GetItem", item=drafts[1].split()[0], code=code)
+    first, unknown, last = outbound.drafting.find(drafts)
+    assert (first, last) == (drafts[0], drafts[2])
+    assert isinstance(unknown, DeliveryPostponed)
+
+
+def test_what_may_have_been_sent_and_cannot_be_looked_at_is_unknown(outbound: Outbound) -> None:
+    drafts = outbound.prepared(outbound.messages(2))
+    item = drafts[0].split()[0]
+    outbound.fault("unwritable_item", operation="SendItem", item=item, code="ErrorMailboxStoreUnavailable")
+    outbound.fault("unreadable_item", operation="GetItem", item=item, code="ErrorMailboxStoreUnavailable")
+    unknown, receipt = outbound.drafting.submit(drafts, save_copy=True)
+    assert isinstance(unknown, DeliveryUnknown)
+    assert receipt == Receipt()
 
 
 @pytest.mark.parametrize("reference", ["", "nonsense", "AAMk\x00 CQAA", "a b c"])

@@ -71,7 +71,7 @@ def test_every_file_arrives_octet_for_octet(incoming: IncomingEmail, refs: list[
 
 def test_every_file_is_a_message_and_its_envelope_says_the_same(incoming: IncomingEmail, refs: list[ItemRef]) -> None:
     envelopes = dict(incoming.envelopes(refs))
-    differing = {}
+    differing: dict[tuple[str, str], tuple[object, object]] = {}
     for ref, outcome in incoming.fetch(refs):
         assert isinstance(outcome, IncomingMessage), outcome
         if ODD_NAMES.search(b"".join(incoming.raw(ref)).replace(b"\r\n", b"\n").partition(b"\n\n")[0]):

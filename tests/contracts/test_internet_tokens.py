@@ -4,6 +4,7 @@ import json
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
+from typing import Any
 
 import pytest
 from cryptography.hazmat.primitives.asymmetric import rsa
@@ -39,7 +40,7 @@ def mail(server: MailServer) -> Iterator[MailServer]:
     server.reset()
 
 
-def a_profile(server: MailServer, server_type: ServerType = ServerType.IMAP_SMTP, **changes: object) -> EmailServerProfile:
+def a_profile(server: MailServer, server_type: ServerType = ServerType.IMAP_SMTP, **changes: Any) -> EmailServerProfile:
     credentials = Credentials(
         client_id=APPLICATION,
         tenant_id="contoso.example",
@@ -58,7 +59,7 @@ def a_profile(server: MailServer, server_type: ServerType = ServerType.IMAP_SMTP
         credentials=credentials,
         oauth_provider=OAuthProvider.MICROSOFT,
     )
-    return replace(profile, **changes)  # type: ignore[arg-type]
+    return replace(profile, **changes)
 
 
 def listed(connect: Connect, profile: EmailServerProfile, address: str = ANNA) -> Sequence[str | None]:

@@ -117,8 +117,8 @@ class TestWhatTheLocalServerAnswers(OnTheLocalServer):
         self, server: MailServer, connect: Connect, place: SmtpPlace, anna: Arriving, bert: Arriving
     ) -> None:
         """RFC 5321 section 4.5.3.2.6: who gives up early sends it twice."""
-        server.faults.add(FaultKind.SLOW_REPLY, operation="Message", seconds=2, count=1)
-        profile = self.profile_of(place, anna, timeout=timedelta(seconds=1))
+        server.faults.add(FaultKind.SLOW_REPLY, operation="Message", seconds=2.5, count=1)
+        profile = self.profile_of(place, anna, timeout=timedelta(seconds=2))
         self.send(connect, profile, anna, an_outgoing(anna, bert))
         assert len(bert.arrived(1)) == 1
 

@@ -1,15 +1,15 @@
 """The contract of the address book: records, what finds them, and loading many."""
 
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import replace
 
 import pytest
 
 from shared.domain.choices import IncomingFilteringMethod, OwnerKind
-from shared.domain.configuration import AddressMatch
+from shared.domain.configuration import AddressMatch, Owner
 from shared.domain.errors import AlreadyExists, Changed, InvalidRecord
-from shared.domain.records import AddressBookRecord
+from shared.domain.records import AddressBookRecord, RecordRef
 from shared.ports import Slice, Stores
 from tests.contracts.records import a_contact, an_id, an_owner
 
@@ -61,23 +61,41 @@ def test_a_record_that_is_not_there_has_no_state_to_match(stores: Stores) -> Non
 
 
 def test_addresses_find_records_and_owners_alike(stores: Stores) -> None:
-    """With what judging a message needs of each: the filter of an owner, the owner of a record."""
+    """With what is needed of each: the filter of an owner, the owner of a record, and whether it is not to be written to."""
     sales = an_owner("sales", "Shared@Fabrikam.example", OwnerKind.QUEUE)
     stores.owners.create(replace(sales, filtering_method=IncomingFilteringMethod.ALL))
     stores.address_book.put(a_contact("bob", " SHARED@fabrikam.example", "bob@home.example"))
-    stores.address_book.put(replace(a_contact("lead", "shared@fabrikam.example", record_type="lead"), active=False))
+    lead = replace(a_contact("lead", "shared@fabrikam.example", record_type="lead"), active=False, do_not_email=True)
+    stores.address_book.put(lead)
     found = stores.addresses.find(["shared@fabrikam.example", "bob@home.example", "nobody@x.example"])
     bob = AddressMatch("contact", an_id("bob"), "bob", owner_id=an_id("anna"))
     assert found == {
         "shared@fabrikam.example": [
             bob,
-            AddressMatch("lead", an_id("lead"), "lead", active=False, owner_id=an_id("anna")),
+            AddressMatch("lead", an_id("lead"), "lead", active=False, owner_id=an_id("anna"), do_not_email=True),
             AddressMatch("queue", an_id("sales"), "sales", filtering_method=IncomingFilteringMethod.ALL),
         ],
         "bob@home.example": [bob],
         "nobody@x.example": [],
     }
     assert [match.is_own for match in found["shared@fabrikam.example"]] == [False, False, True]
+
+
+def test_users_queues_and_records_are_read_together_by_their_names(stores: Stores) -> None:
+    anna, bob = an_owner("anna"), a_contact("bob")
+    stores.owners.create(anna)
+    stores.address_book.put(bob)
+    stores.address_book.put(a_contact("carol"))
+    refs = RecordRef("user", anna.id), RecordRef("contact", bob.id)
+    others = (
+        RecordRef("queue", anna.id),
+        RecordRef("contact", an_id("nobody")),
+        RecordRef("lead", bob.id),
+        RecordRef("a/b", "#"),
+    )
+
+    assert stores.addresses.records({*refs, *others}) == dict(zip(refs, (anna, bob), strict=True))
+    assert stores.addresses.records(()) == {}
 
 
 def test_a_record_is_found_at_the_addresses_that_it_has_now(stores: Stores) -> None:
@@ -201,12 +219,13 @@ def test_several_who_get_one_address_at_once_are_all_found(stores: Stores) -> No
     owners = [an_owner(f"o{number}", "info@x.example") for number in range(4)]
     loaded = [a_contact(f"d{number}", "info@x.example") for number in range(40)]
     with ThreadPoolExecutor(6) as pool:
-        writing = [pool.submit(stores.address_book.put, each) for each in sharing]
+        writing: list[Future[object]] = [pool.submit(stores.address_book.put, each) for each in sharing]
         writing.append(pool.submit(stores.address_book.put_many, loaded))
         writing += [pool.submit(stores.owners.create, each) for each in owners]
-        for each in writing:
-            each.result()
-    assert sorted(names(stores, "info@x.example")) == sorted(each.name for each in [*sharing, *owners, *loaded])
+        for done in writing:
+            done.result()
+    everybody: list[AddressBookRecord | Owner] = [*sharing, *owners, *loaded]
+    assert sorted(names(stores, "info@x.example")) == sorted(each.name for each in everybody)
 
 
 def test_several_that_write_the_same_records_leave_each_findable_where_it_is(stores: Stores) -> None:

@@ -14,14 +14,19 @@ from shared.domain.errors import AlreadyExists, Changed, InvalidRecord
 from shared.domain.ids import ActivityId, MailboxId, OwnerId, ProfileId
 from shared.domain.ledger import LedgerHead
 from shared.ports import Slice, Stores
+from shared.stores.entities import PROFILES
+from shared.stores.tables.gateway import Verb, operation
+from shared.stores.tables.table import columns_of
+from tests.contracts.gateways import WatchedGateway
 from tests.contracts.records import MINUTE, NOW, a_profile, an_id, an_owner
 
 BREAKER = Breaker("authentication_failed", NOW, NOW + 60 * MINUTE, openings=2, credential="v1")
+each_sign_in = pytest.mark.parametrize("workload", [Workload.INCOMING, Workload.OUTGOING])
 
 
 def test_what_was_never_written_is_not_there(stores: Stores) -> None:
     assert stores.profiles.get(ProfileId(an_id("nobody"))) is None
-    assert stores.profiles.list() == []
+    assert list(stores.profiles.list()) == []
     assert stores.owners.get(OwnerKind.USER, OwnerId(an_id("nobody"))) is None
     assert list(stores.owners.list(OwnerKind.USER).items) == []
     assert stores.addresses.find(["nobody@contoso.example"]) == {"nobody@contoso.example": []}
@@ -31,7 +36,7 @@ def test_a_profile_reads_as_it_was_written(stores: Stores) -> None:
     created = stores.profiles.create(a_profile())
     assert created.record == a_profile()
     assert stores.profiles.get(a_profile().id) == created
-    assert stores.profiles.list() == [created]
+    assert list(stores.profiles.list()) == [created]
 
 
 def test_a_profile_is_created_once(stores: Stores) -> None:
@@ -57,50 +62,101 @@ def test_a_profile_that_is_not_there_cannot_be_replaced(stores: Stores) -> None:
         stores.profiles.replace(a_profile("two"), etag)
 
 
-def test_a_breaker_stands_beside_its_profile_and_leaves_its_etag_alone(stores: Stores) -> None:
+@each_sign_in
+def test_a_breaker_stands_beside_its_profile_and_leaves_its_etag_alone(stores: Stores, workload: Workload) -> None:
     created = stores.profiles.create(a_profile())
     other = stores.profiles.create(a_profile("other"))
-    assert stores.profiles.set_breaker(a_profile().id, BREAKER, replacing=None)
+    assert stores.profiles.set_breaker(a_profile().id, workload, BREAKER, replacing=None)
     found = stores.profiles.get(a_profile().id)
-    assert found == replace(created, breaker=BREAKER)
-    assert {each.record.id: each.breaker for each in stores.profiles.list()} == {
-        created.record.id: BREAKER,
-        other.record.id: None,
+    assert found == replace(created, breakers={workload: BREAKER})
+    assert {each.record.id: each.breakers for each in stores.profiles.list()} == {
+        created.record.id: {workload: BREAKER},
+        other.record.id: {},
     }
-    assert stores.profiles.replace(a_profile(), created.etag).breaker == BREAKER
-    assert stores.profiles.set_breaker(a_profile().id, None, replacing=BREAKER)
-    assert stores.profiles.set_breaker(a_profile().id, None, replacing=None)
-    assert stores.profiles.list()[0].breaker is None
+    assert stores.profiles.replace(a_profile(), created.etag).breakers == {workload: BREAKER}
+    assert stores.profiles.set_breaker(a_profile().id, workload, None, replacing=BREAKER)
+    assert stores.profiles.set_breaker(a_profile().id, workload, None, replacing=None)
+    assert [each.breakers for each in stores.profiles.list()] == [{}, {}]
 
 
+def test_the_breakers_of_reading_and_sending_know_nothing_of_one_another(stores: Stores) -> None:
+    profile_id = stores.profiles.create(a_profile()).record.id
+    stores.profiles.create(replace(a_profile(), id=ProfileId(f"{profile_id}-2")))
+    sending = replace(BREAKER, openings=3)
+    assert stores.profiles.set_breaker(profile_id, Workload.INCOMING, BREAKER, replacing=None)
+    assert not stores.profiles.set_breaker(profile_id, Workload.OUTGOING, sending, replacing=BREAKER)
+    assert stores.profiles.set_breaker(profile_id, Workload.OUTGOING, sending, replacing=None)
+    both = {Workload.INCOMING: BREAKER, Workload.OUTGOING: sending}
+    found = stores.profiles.get(profile_id)
+    assert found is not None
+    assert found.breakers == both
+    assert [each.breakers for each in stores.profiles.list()] == [both, {}]
+    assert stores.profiles.set_breaker(profile_id, Workload.INCOMING, None, replacing=BREAKER)
+    assert [each.breakers for each in stores.profiles.list()] == [{Workload.OUTGOING: sending}, {}]
+
+
+def test_a_profile_that_comes_again_has_none_of_the_breakers_of_the_one_that_was_deleted(stores: Stores) -> None:
+    created = stores.profiles.create(a_profile())
+    for workload in (Workload.INCOMING, Workload.OUTGOING):
+        assert stores.profiles.set_breaker(created.record.id, workload, BREAKER, replacing=None)
+    stores.profiles.delete(created.record.id, created.etag)
+    assert stores.profiles.create(a_profile()).breakers == {}
+
+
+def test_a_breaker_from_before_there_were_two_is_that_of_reading(
+    on_watched: Stores, watched: WatchedGateway, prefix: str
+) -> None:
+    profile_id = on_watched.profiles.create(a_profile()).record.id
+    row = operation(Verb.INSERT, PROFILES, f"{profile_id}:breaker", columns_of(BREAKER))
+    watched.write(f"{prefix}Profiles", row)
+    found = on_watched.profiles.get(profile_id)
+    assert found is not None
+    assert found.breakers == {Workload.INCOMING: BREAKER}
+    assert on_watched.profiles.set_breaker(profile_id, Workload.INCOMING, None, replacing=BREAKER)
+    assert next(on_watched.profiles.list()).breakers == {}
+
+
+def test_profiles_are_read_with_their_breakers_in_one_request(on_watched: Stores, watched: WatchedGateway) -> None:
+    for name in ("one", "two"):
+        on_watched.profiles.create(a_profile(name))
+        for workload in (Workload.INCOMING, Workload.OUTGOING):
+            on_watched.profiles.set_breaker(a_profile(name).id, workload, BREAKER, replacing=None)
+    before = watched.requests
+    assert [len(each.breakers) for each in on_watched.profiles.list()] == [2, 2]
+    assert watched.requests - before == 1
+    on_watched.profiles.get(a_profile("one").id)
+    assert watched.requests - before == 2
+
+
+@each_sign_in
 @pytest.mark.parametrize("present", [None, BREAKER])
 @pytest.mark.parametrize("following", [None, replace(BREAKER, openings=3)])
 def test_a_breaker_is_replaced_only_by_who_has_seen_it(
-    stores: Stores, present: Breaker | None, following: Breaker | None
+    stores: Stores, workload: Workload, present: Breaker | None, following: Breaker | None
 ) -> None:
     profile_id = stores.profiles.create(a_profile()).record.id
-    assert stores.profiles.set_breaker(profile_id, present, replacing=None)
+    assert stores.profiles.set_breaker(profile_id, workload, present, replacing=None)
     for seen in {None, BREAKER, replace(BREAKER, probe="message")} - {present}:
-        assert not stores.profiles.set_breaker(profile_id, following, replacing=seen)
-    assert stores.profiles.list()[0].breaker == present
-    assert stores.profiles.set_breaker(profile_id, following, replacing=present)
-    assert stores.profiles.list()[0].breaker == following
+        assert not stores.profiles.set_breaker(profile_id, workload, following, replacing=seen)
+    assert next(stores.profiles.list()).breakers.get(workload) == present
+    assert stores.profiles.set_breaker(profile_id, workload, following, replacing=present)
+    assert next(stores.profiles.list()).breakers.get(workload) == following
 
 
 @pytest.mark.parametrize("present", [None, BREAKER])
 def test_of_many_that_replace_a_breaker_at_once_one_does(stores: Stores, present: Breaker | None) -> None:
     profile_id = stores.profiles.create(a_profile()).record.id
-    stores.profiles.set_breaker(profile_id, present, replacing=None)
+    stores.profiles.set_breaker(profile_id, Workload.INCOMING, present, replacing=None)
     together = Barrier(8)
 
     def one(number: int) -> int | None:
         claim = replace(BREAKER, openings=10 + number)
         together.wait()
-        return claim.openings if stores.profiles.set_breaker(profile_id, claim, replacing=present) else None
+        return claim.openings if stores.profiles.set_breaker(profile_id, Workload.INCOMING, claim, replacing=present) else None
 
     with ThreadPoolExecutor(8) as threads:
         winners = [number for number in threads.map(one, range(8)) if number is not None]
-    breaker = stores.profiles.list()[0].breaker
+    breaker = next(stores.profiles.list()).breakers.get(Workload.INCOMING)
     assert breaker is not None
     assert winners == [breaker.openings]
 
@@ -122,13 +178,15 @@ def test_an_id_that_cannot_be_a_key_names_nothing(stores: Stores, name: str) -> 
     assert stores.profiles.get(ProfileId(name)) is None
     assert stores.owners.get(OwnerKind.USER, OwnerId(name)) is None
     assert stores.mailboxes.get(mailbox_id) is None
-    assert stores.activities.get(activity_id) is stores.activities.content(activity_id) is None
+    assert stores.activities.get(activity_id) is None
+    assert stores.activities.content(activity_id) is None
     assert stores.activities.sightings(activity_id) == []
     stores.activities.mark_variants([activity_id])
     assert stores.ledger.head(mailbox_id, Workload.INCOMING, NOW) == LedgerHead(None, None)
     assert list(stores.ledger.items(mailbox_id, Workload.INCOMING)) == []
     assert stores.ledger.find(mailbox_id, Workload.INCOMING, name) == []
-    assert list(stores.runs.list(mailbox_id).items) == list(stores.quarantine.list(mailbox_id).items) == []
+    assert list(stores.runs.list(mailbox_id).items) == []
+    assert list(stores.quarantine.list(mailbox_id).items) == []
     assert list(stores.alerts.list(name).items) == []
     assert list(stores.timeline.list(ListOf.PARTY, name).items) == []
 

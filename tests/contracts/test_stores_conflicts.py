@@ -69,7 +69,7 @@ def test_a_large_blob_that_several_put_at_once_is_there_for_all(on_azurite: Stor
 
 
 def test_of_several_who_write_a_blob_at_once_those_who_lose_are_told_to_try_again(on_azurite: Stores) -> None:
-    together = Barrier(3, timeout=20)
+    together = Barrier(3, timeout=60)
 
     def chunks() -> Iterator[bytes]:
         yield LARGE

@@ -27,17 +27,18 @@ DUE = WorkloadSchedule(due=NOW)
 FOUND = Discovered("https://ews.contoso.example/EWS/Exchange.asmx", "15.2.2562.17", AuthenticationProtocol.NTLM, NOW)
 
 
-def test_a_profile_is_deleted_with_its_breaker_as_it_was_read(stores: Stores) -> None:
+def test_a_profile_is_deleted_with_its_breakers_as_it_was_read(stores: Stores) -> None:
     first = stores.profiles.create(a_profile())
-    stores.profiles.set_breaker(a_profile().id, Breaker("x", NOW, NOW + MINUTE), replacing=None)
+    for workload in (Workload.INCOMING, Workload.OUTGOING):
+        stores.profiles.set_breaker(a_profile().id, workload, Breaker("x", NOW, NOW + MINUTE), replacing=None)
     second = stores.profiles.replace(replace(a_profile(), name="second"), first.etag)
     with pytest.raises(Changed):
         stores.profiles.delete(a_profile().id, first.etag)
     assert stores.profiles.get(a_profile().id) == second
     stores.profiles.delete(a_profile().id, second.etag)
     stores.profiles.delete(a_profile().id, second.etag)
-    assert stores.profiles.list() == []
-    assert stores.profiles.create(a_profile()).breaker is None
+    assert list(stores.profiles.list()) == []
+    assert stores.profiles.create(a_profile()).breakers == {}
 
 
 def test_an_owner_is_deleted_as_it_was_read_and_found_no_more(stores: Stores) -> None:

@@ -116,7 +116,7 @@ def test_contents_are_read_together_of_those_that_have_one(stores: Stores) -> No
 def test_those_asked_for_are_read_several_at_once(on_watched: Stores, watched: WatchedGateway) -> None:
     on_watched.activities.create([an_email(number) for number in range(8)])
     together = Barrier(4)
-    watched.before = lambda _: together.wait(timeout=20) and None
+    watched.before = lambda _: together.wait(timeout=60)
     assert len(on_watched.activities.find([ActivityId(an_id(number)) for number in range(8)])) == 8
 
 

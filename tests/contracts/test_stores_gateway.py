@@ -10,6 +10,7 @@ from shared.stores.tables.fast import FastGateway
 from shared.stores.tables.gateway import (
     Entity,
     Gateway,
+    Operation,
     Query,
     RowChanged,
     RowExists,
@@ -46,7 +47,7 @@ def test_every_refusal_of_a_row_has_its_name_and_its_place(gateway: Gateway, pre
     table = f"{prefix}T"
     first = gateway.write(table, operation(Verb.INSERT, "p", "r", {"a": 1}))
     gateway.write(table, operation(Verb.REPLACE, "p", "r", {"a": 2}, first))
-    refusals = {
+    refusals: dict[type[RowExists | RowChanged | RowMissing], Operation] = {
         RowExists: operation(Verb.INSERT, "p", "r", {}),
         RowChanged: operation(Verb.MERGE, "p", "r", {"a": 3}, first),
         RowMissing: operation(Verb.DELETE, "p", "nothing"),
@@ -56,6 +57,7 @@ def test_every_refusal_of_a_row_has_its_name_and_its_place(gateway: Gateway, pre
             gateway.write(table, refused)
         with pytest.raises(error) as caught:
             gateway.transact(table, [operation(Verb.INSERT, "p", "other", {}), refused])
+        assert isinstance(caught.value, error)
         assert caught.value.index == 1
     assert gateway.get(table, "p", "other") is None
 

@@ -14,17 +14,18 @@ from shared.ports import Stores
 from shared.stores.account import StorageConnection
 from shared.stores.azure import azure_stores, fast_gateway
 from shared.stores.entities import record_key
-from shared.stores.tables.gateway import Gateway, Operation, Query
+from shared.stores.tables.gateway import Entity, Gateway, Operation, Query
 from shared.stores.tables.hints import IN_ONE_ROW
 from tests.contracts.conftest import SECRETS_KEY
+from tests.contracts.gateways import WatchedGateway
 from tests.contracts.records import a_contact, an_id, an_owner
 
 
-class Interrupted:
+class Interrupted(WatchedGateway):
     """A gateway that makes a call once, before the next write to a table."""
 
     def __init__(self, gateway: Gateway) -> None:
-        self._gateway = gateway
+        super().__init__(gateway)
         self._table = ""
         self._call: Callable[[], object] | None = None
 
@@ -33,19 +34,16 @@ class Interrupted:
 
     def write(self, table: str, operation: Operation) -> str:
         self._interrupt(table)
-        return self._gateway.write(table, operation)
+        return super().write(table, operation)
 
     def transact(self, table: str, operations: Sequence[Operation]) -> Sequence[str]:
         self._interrupt(table)
-        return self._gateway.transact(table, operations)
+        return super().transact(table, operations)
 
     def _interrupt(self, table: str) -> None:
         if (call := self._call) is not None and table.endswith(self._table):
             self._call = None
             call()
-
-    def __getattr__(self, name: str) -> object:
-        return getattr(self._gateway, name)
 
 
 class Scene:
@@ -61,7 +59,7 @@ class Scene:
 
     def _kept(self, gateway: Interrupted) -> Gateway:
         self.gateways.append(gateway)
-        return gateway  # type: ignore[return-value]  # __getattr__ gives the rest
+        return gateway
 
     def meanwhile(self, call: Callable[[], object], before: str = "Records") -> None:
         """Before our next write to that table."""
@@ -180,8 +178,10 @@ class SmallPages(Interrupted):
 
     rows = 3
 
-    def page(self, table: str, query: Query, limit: int | None = None, after: tuple[str, str] | None = None) -> object:
-        return self._gateway.page(table, query, min(limit or self.rows, self.rows), after)
+    def page(
+        self, table: str, query: Query, limit: int | None = None, after: tuple[str, str] | None = None
+    ) -> tuple[Sequence[Entity], tuple[str, str] | None]:
+        return super().page(table, query, min(limit or self.rows, self.rows), after)
 
 
 @pytest.mark.parametrize("rows", [3, 60], ids=["by pages", "one by one"])
@@ -194,7 +194,7 @@ def test_known_addresses_are_found_however_far_apart_they_lie(
         connection,
         secrets_key=SECRETS_KEY,
         prefix=prefix,
-        gateway=lambda account: SmallPages(fast_gateway(account)),  # type: ignore[arg-type, return-value]  # as above
+        gateway=lambda account: SmallPages(fast_gateway(account)),
     )
     addresses = [f"c{number}@x.example" for number in range(0, 400, 9)]
     ours.address_book.put_many([a_contact(each, each, record_type="lead") for each in addresses])

@@ -12,8 +12,9 @@ from shared.domain.ledger import LedgerCommit, LedgerItem
 from shared.ports import LEDGER_COMMIT_ROWS, Stores
 from shared.stores.account import StorageConnection
 from shared.stores.azure import azure_stores, fast_gateway
-from shared.stores.tables.gateway import Gateway, Operation, Verb
+from shared.stores.tables.gateway import Entity, Operation, Query, Verb
 from tests.contracts.conftest import SECRETS_KEY
+from tests.contracts.gateways import WatchedGateway
 from tests.contracts.records import INCOMING, MINUTE, NOW, a_judgement, a_state, a_todo, an_id, an_item
 
 ANNA = MailboxId(an_id("anna"))
@@ -91,27 +92,22 @@ def test_an_item_that_a_run_decides_again_meanwhile_stays_as_the_run_wrote_it(
     etag = commit(on_azurite, a_worded("one"), a_worded("two"))
     again = a_worded("one", verdict=Verdict.FAILING, reason=Reason.UNREADABLE, attempts=1)
 
-    class Overtaken:
+    class Overtaken(WatchedGateway):
         """A run commits before the first row is written."""
 
-        def __init__(self, gateway: Gateway) -> None:
-            self._gateway = gateway
-            self._run = True
+        run = True
 
         def transact(self, table: str, operations: Sequence[Operation]) -> Sequence[str]:
-            if self._run and any(each.verb is Verb.MERGE for each in operations):
-                self._run = False
+            if self.run and any(each.verb is Verb.MERGE for each in operations):
+                self.run = False
                 commit(on_azurite, again, etag=etag)
-            return self._gateway.transact(table, operations)
-
-        def __getattr__(self, name: str) -> object:
-            return getattr(self._gateway, name)
+            return super().transact(table, operations)
 
     removing = azure_stores(
         connection,
         secrets_key=SECRETS_KEY,
         prefix=prefix,
-        gateway=lambda account: Overtaken(fast_gateway(account)),  # type: ignore[arg-type,return-value]  # __getattr__ gives the rest
+        gateway=lambda account: Overtaken(fast_gateway(account)),
     )
     assert sum(removing.ledger.remove_details_before(NOW)) == 1
     found = {item.ref.id: item for item in on_azurite.ledger.items(ANNA, INCOMING)}
@@ -126,23 +122,19 @@ def test_rows_that_have_no_details_are_not_even_read(on_azurite: Stores, connect
         etag = commit(on_azurite, *items, etag=etag)
     read: list[object] = []
 
-    class Counting:
-        def __init__(self, gateway: Gateway) -> None:
-            self._gateway = gateway
-
-        def page(self, *arguments: object, **named: object) -> object:
-            found = self._gateway.page(*arguments, **named)  # type: ignore[arg-type]  # passes on what it gets
+    class Counting(WatchedGateway):
+        def page(
+            self, table: str, query: Query, limit: int | None = None, after: tuple[str, str] | None = None
+        ) -> tuple[Sequence[Entity], tuple[str, str] | None]:
+            found = super().page(table, query, limit, after)
             read.extend(found[0])
             return found
-
-        def __getattr__(self, name: str) -> object:
-            return getattr(self._gateway, name)
 
     counting = azure_stores(
         connection,
         secrets_key=SECRETS_KEY,
         prefix=prefix,
-        gateway=lambda account: Counting(fast_gateway(account)),  # type: ignore[arg-type,return-value]  # __getattr__ gives the rest
+        gateway=lambda account: Counting(fast_gateway(account)),
     )
     assert sum(counting.ledger.remove_details_before(NOW)) == 0
     assert read == []

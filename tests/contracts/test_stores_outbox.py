@@ -29,7 +29,7 @@ def listed(stores: Stores, mailbox: MailboxId = ANNA, limit: int = 50) -> list[O
 
 
 def test_an_empty_outbox_has_nothing_due(stores: Stores) -> None:
-    assert list(stores.outbox.due(ANNA, NOW)) == []
+    assert list(stores.outbox.due(ANNA, NOW).entries) == []
     assert stores.outbox.next_due(ANNA) is None
     assert listed(stores) == []
     stores.outbox.put([])
@@ -45,23 +45,23 @@ def test_what_is_due_comes_by_priority_and_then_by_time(stores: Stores) -> None:
         waiting("low, oldest of all", due=-100 * MINUTE, priority=LOW),
     ]
     stores.outbox.put([order[3], order[0], order[4], order[2], order[1]])
-    assert list(stores.outbox.due(ANNA, NOW)) == order
+    assert list(stores.outbox.due(ANNA, NOW).entries) == order
     assert listed(stores) == order
 
 
 def test_what_is_due_later_waits_to_the_microsecond(stores: Stores) -> None:
     stores.outbox.put([waiting("now"), waiting("later", due=MICROSECOND), waiting("high", due=MINUTE, priority=HIGH)])
-    assert [each.activity_id for each in stores.outbox.due(ANNA, NOW)] == [an_id("now")]
-    assert len(stores.outbox.due(ANNA, NOW + MICROSECOND)) == 2
-    assert len(stores.outbox.due(ANNA, NOW + MINUTE)) == 3
-    assert list(stores.outbox.due(ANNA, NOW - MICROSECOND)) == []
+    assert [each.activity_id for each in stores.outbox.due(ANNA, NOW).entries] == [an_id("now")]
+    assert len(stores.outbox.due(ANNA, NOW + MICROSECOND).entries) == 2
+    assert len(stores.outbox.due(ANNA, NOW + MINUTE).entries) == 3
+    assert list(stores.outbox.due(ANNA, NOW - MICROSECOND).entries) == []
 
 
 def test_a_time_counts_in_whatever_zone_it_is_told(stores: Stores) -> None:
     in_zone = replace(waiting(), due=NOW.astimezone(timezone(timedelta(hours=5))))
     stores.outbox.put([in_zone])
-    assert list(stores.outbox.due(ANNA, NOW - MICROSECOND)) == []
-    assert list(stores.outbox.due(ANNA, NOW.astimezone(timezone(timedelta(hours=-7))))) == [waiting()]
+    assert list(stores.outbox.due(ANNA, NOW - MICROSECOND).entries) == []
+    assert list(stores.outbox.due(ANNA, NOW.astimezone(timezone(timedelta(hours=-7)))).entries) == [waiting()]
     stores.outbox.remove([waiting()])
     assert listed(stores) == []
 
@@ -70,8 +70,8 @@ def test_of_each_priority_as_many_are_given_as_asked_for(stores: Stores) -> None
     high = [waiting(f"high {number}", due=number * MICROSECOND, priority=HIGH) for number in range(5)]
     normal = [waiting(number, due=number * MICROSECOND) for number in range(OUTBOX_AT_ONCE + 30)]
     stores.outbox.put(normal + high)
-    assert list(stores.outbox.due(ANNA, NOW + MINUTE, 3)) == [*high[:3], *normal[:3]]
-    assert list(stores.outbox.due(ANNA, NOW + MINUTE)) == [*high, *normal[:OUTBOX_AT_ONCE]]
+    assert list(stores.outbox.due(ANNA, NOW + MINUTE, 3).entries) == [*high[:3], *normal[:3]]
+    assert list(stores.outbox.due(ANNA, NOW + MINUTE).entries) == [*high, *normal[:OUTBOX_AT_ONCE]]
     with pytest.raises(InvalidRecord):
         stores.outbox.due(ANNA, NOW, 0)
 
@@ -142,7 +142,7 @@ def test_a_long_outbox_comes_in_slices(stores: Stores) -> None:
 def test_every_mailbox_has_an_outbox_of_its_own(stores: Stores) -> None:
     stores.outbox.put([waiting(), waiting(mailbox="bert", due=MINUTE), waiting("other", mailbox="bert", due=2 * MINUTE)])
     bert = MailboxId(an_id("bert"))
-    assert list(stores.outbox.due(ANNA, NOW + MINUTE)) == [waiting()]
+    assert list(stores.outbox.due(ANNA, NOW + MINUTE).entries) == [waiting()]
     assert stores.outbox.next_due(bert) == NOW + MINUTE
     assert len(listed(stores, bert)) == 2
 
@@ -155,7 +155,7 @@ def test_an_id_that_cannot_be_a_key_is_refused(stores: Stores, field: str) -> No
     assert listed(stores) == []
     stores.outbox.remove([replace(waiting(), mailbox_id=MailboxId("a/b"))])
     assert stores.outbox.next_due(MailboxId("a/b")) is None
-    assert list(stores.outbox.due(MailboxId("a/b"), NOW)) == []
+    assert list(stores.outbox.due(MailboxId("a/b"), NOW).entries) == []
 
 
 @pytest.mark.parametrize("entries", [0, 500])

@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import timedelta
 from threading import Barrier
+from typing import Any
 
 import pytest
 from azure.storage.blob import ContainerClient
@@ -182,7 +183,8 @@ class Overtaken:
     blobs: Blobs
     meanwhile: Callable[[], None]
 
-    def __getattr__(self, name: str) -> object:
+    def __getattr__(self, name: str) -> Any:
+        """All else is as the port has it."""
         return getattr(self.blobs, name)
 
     def read(self, name: str, offset: int = 0) -> Iterator[bytes]:
@@ -229,7 +231,7 @@ def test_emails_are_read_several_at_once_and_advance_several_at_once(on_watched:
     etags = created(on_watched, *map(a_letter, names))
     assert len({activity_partition(ActivityId(an_id(name))) for name in names}) >= 6
     together = Barrier(3)
-    watched.before = lambda _: together.wait(timeout=20) and None
+    watched.before = lambda _: together.wait(timeout=60)
     assert len(on_watched.activities.whole([ActivityId(an_id(name)) for name in names])) == 12
     together = Barrier(2)
     steps = [Step(an_outgoing(name, EmailStatus.SENDING), etag) for name, etag in zip(names, etags, strict=True)]

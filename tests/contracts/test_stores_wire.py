@@ -1,7 +1,6 @@
 """What the stores on Azure Storage do when the wire fails, or the process dies between two writes; and what a poll costs."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from datetime import timedelta
 
 import pytest
@@ -23,6 +22,7 @@ from shared.stores.tables.table import Table
 from shared.stores.tables.transport import Reply
 from shared.stores.text_blobs import TextBlobs
 from tests.contracts.conftest import SECRETS_KEY
+from tests.contracts.gateways import WatchedGateway
 from tests.contracts.records import INCOMING, NOW, a_mailbox, a_run, a_state, an_alert, an_email, an_item, an_owner
 from tests.contracts.wires import Wire, answering, lost_after, lost_before, never_sent, over
 
@@ -128,21 +128,18 @@ def test_a_server_that_is_not_there_is_unreachable(kind: str) -> None:
         gateway.get("Mailboxes", "p", "r")
 
 
-@dataclass
-class ShortPages:
+class ShortPages(WatchedGateway):
     """A gateway of which every page holds one row, and what happens after each."""
 
-    gateway: Gateway
-    meanwhile: Callable[[], object] = lambda: None
-
-    def __getattr__(self, name: str) -> object:
-        return getattr(self.gateway, name)
+    def __init__(self, inner: Gateway) -> None:
+        super().__init__(inner)
+        self.meanwhile: Callable[[], object] = lambda: None
 
     def page(
         self, table: str, query: Query, limit: int | None = None, after: tuple[str, str] | None = None
     ) -> tuple[Sequence[Entity], tuple[str, str] | None]:
         assert limit is None
-        found = self.gateway.page(table, query, 1, after)
+        found = super().page(table, query, 1, after)
         self.meanwhile()
         return found
 
@@ -151,7 +148,7 @@ def test_a_head_that_takes_several_pages_has_the_marks_of_its_state(
     faulty: Stores, wire: Wire, connection: StorageConnection, prefix: str
 ) -> None:
     short = ShortPages(over(account_of(connection), wire))
-    table = Table(short, f"{prefix}Ledger")  # type: ignore[arg-type]  # by __getattr__
+    table = Table(short, f"{prefix}Ledger")
     reading = TableLedger(table, TextBlobs(faulty.blobs), Parallel())
     etag = faulty.ledger.head(a_mailbox().id, INCOMING, NOW).etag
     etag = faulty.ledger.commit(a_mailbox().id, INCOMING, etag, LedgerCommit(a_state("1"), marks=(Mark("inbox", "s", "old"),)))

@@ -217,8 +217,10 @@ def test_a_version_knows_when_it_was_set(stores: Stores) -> None:
     before = datetime.now(UTC)
     first = stores.secrets.set("name", "one")
     second = stores.secrets.set("name", "two")
-    times = [stores.secrets.set_on(ref) for ref in (first, second)]
-    assert before <= times[0] <= times[1] <= datetime.now(UTC)
+    since_first, since_second = stores.secrets.set_on(first), stores.secrets.set_on(second)
+    assert since_first is not None
+    assert since_second is not None
+    assert before <= since_first <= since_second <= datetime.now(UTC)
     assert stores.secrets.set_on(replace(first, version="0" * 32)) is None
     assert stores.secrets.set_on(SecretRef("a/b", "c/d")) is None
 

@@ -32,7 +32,7 @@ from tests.builders import a_mailbox, a_profile, an_owner
 from tests.e2e.organisation import LONG_AGO, PASSWORD, USERNAME
 
 ROOT = Path(__file__).parents[2]
-PATIENCE = 60.0
+PATIENCE = 120.0
 
 
 @dataclass

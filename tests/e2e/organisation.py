@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
+from typing import Any
 from uuid import uuid4
 
 from shared.connectors.connect import Connect
@@ -16,7 +17,7 @@ from shared.ports import Stores
 from shared.stores.memory import memory_stores
 from shared.sync.enumeration import Enumeration
 from shared.sync.incoming import IncomingSync
-from tests.builders import a_mailbox, a_profile, an_owner
+from tests.builders import a_mailbox, a_profile, an_owner, queues_in_memory
 
 USERNAME = "svc-sidesync"
 PASSWORD = "sample password"
@@ -46,7 +47,7 @@ class Organisation:
     ews_url: str
     mailboxes: dict[str, Mailbox] = field(default_factory=dict)
 
-    def add_profile(self, name: str = "contoso", password: str = PASSWORD, **changes: object) -> EmailServerProfile:
+    def add_profile(self, name: str = "contoso", password: str = PASSWORD, **changes: Any) -> EmailServerProfile:
         secret = self.stores.secrets.set(f"profile-{name}", password)
         profile = a_profile(
             id=ProfileId(name),
@@ -54,7 +55,7 @@ class Organisation:
             credentials=Credentials(username=USERNAME, secret=secret),
             process_emails_received_after=LONG_AGO,
         )
-        return self.stores.profiles.create(replace(profile, **changes)).record  # type: ignore[arg-type]
+        return self.stores.profiles.create(replace(profile, **changes)).record
 
     def add_mailbox(self, name: str, profile: str = "contoso") -> Mailbox:
         """A user who accepts all mail, and their mailbox, due now."""
@@ -78,7 +79,7 @@ class Organisation:
         return outcomes
 
     def _receive(self, queue: Queue) -> list[str]:
-        return self.stores.queues.receive(queue)  # type: ignore[attr-defined, no-any-return]
+        return queues_in_memory(self.stores).receive(queue)
 
 
 @contextmanager

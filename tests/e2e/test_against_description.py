@@ -6,13 +6,21 @@ from typing import Any
 import httpx
 import pytest
 import schemathesis
-from schemathesis import Case, HookContext
+from schemathesis import HookContext
 
 from local.demo.api import Api
 from local.demo.machine import Machine
 from shared.domain.choices import OwnerKind
 from shared.domain.ids import OwnerId, mailbox_id_of
-from tests.functions.api.made_up_requests import CONFIG, DESCRIPTION, known, prepare, records_beside, requests_per_operation
+from tests.functions.api.made_up_requests import (
+    CONFIG,
+    DESCRIPTION,
+    MadeUp,
+    known,
+    prepare,
+    records_beside,
+    requests_per_operation,
+)
 from tests.functions.api.over_memory import PROFILE
 from tests.functions.api.over_memory import Api as ApiOverMemory
 
@@ -42,14 +50,14 @@ prepare(schema, KEY, known(MAILBOX))
 
 
 @schemathesis.hook
-def before_call(_: HookContext, case: Case, kwargs: dict[str, Any]) -> None:  # noqa: ARG001 - the form that schemathesis asks for
+def before_call(_: HookContext, case: MadeUp, kwargs: dict[str, Any]) -> None:  # noqa: ARG001 - the form that schemathesis asks for
     """Requests are made up before the host is there, and has a key."""
     if case.headers.get("x-functions-key") == KEY:
         case.headers["x-functions-key"] = RUNNING[-1].key
 
 
 def test_the_running_host_serves_the_description_with_which_it_is_compared(machine: Machine) -> None:
-    answer = httpx.get(f"{machine.base_url}{DESCRIPTION}", headers={"x-functions-key": machine.key})
+    answer = httpx.get(f"{machine.base_url}{DESCRIPTION}", headers={"x-functions-key": machine.key}, timeout=60)
 
     assert answer.json() == DESCRIBED
 
@@ -57,5 +65,5 @@ def test_the_running_host_serves_the_description_with_which_it_is_compared(machi
 @pytest.mark.filterwarnings("ignore")  # of the libraries that schemathesis stands on
 @schema.parametrize()
 @requests_per_operation(1)
-def test_the_running_host_does_as_its_description_says(case: Case, machine: Machine) -> None:
+def test_the_running_host_does_as_its_description_says(case: MadeUp, machine: Machine) -> None:
     case.call_and_validate(base_url=machine.base_url)

@@ -23,7 +23,7 @@ from local.mailserver.remote import MailServerControl
 pytestmark = pytest.mark.slow
 
 ROOT = Path(__file__).parents[2]
-PATIENCE = 30.0
+PATIENCE = 120.0
 NOW = datetime.now(UTC)
 
 
@@ -37,7 +37,7 @@ class Site:
         """A profile, and a user on it who is approved; returns the mailbox."""
         self.control.add_account(account, SERVICE_PASSWORD, impersonation=True)
         self.control.add_mailbox(f"{name}@contoso.example")
-        server = {**profile(self.machine.ews_url, start), "min_polling_interval": 0, "timeout": 10}
+        server = {**profile(self.machine.ews_url, start), "min_polling_interval": 0, "timeout": 60}
         self.api.put(f"/profiles/{name}", {**server, "credentials": {"username": account, "secret": password}})
         user = {"name": name, "address": f"{name}@contoso.example", "filtering_method": "all"}
         mailbox_id = str(self.api.put(f"/users/{name}", user)["mailbox_id"])
@@ -84,7 +84,7 @@ def test_a_wrong_password_is_tried_once_and_its_correction_needs_no_restart(site
     mailbox_id = site.configure("bruno", "svc-bruno", password="mistyped")
     site.api.post(f"/mailboxes/{mailbox_id}/test")
     assert _becomes("failure", lambda: site.status(mailbox_id))
-    assert time.monotonic() - began < 10, "longer than the timeout of the profile"
+    assert time.monotonic() - began < 50, "as long as the timeout of the profile"
     alert = site.alerts("profile:bruno")["authentication_failed"]
     assert "password" in alert["cause"]
     assert "password" in alert["remedy"]

@@ -23,7 +23,7 @@ from shared.messages import ChangeItems, ItemTask, Queue, RelinkFolder
 
 pytestmark = pytest.mark.slow
 
-PATIENCE = 40.0
+PATIENCE = 120.0
 CUSTOMER, COLLEAGUE = "carol@fabrikam.example", "desk@fabrikam.example"
 TAILSPIN, WINGTIP = {"type": "account", "id": "tailspin"}, {"type": "account", "id": "wingtip"}
 

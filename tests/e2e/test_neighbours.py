@@ -54,7 +54,7 @@ def test_a_mailbox_whose_server_answers_nonsense_does_not_delay_the_others(serve
         organisation.enumeration.enumerate_all()
         outcomes = organisation.work_off()
 
-        assert time.monotonic() - started < 10
+        assert time.monotonic() - started < 60
         assert sorted(outcomes) == sorted([RunOutcome.COMPLETED] * 4 + [RunOutcome.FAILED])
         assert {name: _listed(organisation, name) for name in NAMES} == {**dict.fromkeys(NAMES, 3), "bruno": 0}
         failed = _schedule(organisation, "bruno")

@@ -12,7 +12,7 @@ from local.mailserver.remote import MailServerControl
 from local.samples.people import ANNA
 from tests.e2e.organisation import LONG_AGO
 
-PATIENCE = 40.0
+PATIENCE = 120.0
 
 
 @pytest.mark.slow

@@ -118,7 +118,7 @@ def emails_of(connect: Connect, profile: EmailServerProfile) -> list[Mapping[str
     mailbox = a_mailbox("anna")
     stores = with_organisation(memory_stores(), mailbox, profile=profile)
     judging = judging_of(stores, mailbox, OrganisationSettings(), {}, InlineExecutor())
-    emails = []
+    emails: list[Mapping[str, Any]] = []
     with connect(profile, mailbox) as mail:
         refs = list(reversed(mail.latest(INBOX, len(FILES))))
         for _, message in mail.fetch(refs):
@@ -155,7 +155,7 @@ def test_without_a_date_a_message_is_identified_by_its_message_id(told: Mapping[
 
 def test_what_comes_to_one_mailbox_by_exchange_and_to_another_by_pop3_and_imap_is_one_activity() -> None:
     """Three people, three servers, one store."""
-    raw = next(path for path in FILES if path.name == "mime-mixed.eml").read_bytes()
+    raw = b"Reply-To: list@fabrikam.example\n" + next(path for path in FILES if path.name == "mime-mixed.eml").read_bytes()
     stores = memory_stores()
     connect = Connect(KnownSecrets(), allow_local_servers=True)
     with MailServer() as server:
@@ -184,7 +184,7 @@ def test_what_comes_to_one_mailbox_by_exchange_and_to_another_by_pop3_and_imap_i
     }
     (activity_id,) = listed["exchange"]
     assert listed == {name: [activity_id] for name in listed}
-    stored = stores.activities.get(activity_id)
-    assert stored is not None
-    assert not stored.record.has_variants
+    (stored,) = stores.activities.whole([activity_id]).values()
+    assert not stored.activity.record.has_variants
+    assert [each.address for each in stored.content.reply_to] == ["list@fabrikam.example"]
     assert len(stores.activities.sightings(activity_id)) == 3

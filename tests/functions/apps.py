@@ -50,7 +50,7 @@ class SampleApp:
         }
 
     def host(self, **options: object) -> FunctionsHost:
-        return FunctionsHost(self.directory, self.environment, port=0, **options)  # type: ignore[arg-type]
+        return FunctionsHost(self.directory, self.environment, port=0, **options)  # type: ignore[arg-type]  # as it takes them
 
     def records(self) -> list[str]:
         """What the functions recorded, in order."""
@@ -86,7 +86,7 @@ class SampleApp:
             return queue.get_queue_properties().approximate_message_count or 0
 
 
-def eventually(condition: Callable[[], object], within: float = 15.0) -> None:
+def eventually(condition: Callable[[], object], within: float = 60.0) -> None:
     """Waits until the condition holds; fails if it does not within the seconds."""
     deadline = time.monotonic() + within
     while not condition():

@@ -11,7 +11,9 @@ import pytest
 from typer.testing import CliRunner
 
 from admin.commands import app
+from shared.domain import words
 from shared.domain.choices import AlertLevel, Workload
+from shared.domain.eligibility import Ineligible
 from shared.domain.email import ItemRef
 from shared.domain.errors import AuthenticationFailed, MailboxNotFound
 from shared.domain.ids import MailboxId, RunId
@@ -110,6 +112,31 @@ def test_a_refused_credential_of_the_profile_is_named(deployment: Deployment) ->
     result = deployment.admin("test", "anna@contoso.example", "--json")
 
     assert json.loads(result.stdout)[0]["remedy"] == AuthenticationFailed.remedy
+
+
+def test_a_credential_that_is_refused_for_sending_is_told_apart_from_that_for_reading(deployment: Deployment) -> None:
+    outgoing = {"username": "relay", "secret": "battery staple"}
+    own = {"use_same_settings_for_outgoing": False, "outgoing_location": "https://relay.contoso.example/EWS/Exchange.asmx"}
+    relay = own | {"outgoing_credential_source": "profile", "outgoing_credentials": outgoing}
+    assert deployment.client.patch("/api/profiles/contoso", json=relay).is_success
+    for name in ("anna", "ben"):
+        mailbox_id = deployment.has_user(name)
+        assert deployment.client.patch(f"/api/mailboxes/{mailbox_id}", json={"outgoing_method": "server_side"}).is_success
+    raises(deployment, AuthenticationFailed("said to who reads", profile_wide=True))
+
+    def refuses() -> None:
+        raise AuthenticationFailed("said to who sends", profile_wide=True)
+
+    deployment.answer_sending = refuses
+    first = {each["workload"]: each for each in json.loads(deployment.admin("test", "anna@contoso.example", "--json").stdout)}
+    second = json.loads(deployment.admin("test", "ben@contoso.example", "--json").stdout)
+
+    assert "said to who reads" in first["incoming"]["cause"]
+    assert first["incoming"]["remedy"] == AuthenticationFailed.remedy
+    assert "said to who sends" in first["outgoing"]["cause"]
+    assert "outgoing_credentials" in first["outgoing"]["remedy"]
+    assert {each["cause"] for each in second} == {words.INELIGIBLE[Ineligible.PROFILE_BREAKER_OPEN]}
+    assert {alert["about"] for alert in deployment.json("alerts")} == {"profile:contoso"}
 
 
 def test_an_unapproved_mailbox_fails_with_the_reason(deployment: Deployment) -> None:

@@ -4,6 +4,7 @@ from base64 import b64encode
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import NoReturn
 
 import httpx
 import pytest
@@ -39,10 +40,10 @@ def sidesync(azurite: Azurite) -> Iterator[bootstrap.Sidesync]:
     settings = read_settings({"AzureWebJobsStorage": azurite.connection_string, "SIDESYNC_SECRETS_KEY": "A" * 43 + "="})
     stores = memory_stores()
 
-    def no_mail_server(*_: object) -> object:
+    def no_mail_server(*_: object, **__: object) -> NoReturn:
         raise AssertionError("no mailbox is opened here")
 
-    instance = bootstrap.compose(settings, stores, no_mail_server, no_mail_server, lambda: datetime.now(UTC))  # type: ignore[arg-type]
+    instance = bootstrap.compose(settings, stores, no_mail_server, no_mail_server, lambda: datetime.now(UTC))
     bootstrap.use(instance)
     yield instance
     bootstrap.use(None)
@@ -83,7 +84,7 @@ def test_a_malformed_message_ends_in_the_poison_queue_with_an_alert_and_the_host
     eventually(lambda: [alert for alert in sidesync.stores.alerts.list(f"queue:{queue}").items if alert.raised_on >= sent])
     eventually(lambda: count(queues, queue) == count(queues, queue.poison) == 0)
     assert {alert.code for alert in sidesync.stores.alerts.list(f"queue:{queue}").items} == {"malformed_message"}
-    assert httpx.get(f"{host.base_url}/admin/host/ping").status_code == 200
+    assert httpx.get(f"{host.base_url}/admin/host/ping", timeout=60).status_code == 200
 
 
 @pytest.mark.usefixtures("host")
@@ -119,8 +120,8 @@ def test_the_timer_function_enumerates(host: FunctionsHost) -> None:
 
 
 def test_the_api_is_closed_without_the_key(host: FunctionsHost) -> None:
-    assert httpx.get(f"{host.base_url}/api/openapi.json").status_code == 401
-    assert httpx.get(f"{host.base_url}/api/profiles", headers={"x-functions-key": "wrong"}).status_code == 401
+    assert httpx.get(f"{host.base_url}/api/openapi.json", timeout=60).status_code == 401
+    assert httpx.get(f"{host.base_url}/api/profiles", headers={"x-functions-key": "wrong"}, timeout=60).status_code == 401
 
 
 def test_a_path_is_not_cut_at_its_semicolon(host: FunctionsHost) -> None:
@@ -128,35 +129,35 @@ def test_a_path_is_not_cut_at_its_semicolon(host: FunctionsHost) -> None:
         f"{host.base_url}/api/users/anna;b",
         json={"name": "Anna", "address": "anna@contoso.example"},
         headers={"x-functions-key": host.key},
-        timeout=30,
+        timeout=60,
     )
     assert reply.status_code == 422
     assert reply.json()["errors"][0]["pointer"] == "path/owner_id"
 
 
 def test_the_openapi_document_stands_under_api_and_so_do_the_paths_in_it(host: FunctionsHost) -> None:
-    reply = httpx.get(f"{host.base_url}/api/openapi.json", headers={"x-functions-key": host.key}, timeout=30)
+    reply = httpx.get(f"{host.base_url}/api/openapi.json", headers={"x-functions-key": host.key}, timeout=60)
     assert reply.status_code == 200
     paths = reply.json()["paths"]
     servers = [server["url"].rstrip("/") for server in reply.json().get("servers", [{"url": ""}])]
     listing = next(path for path, operations in paths.items() if path.endswith("/profiles") and "get" in operations)
-    found = httpx.get(f"{host.base_url}{servers[0]}{listing}", headers={"x-functions-key": host.key}, timeout=30)
+    found = httpx.get(f"{host.base_url}{servers[0]}{listing}", headers={"x-functions-key": host.key}, timeout=60)
     assert found.status_code == 200
     assert f"{servers[0]}{listing}" == "/api/profiles"
 
 
 def test_the_page_that_owners_of_mailboxes_come_back_to_is_open(host: FunctionsHost) -> None:
     for query in ("", "?state=guessed&code=guessed"):
-        answer = httpx.get(f"{host.base_url}/api/consent{query}", timeout=30)
+        answer = httpx.get(f"{host.base_url}/api/consent{query}", timeout=60)
         assert (answer.status_code, answer.headers["Content-Type"]) == (400, "text/html; charset=utf-8")
-    assert httpx.get(f"{host.base_url}/api/consent/settings").status_code in (401, 404)
+    assert httpx.get(f"{host.base_url}/api/consent/settings", timeout=60).status_code in (401, 404)
 
 
 def test_the_page_of_the_api_is_open_and_all_else_asks_for_the_key(host: FunctionsHost) -> None:
     for part in ("docs", "docs/page.css", "docs/page.js"):
-        answer = httpx.get(f"{host.base_url}/api/{part}")
+        answer = httpx.get(f"{host.base_url}/api/{part}", timeout=60)
         assert (answer.status_code, "default-src 'none'" in answer.headers["Content-Security-Policy"]) == (200, True)
 
     for path in ("openapi.json", "settings", "health", "docs/other/settings", "Docs/../settings"):
-        assert httpx.get(f"{host.base_url}/api/{path}").status_code in (401, 404)
-    assert httpx.get(f"{host.base_url}/api/openapi.json", headers={"x-functions-key": host.key}).status_code == 200
+        assert httpx.get(f"{host.base_url}/api/{path}", timeout=60).status_code in (401, 404)
+    assert httpx.get(f"{host.base_url}/api/openapi.json", headers={"x-functions-key": host.key}, timeout=60).status_code == 200

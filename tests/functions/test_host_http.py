@@ -79,7 +79,7 @@ def host(app: SampleApp) -> Iterator[FunctionsHost]:
 
 @pytest.fixture(scope="module")
 def http(host: FunctionsHost) -> Iterator[httpx.Client]:
-    with httpx.Client(base_url=host.base_url, timeout=30) as client:
+    with httpx.Client(base_url=host.base_url, timeout=60) as client:
         yield client
 
 
@@ -187,7 +187,7 @@ def test_the_keys_are_still_the_same_after_a_restart_of_the_host(host: Functions
 
 
 def test_a_body_over_the_limit_is_refused_before_it_is_read(host: FunctionsHost) -> None:
-    connection = HTTPConnection(urlsplit(host.base_url).netloc, timeout=10)
+    connection = HTTPConnection(urlsplit(host.base_url).netloc, timeout=60)
     connection.putrequest("POST", "/api/echo")
     connection.putheader("Content-Length", str(101 * 1024 * 1024))
     connection.endheaders()

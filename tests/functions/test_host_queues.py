@@ -64,8 +64,8 @@ def test_after_a_failure_a_message_is_left_alone_for_the_visibility_timeout(samp
 
 def test_the_message_of_a_long_function_stays_invisible_and_is_renewed(sample_app: MakeApp) -> None:
     app = sample_app(SLEEPS)
-    app.send("5")
-    with app.host(message_lease=timedelta(seconds=3)):
+    app.send("6")
+    with app.host(message_lease=timedelta(seconds=4)):
         eventually(lambda: "end" in app.records())
         eventually(lambda: app.count() == 0)
     assert app.records() == ["begin", "end"]
@@ -109,18 +109,22 @@ def test_the_message_of_a_failing_poison_function_does_not_come_again_soon(sampl
 
 def test_no_more_messages_are_in_flight_than_batch_and_threshold_allow(sample_app: MakeApp) -> None:
     source = """
-    _running = []
+    _running, _as_many_as_may = [], threading.Event()
 
     @app.queue_trigger(arg_name="message", queue_name="%QUEUE%", connection="AzureWebJobsStorage")
     def work(message: func.QueueMessage) -> None:
         _running.append(1)
         record(len(_running))
-        time.sleep(float(message.get_body()))
+        if len(_running) == 3:
+            _as_many_as_may.set()
+        if message.get_body() == b"long":
+            _as_many_as_may.wait(30)
+            time.sleep(0.5)  # one more would begin by then
         _running.pop()
     """
     app = sample_app(source, queues(batchSize=2, newBatchThreshold=1))
     app.environment["PYTHON_THREADPOOL_THREAD_COUNT"] = "16"
-    app.send("0.1", "1", "0.7", "0.7", "0.7")
+    app.send("short", "long", "long", "long", "long")
     with app.host():
         eventually(lambda: app.count() == 0)
     assert max(int(line) for line in app.records()) == 3
@@ -170,10 +174,10 @@ def test_a_stop_waits_for_the_function_that_runs_and_its_message_is_deleted(samp
 
 def test_a_stop_gives_back_the_message_of_a_function_that_does_not_end_in_time(sample_app: MakeApp) -> None:
     app = sample_app(SLEEPS)
-    app.send("3")
+    app.send("10")
     with app.host(grace=timedelta(seconds=0.2)):
         eventually(lambda: app.records())
-    assert app.stored() == ["3"]
+    assert app.stored() == ["10"]
 
 
 def test_a_function_that_exceeds_the_function_timeout_has_failed(sample_app: MakeApp) -> None:

@@ -128,7 +128,7 @@ def test_a_setting_replaces_an_option_of_host_json(sample_app: MakeApp) -> None:
     app = sample_app(NOTHING)
     app.environment["AzureFunctionsJobHost__extensions__http__routePrefix"] = "v1"
     with app.host() as host:
-        assert httpx.get(f"{host.base_url}/v1/nothing").status_code == 200
+        assert httpx.get(f"{host.base_url}/v1/nothing", timeout=60).status_code == 200
 
 
 def test_local_settings_reach_the_app_and_the_environment_wins(sample_app: MakeApp) -> None:
@@ -137,10 +137,10 @@ def test_local_settings_reach_the_app_and_the_environment_wins(sample_app: MakeA
     settings = app.directory / "local.settings.json"
     settings.write_text(json.dumps(content))
     with app.host(settings=settings) as host:
-        assert httpx.get(f"{host.base_url}/api/nothing").text == "red"
+        assert httpx.get(f"{host.base_url}/api/nothing", timeout=60).text == "red"
     app.environment["COLOUR"] = "blue"
     with app.host(settings=settings) as host:
-        assert httpx.get(f"{host.base_url}/api/nothing").text == "blue"
+        assert httpx.get(f"{host.base_url}/api/nothing", timeout=60).text == "blue"
     assert "COLOUR" not in os.environ
 
 
@@ -155,7 +155,7 @@ def test_a_host_in_this_process_reads_no_settings_that_it_was_not_given(sample_a
     app = sample_app(NOTHING)
     (app.directory / "local.settings.json").write_text('{"Values": {"AzureWebJobs.nothing.Disabled": "true"}')
     with app.host() as host:
-        assert httpx.get(f"{host.base_url}/api/nothing").text == "none"
+        assert httpx.get(f"{host.base_url}/api/nothing", timeout=60).text == "none"
 
 
 def test_a_second_host_in_one_process_is_refused(sample_app: MakeApp) -> None:
@@ -180,9 +180,9 @@ def test_the_program_announces_itself_serves_and_ends_cleanly_on_sigterm(sample_
     with program(app.directory, {**os.environ, **app.environment}, "--json") as process:
         assert process.stdout is not None
         announced = json.loads(process.stdout.readline())
-        assert httpx.get(f"{announced['base_url']}/api/nothing").text == "none"
+        assert httpx.get(f"{announced['base_url']}/api/nothing", timeout=60).text == "none"
         process.send_signal(signal.SIGTERM)
-        _, errors = process.communicate(timeout=10)
+        _, errors = process.communicate(timeout=60)
     assert process.returncode == 0, errors
 
 
@@ -199,15 +199,15 @@ def test_the_program_reads_the_settings_of_its_app_or_the_named_ones_or_none(
     with program(app.directory, {**os.environ, **app.environment}, "--json", *options) as process:
         assert process.stdout is not None
         announced = json.loads(process.stdout.readline())
-        assert httpx.get(f"{announced['base_url']}/api/nothing").text == colour
+        assert httpx.get(f"{announced['base_url']}/api/nothing", timeout=60).text == colour
         process.terminate()
-        process.communicate(timeout=10)
+        process.communicate(timeout=60)
 
 
 def test_named_settings_that_are_not_there_are_told(sample_app: MakeApp) -> None:
     app = sample_app(NOTHING)
     with program(app.directory, {**os.environ, **app.environment}, "--settings", "nowhere.json") as process:
-        _, errors = process.communicate(timeout=20)
+        _, errors = process.communicate(timeout=60)
     assert process.returncode == 1
     assert "nowhere.json cannot be read" in errors
 
@@ -224,7 +224,7 @@ def test_the_program_ends_after_its_grace_period_although_a_function_still_runs(
     with program(app.directory, {**os.environ, **app.environment}, "--json", "--grace", "0.5") as process:
         eventually(lambda: app.records())
         process.send_signal(signal.SIGINT)
-        _, errors = process.communicate(timeout=10)
+        _, errors = process.communicate(timeout=60)
     assert process.returncode == 0, errors
     assert app.stored() == ["x"]
 
@@ -236,7 +236,7 @@ def test_the_program_says_in_one_message_which_setting_of_sidesync_is_missing(az
     environment["AzureWebJobsStorage"] = azurite.connection_string
     environment["SIDESYNC_SECRETS_KEY"] = ""
     with program(ROOT, environment, "--no-settings") as process:
-        _, errors = process.communicate(timeout=20)
+        _, errors = process.communicate(timeout=60)
     assert process.returncode == 1
     assert "The setting SIDESYNC_SECRETS_KEY is missing" in errors
     assert "Traceback" not in errors

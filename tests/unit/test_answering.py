@@ -1,6 +1,7 @@
 """What an answer takes over from the email that it answers."""
 
 import base64
+from collections.abc import Sequence
 from dataclasses import replace
 from datetime import timedelta
 
@@ -17,8 +18,8 @@ from shared.domain.answering import (
 from shared.domain.choices import Direction, ParticipationType
 from shared.domain.delivery import Delivery
 from shared.domain.drafts import AnswerKind
-from shared.domain.email import EmailActivity, EmailContent, Party
-from shared.domain.ids import ActivityId, MailboxId
+from shared.domain.email import Address, EmailActivity, EmailContent, Party
+from shared.domain.ids import ActivityId, MailboxId, normalised_address
 from tests.builders import MONDAY
 from tests.unit.administration.emails import an_email
 
@@ -58,9 +59,12 @@ def test_the_subject_says_once_that_it_answers_or_forwards(kind: AnswerKind, sub
     assert subject_of(kind, subject) == expected
 
 
-def addresses(kind: AnswerKind, direction: Direction = Direction.INCOMING) -> tuple[list[str], list[str]]:
-    email, content = an_original(parties=PARTIES)
-    to, cc = recipients_of(kind, replace(email, direction=direction), content, OWN)
+def addresses(
+    kind: AnswerKind, direction: Direction = Direction.INCOMING, reply_to: Sequence[str] = ()
+) -> tuple[list[str], list[str]]:
+    email, content = an_original(parties=PARTIES, reply_to=tuple(map(Address, reply_to)))
+    own = OWN if direction is Direction.INCOMING else [PARTIES[0].address]
+    to, cc = recipients_of(kind, replace(email, direction=direction), content, own)
     return [each.address for each in to], [each.address for each in cc]
 
 
@@ -75,9 +79,47 @@ def test_a_reply_to_all_leaves_out_who_answers_and_names_everybody_once() -> Non
     )
 
 
+def test_answers_go_where_the_sender_wants_them() -> None:
+    wanted = ["list@fabrikam.example", "Dora@fabrikam.example", "ben@contoso.example"]
+    assert addresses(AnswerKind.REPLY, reply_to=wanted) == (wanted, [])
+    assert addresses(AnswerKind.REPLY_ALL, reply_to=wanted) == (wanted, ["carol@fabrikam.example"])
+
+
+def test_nobody_answers_himself_because_somebody_else_says_so() -> None:
+    assert addresses(AnswerKind.REPLY, reply_to=OWN) == addresses(AnswerKind.REPLY)
+    assert addresses(AnswerKind.REPLY_ALL, reply_to=OWN) == addresses(AnswerKind.REPLY_ALL)
+    assert addresses(AnswerKind.REPLY, reply_to=[*OWN, "list@fabrikam.example"]) == (["list@fabrikam.example"], [])
+
+
+@pytest.mark.parametrize("kind", [AnswerKind.REPLY, AnswerKind.REPLY_ALL])
+def test_what_was_sent_from_here_asks_others_to_answer_elsewhere_not_us(kind: AnswerKind) -> None:
+    wanted = ["list@contoso.example"]
+    assert addresses(kind, Direction.OUTGOING, wanted) == addresses(kind, Direction.OUTGOING)
+
+
 def test_an_answer_to_what_was_sent_from_here_goes_to_its_recipients() -> None:
-    assert addresses(AnswerKind.REPLY, Direction.OUTGOING)[0] == ["Anna@contoso.example", "ben@contoso.example"]
-    assert addresses(AnswerKind.REPLY_ALL, Direction.OUTGOING)[0] == ["ben@contoso.example"]
+    recipients = ["Anna@contoso.example", "ben@contoso.example"]
+    assert addresses(AnswerKind.REPLY, Direction.OUTGOING) == (recipients, [])
+    assert addresses(AnswerKind.REPLY_ALL, Direction.OUTGOING) == (recipients, ["dora@fabrikam.example"])
+
+
+@pytest.mark.parametrize("who", ["anna@contoso.example", "BEN@contoso.example"])
+def test_who_got_what_a_colleague_sent_answers_the_colleague(who: str) -> None:
+    parties = (Party(SENDER, "dora@contoso.example"), Party(TO, "Anna@contoso.example"), Party(CC, "ben@contoso.example"))
+    email, content = an_original(parties=parties)
+    outgoing, own = replace(email, direction=Direction.OUTGOING), [normalised_address(who)]
+
+    assert [each.address for each in recipients_of(AnswerKind.REPLY, outgoing, content, own)[0]] == ["dora@contoso.example"]
+    to, cc = recipients_of(AnswerKind.REPLY_ALL, outgoing, content, own)
+    everybody = {normalised_address(each.address) for each in (*to, *cc)}
+    assert everybody == {normalised_address(each.address) for each in parties} - {*own}
+
+
+def test_a_colleague_who_did_not_get_it_goes_on_with_what_was_sent_from_here() -> None:
+    email, content = an_original(parties=(Party(SENDER, "dora@contoso.example"), Party(TO, "carol@fabrikam.example")))
+    outgoing = replace(email, direction=Direction.OUTGOING)
+
+    assert [each.address for each in recipients_of(AnswerKind.REPLY, outgoing, content, OWN)[0]] == ["carol@fabrikam.example"]
 
 
 def test_a_forward_goes_to_nobody_yet() -> None:

@@ -15,6 +15,7 @@ from shared.domain.configuration import (
     StoredProfile,
     for_outgoing,
     sends_as_it_reads,
+    whose_sign_in,
 )
 from shared.domain.eligibility import Ineligible, connection_of, profile_ineligibility
 from tests.builders import MONDAY, a_profile
@@ -93,23 +94,41 @@ def test_where_autodiscover_leads_counts_only_without_a_location(location: str |
 # ---- breakers
 
 
-def refused(profile: EmailServerProfile) -> StoredProfile:
-    return StoredProfile(profile, "1", Breaker("authentication_failed", MONDAY, MONDAY + timedelta(hours=1)))
+def refused(profile: EmailServerProfile, workload: Workload) -> StoredProfile:
+    opened = Breaker("authentication_failed", MONDAY, MONDAY + timedelta(hours=1))
+    return StoredProfile(profile, "1", {workload: opened})
 
 
 @pytest.mark.parametrize("server_type", EXCHANGE)
 def test_a_refused_credential_stops_what_is_sent_with_it(server_type: ServerType) -> None:
     profile = a_profile(server_type=server_type)
     assert sends_as_it_reads(profile)
+    for workload in Workload:
+        assert whose_sign_in(profile, workload) is Workload.INCOMING
     for workload in (Workload.INCOMING, Workload.OUTGOING):
-        assert profile_ineligibility(refused(profile), workload, MONDAY) is Ineligible.PROFILE_BREAKER_OPEN
+        stopped = profile_ineligibility(refused(profile, Workload.INCOMING), workload, MONDAY)
+        assert stopped is Ineligible.PROFILE_BREAKER_OPEN
+
+
+@pytest.mark.parametrize("server_type", EXCHANGE)
+def test_settings_of_its_own_that_are_those_of_incoming_mail_are_the_same_sign_in(server_type: ServerType) -> None:
+    profile = a_profile(server_type=server_type, use_same_settings_for_outgoing=False)
+    assert sends_as_it_reads(replace(profile, outgoing_location=profile.incoming_location))
+    assert sends_as_it_reads(replace(profile, incoming_location=None, use_autodiscover=True))
+    elsewhere = replace(profile, outgoing_location="https://out.contoso.example/EWS/Exchange.asmx")
+    assert not sends_as_it_reads(elsewhere)
 
 
 @pytest.mark.parametrize("profile", [internet(), internet(**OWN), a_profile(**OWN)], ids=["same host", "own", "own Exchange"])
-def test_a_credential_that_is_refused_elsewhere_stops_nothing_that_is_sent(profile: EmailServerProfile) -> None:
+@pytest.mark.parametrize(
+    ("failing", "going_on"), [(Workload.INCOMING, Workload.OUTGOING), (Workload.OUTGOING, Workload.INCOMING)]
+)
+def test_a_credential_that_is_refused_for_one_stops_nothing_of_the_other(
+    profile: EmailServerProfile, failing: Workload, going_on: Workload
+) -> None:
     assert not sends_as_it_reads(profile)
-    assert profile_ineligibility(refused(profile), Workload.INCOMING, MONDAY) is Ineligible.PROFILE_BREAKER_OPEN
-    assert profile_ineligibility(refused(profile), Workload.OUTGOING, MONDAY) is None
+    assert profile_ineligibility(refused(profile, failing), failing, MONDAY) is Ineligible.PROFILE_BREAKER_OPEN
+    assert profile_ineligibility(refused(profile, failing), going_on, MONDAY) is None
 
 
 def test_how_much_is_sent_is_no_matter_of_the_connection_and_how_it_is_sent_is() -> None:

@@ -78,12 +78,18 @@ class ProfileShown(Shown):
         default=None,
         description="Open where the server refused the profile's credentials; closes by itself or when they change.",
     )
+    outgoing_breaker: BreakerShown | None = Field(
+        default=None,
+        description="As `breaker`, where outgoing mail has a server or credentials of its own, or SMTP; it stops sending only.",
+    )
 
     @classmethod
     def of(cls, stored: StoredProfile, set_on: SecretSetOn) -> "ProfileShown":
-        breaker = BreakerShown.model_validate(stored.breaker) if stored.breaker else None
+        breakers = {workload: BreakerShown.model_validate(breaker) for workload, breaker in stored.breakers.items()}
         shown = cls.model_validate(stored.record, context={"set_on": set_on})
-        return shown.model_copy(update={"breaker": breaker})
+        return shown.model_copy(
+            update={"breaker": breakers.get(Workload.INCOMING), "outgoing_breaker": breakers.get(Workload.OUTGOING)}
+        )
 
 
 # ---- users and queues

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 
-from shared.administration.outgoing.checks import is_content_id
+from shared.administration.outgoing.checks import is_address, is_content_id
 from shared.domain.answering import (
     continued_index,
     known_as,
@@ -19,7 +19,7 @@ from shared.domain.conversations import conversation_of
 from shared.domain.drafts import Answered, AnswerKind, Draft, Recipient
 from shared.domain.email import Address, Attachment, EmailActivity, EmailContent
 from shared.domain.errors import InvalidRecord
-from shared.domain.ids import ActivityId, email_folder, normalised_address
+from shared.domain.ids import ActivityId, normalised_address
 from shared.domain.ranges import EMAIL_SUBJECT, RECIPIENT_ADDRESS, RECIPIENT_NAME
 from shared.ports import Stores
 
@@ -50,25 +50,6 @@ class Answers:
             raise InvalidRecord("answers/activity_id", "the email was not sent yet", "Name one that was sent or received.")
         return Continued(answered.kind, email, found.content, conversation_of(email, self._known))
 
-    def copied(self, continued: Continued, email: ActivityId) -> tuple[Attachment, ...]:
-        """The attachments of what is forwarded, as blobs of the new email: it does not lose them with the original. Raises
-        InvalidRecord where the content of one is not there any more."""
-        if continued.kind is not AnswerKind.FORWARD:
-            return ()
-        return tuple(
-            self._copy(attachment, f"{email_folder(email)}{place}-{attachment.sha256}")
-            for place, attachment in enumerate(continued.content.attachments)
-        )
-
-    def _copy(self, attachment: Attachment, blob: str) -> Attachment:
-        try:
-            self._stores.blobs.write(blob, self._stores.blobs.read(attachment.blob))
-        except KeyError as error:
-            raise InvalidRecord(
-                "answers/activity_id", "the content of one of its attachments is not there any more", "Write a new email."
-            ) from error
-        return replace(_writable(attachment), blob=blob)
-
     def _known(self, activity_id: ActivityId) -> EmailActivity | None:
         stored = self._stores.activities.get(activity_id)
         return None if stored is None else stored.record
@@ -76,13 +57,15 @@ class Answers:
 
 def completed(draft: Draft, continued: Continued, sender: Owner) -> Draft:
     """The draft with what the answer takes over where nothing is given: recipients, subject, regarding."""
-    has_recipients = bool(draft.to or draft.cc or draft.bcc)
-    own = [normalised_address(sender.address)]
-    to, cc = ((), ()) if has_recipients else recipients_of(continued.kind, continued.email, continued.content, own)
+    to, cc = draft.to, draft.cc
+    if not (to or cc or draft.bcc):
+        own = [normalised_address(sender.address)]
+        content = _with_legal_reply_to(continued.content)
+        to, cc = map(_recipients, recipients_of(continued.kind, continued.email, content, own))
     return replace(
         draft,
-        to=draft.to if has_recipients else _recipients(to),
-        cc=draft.cc if has_recipients else _recipients(cc),
+        to=to,
+        cc=cc,
         subject=draft.subject or subject_of(continued.kind, _line(continued.content.subject))[: EMAIL_SUBJECT.high],
         regarding=draft.regarding or continued.email.regarding,
     )
@@ -120,7 +103,12 @@ def threaded(content: EmailContent, email: EmailActivity, continued: Continued |
     )
 
 
-def _writable(attachment: Attachment) -> Attachment:
+def _with_legal_reply_to(content: EmailContent) -> EmailContent:
+    """Without what nothing can be sent to: where that is all there is, the answer goes to the sender."""
+    return replace(content, reply_to=tuple(each for each in content.reply_to if is_address(each.address)))
+
+
+def writable(attachment: Attachment) -> Attachment:
     """With a name and a content id that can stand in headers: strangers wrote them."""
     content_id = attachment.content_id if is_content_id(attachment.content_id or "") else None
     is_inline = attachment.is_inline and content_id is not None
@@ -128,9 +116,13 @@ def _writable(attachment: Attachment) -> Attachment:
 
 
 def _recipients(addresses: Sequence[Address]) -> tuple[Recipient, ...]:
-    return tuple(
-        Recipient(each.address[: RECIPIENT_ADDRESS.high], _line(each.name)[: RECIPIENT_NAME.high]) for each in addresses
-    )
+    return tuple(Recipient(each.address[: RECIPIENT_ADDRESS.high], _name(each)) for each in addresses)
+
+
+def _name(address: Address) -> str:
+    """Servers give the address for the name where there is none: then the record's name counts, or nothing does."""
+    name = _line(address.name)[: RECIPIENT_NAME.high]
+    return "" if name.casefold() == address.address.casefold() else name
 
 
 def _line(text: str) -> str:

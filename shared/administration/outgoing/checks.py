@@ -5,13 +5,13 @@ The order: who sends, for whom, through which mailbox; the recipients one by one
 
 import re
 import unicodedata
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from functools import cache
 from types import ModuleType
 
-from shared.administration.outgoing.recipients import ROLES, addresses_of, record_of, resolved
+from shared.administration.outgoing.recipients import ROLES, Records, addresses_of, resolved
 from shared.administration.standing import remedy
 from shared.domain import words
 from shared.domain.choices import OwnerKind, ParticipationType, Workload
@@ -22,7 +22,7 @@ from shared.domain.email import Attachment, EmailContent, Party
 from shared.domain.errors import InvalidRecord
 from shared.domain.ids import OwnerId, mailbox_id_of, normalised_address
 from shared.domain.organisation import DoNotEmail, OrganisationSettings, is_blocked
-from shared.domain.records import AddressBookRecord
+from shared.domain.records import AddressBookRecord, RecordRef
 from shared.ports import Stores
 
 LONGEST_CONTENT_ID = 200
@@ -97,56 +97,75 @@ class Checks:
     # ---- to whom
 
     def _recipients(self, parties: Sequence[Party], settings: OrganisationSettings) -> list[Party]:
-        unresolved = {normalised_address(each.address) for each in parties if each.record_id is None}
-        matches = self._stores.addresses.find(sorted(unresolved)) if unresolved else {}
+        recipients = [each for each in parties if each.type in ROLES.values()]
+        records = self._stores.addresses.records({ref for each in recipients if (ref := _ref(each)) is not None})
+        asked = {normalised_address(each.address) for each in recipients if not (each.is_named and _ref(each) in records)}
+        matches = self._stores.addresses.find(sorted(asked)) if asked else {}
         checked: list[Party] = []
         for field, role in ROLES.items():
-            of_role = [resolved(party, matches) for party in parties if party.type is role]
-            checked += [self._recipient(f"{field}/{place}", each, matches, settings) for place, each in enumerate(of_role)]
+            of_role = enumerate(party for party in recipients if party.type is role)
+            checked += [_checked_recipient(f"{field}/{place}", each, matches, records, settings) for place, each in of_role]
         if not any(not each.is_left_out for each in checked):
             problem = "there is no recipient" if not checked else "none of the recipients may be written to"
             raise InvalidRecord("to", problem, "Name somebody who is to get the email in to, cc or bcc.")
         return checked
 
-    def _recipient(self, field: str, party: Party, matches: Matches, settings: OrganisationSettings) -> Party:
-        check_address(f"{field}/address", party.address)
-        if party.name:
-            check_line(f"{field}/name", party.name)
-        records = self._records(party, matches)
-        if not records and not settings.allow_unresolved_recipients:
-            raise InvalidRecord(
-                field,
-                f"the recipient {field} is no user, queue or record of the address book",
-                "Add the record first, or allow unresolved recipients in the settings.",
-            )
-        if party.record_id is not None and not all(_has(each, party.address) for each in records):
-            raise InvalidRecord(
-                f"{field}/address",
-                f"{party.record_kind} {party.record_id} does not have this address any more",
-                "Name the recipient again, by type and id alone for the address of now.",
-            )
-        unwanted = next((each for each in records if isinstance(each, AddressBookRecord) and each.do_not_email), None)
-        if unwanted is not None and settings.do_not_email is DoNotEmail.REFUSE:
-            raise InvalidRecord(
-                field,
-                f"{unwanted.type} {unwanted.id} is not to be written to",
-                "Remove the recipient, name another record that has the address, or change do_not_email of the record or of the"
-                " settings.",
-            )
-        return replace(party, is_left_out=unwanted is not None)
 
-    def _records(self, party: Party, matches: Matches) -> Sequence[Owner | AddressBookRecord]:
-        """The record that the party is; of an address that stands for no single one, all that have it."""
-        if party.record_kind is not None and party.record_id is not None:
-            named = [(party.record_kind, party.record_id)]
-        else:
-            named = [(each.kind, each.id) for each in matches.get(normalised_address(party.address), ())]
-        found = (record_of(self._stores, kind, record_id) for kind, record_id in named)
-        return [each for each in found if each is not None]
+def _checked_recipient(field: str, given: Party, matches: Matches, records: Records, settings: OrganisationSettings) -> Party:
+    check_address(f"{field}/address", given.address)
+    if given.name:
+        check_line(f"{field}/name", given.name)
+    party, found = given, _its_record(field, given, records)
+    if not (given.is_named and found):
+        party = resolved(replace(given, record_kind=None, record_id=None, is_named=False), matches)
+        found = _having(party, matches)
+    if not found and not settings.allow_unresolved_recipients:
+        raise InvalidRecord(
+            field,
+            f"the recipient {field} is no user, queue or record of the address book",
+            "Add the record first, or allow unresolved recipients in the settings.",
+        )
+    unwanted = next((ref for ref, do_not_email in found.items() if do_not_email), None)
+    if unwanted is not None and settings.do_not_email is DoNotEmail.REFUSE:
+        raise InvalidRecord(
+            field,
+            f"{unwanted.type} {unwanted.id} is not to be written to",
+            "Remove the recipient, name another record that has the address, or change do_not_email of the record or of the"
+            " settings.",
+        )
+    return replace(party, is_left_out=unwanted is not None)
 
 
-def _has(record: Owner | AddressBookRecord, address: str) -> bool:
-    return normalised_address(address) in {normalised_address(each) for each in addresses_of(record)}
+type _DoNotEmail = Mapping[RecordRef, bool]
+"""Whether they are not to be written to, of the records that a recipient stands for."""
+
+
+def _its_record(field: str, party: Party, records: Records) -> _DoNotEmail:
+    """The record that was given, or found when the draft was written, where it is there. Raises InvalidRecord."""
+    ref = _ref(party)
+    record = None if ref is None else records.get(ref)
+    if ref is None or record is None:
+        return {}
+    if normalised_address(party.address) not in {normalised_address(each) for each in addresses_of(record)}:
+        raise InvalidRecord(
+            f"{field}/address",
+            f"{ref.type} {ref.id} does not have this address any more",
+            "Name the recipient again, by type and id alone for the address of now.",
+        )
+    return {ref: isinstance(record, AddressBookRecord) and record.do_not_email}
+
+
+def _having(party: Party, matches: Matches) -> _DoNotEmail:
+    """The record that the address stands for; where it stands for no single one, all that have it."""
+    having = {RecordRef(each.kind, each.id): each.do_not_email for each in matches.get(normalised_address(party.address), ())}
+    ref = _ref(party)
+    return having if ref is None else {ref: having[ref]}
+
+
+def _ref(party: Party) -> RecordRef | None:
+    if party.record_kind is None or party.record_id is None:
+        return None
+    return RecordRef(party.record_kind, party.record_id)
 
 
 # ---- what it says
@@ -159,14 +178,21 @@ def check_line(field: str, text: str) -> None:
 
 
 def check_address(field: str, address: str) -> None:
-    """One address as RFC 5321 and RFC 6531 have it. Raises InvalidRecord."""
-    validator = _email_validator()
-    try:
-        validator.validate_email(address, check_deliverability=False, allow_smtputf8=True)
-    except validator.EmailNotValidError as error:
+    """Raises InvalidRecord."""
+    if not is_address(address):
         raise InvalidRecord(
             field, f"{field} is not an email address", "Write one address such as anna@contoso.com, without a display name."
-        ) from error
+        )
+
+
+def is_address(text: str) -> bool:
+    """Whether it is one address as RFC 5321 and RFC 6531 have it."""
+    validator = _email_validator()
+    try:
+        validator.validate_email(text, check_deliverability=False, allow_smtputf8=True)
+    except validator.EmailNotValidError:
+        return False
+    return True
 
 
 @cache

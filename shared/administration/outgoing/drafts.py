@@ -13,6 +13,7 @@ from shared.administration import rules
 from shared.administration.auditing import Auditing, Trail
 from shared.administration.failures import NotPossibleNow
 from shared.administration.outgoing.answers import Answers, Continued, answering, completed, threaded
+from shared.administration.outgoing.copies import Copies
 from shared.administration.outgoing.recipients import ROLES, Recipients, by_role, given
 from shared.administration.outgoing.standing import advance, as_draft, check_editable, delivery_of, read
 from shared.administration.writing import Put, check_etag, persistently
@@ -64,6 +65,7 @@ class Drafts:
         self._auditing = auditing
         self._recipients = Recipients(stores)
         self._answers = Answers(stores)
+        self._copies = Copies(stores, self._answers)
 
     def create(
         self, draft: Draft, caller: Caller, answers: Answered | None = None, key: str | None = None
@@ -77,8 +79,10 @@ class Drafts:
         message_id = message_id_of(sender.kind, sender.id, key or str(uuid4()), domain)
         activity_id = email_id(message_id, Direction.OUTGOING)
         if key is not None and (present := self._stores.activities.get(activity_id)) is not None:
-            return Put(_not_deleted(present), created=False)
-        return self._create(self._new(draft, sender, activity_id, message_id, answers), caller)
+            put = Put(_not_deleted(present), created=False)
+        else:
+            put = self._create(self._new(draft, sender, activity_id, message_id, answers), caller)
+        return put if answers is None else put._replace(stored=self._copies.complete(put.stored, answers))
 
     def _create(self, email: NewEmail, caller: Caller) -> Put[StoredActivity]:
         self._stores.timeline.put([unsent_entry(email.activity)])
@@ -165,10 +169,10 @@ class Drafts:
     def _begun(
         self, draft: Draft, activity: EmailActivity, content: EmailContent, continued: Continued | None, now: datetime
     ) -> NewEmail:
-        """With what it takes over from the email that it continues; blobs that it names are written before it."""
+        """With what it takes over from the email that it continues."""
         if continued is not None:
             activity = answering(activity, continued, draft)
-            attachments = self._answers.copied(continued, activity.id)
+            attachments = self._copies.announced(continued, activity.id)
             activity = replace(activity, attachment_count=len(attachments))
             content = replace(content, attachments=attachments)
         return NewEmail(activity, threaded(content, activity, continued, now), _sighting(activity))

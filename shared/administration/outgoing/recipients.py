@@ -6,14 +6,14 @@ An address stands for a record where exactly one active record has it; else the 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
-from shared.domain.choices import OwnerKind, ParticipationType
+from shared.domain.choices import ParticipationType
 from shared.domain.configuration import AddressMatch, Matches, Owner
 from shared.domain.drafts import Draft, Recipient
 from shared.domain.email import Party
 from shared.domain.errors import InvalidRecord
-from shared.domain.ids import OwnerId, normalised_address
+from shared.domain.ids import normalised_address
 from shared.domain.ranges import RECIPIENT_ADDRESS, RECIPIENT_NAME, RECIPIENTS
-from shared.domain.records import AddressBookRecord
+from shared.domain.records import AddressBookRecord, RecordRef
 from shared.ports import Stores
 
 ROLES: Mapping[str, ParticipationType] = {
@@ -22,6 +22,8 @@ ROLES: Mapping[str, ParticipationType] = {
     "bcc": ParticipationType.BCC,
 }
 """By the field of a draft."""
+
+type Records = Mapping[RecordRef, Owner | AddressBookRecord]
 
 
 class Recipients:
@@ -44,49 +46,22 @@ class Recipients:
             if each.address and each.type is None
         }
         matches = self._stores.addresses.find(sorted(asked)) if asked else {}
+        records = self._stores.addresses.records(
+            {
+                RecordRef(each.type, each.id)
+                for recipients in changed.values()
+                for each in recipients
+                if each.type is not None and each.id is not None
+            }
+        )
         found: list[Party] = []
         for field, role in ROLES.items():
             if field not in changed:
                 found += known.get(role, ())
                 continue
-            found += [self._party(f"{field}/{place}", role, each, matches) for place, each in enumerate(changed[field])]
+            of_role = enumerate(changed[field])
+            found += [_party(f"{field}/{place}", role, each, matches, records) for place, each in of_role]
         return tuple(found)
-
-    def _party(self, field: str, role: ParticipationType, recipient: Recipient, matches: Matches) -> Party:
-        _check_lengths(field, recipient)
-        if (recipient.type is None) != (recipient.id is None):
-            missing = "type" if recipient.type is None else "id"
-            raise InvalidRecord(f"{field}/{missing}", f"{missing} is missing", "Give type and id, or an address alone.")
-        if recipient.type is not None and recipient.id is not None:
-            return self._of_record(field, role, recipient, recipient.type, recipient.id)
-        if not recipient.address:
-            raise InvalidRecord(
-                f"{field}/address", "the recipient has neither an address nor a record", "Give an address, or type and id."
-            )
-        return resolved(Party(role, recipient.address.strip(), recipient.name), matches)
-
-    def _of_record(self, field: str, role: ParticipationType, recipient: Recipient, kind: str, record_id: str) -> Party:
-        record = record_of(self._stores, kind, record_id)
-        if record is None:
-            raise InvalidRecord(f"{field}/id", f"there is no {kind} {record_id}", "Name a record that exists.")
-        wanted = None if recipient.address is None else normalised_address(recipient.address)
-        address = next((each for each in addresses_of(record) if wanted in (None, normalised_address(each))), None)
-        if address is None:
-            raise InvalidRecord(
-                f"{field}/address",
-                f"{kind} {record_id} has no such address" if wanted else f"{kind} {record_id} has no address",
-                "Give one of its own addresses, or leave type and id out.",
-            )
-        return Party(role, address, recipient.name or record.name, kind, record_id)
-
-
-def record_of(stores: Stores, kind: str, record_id: str) -> Owner | AddressBookRecord | None:
-    """The user, queue or record of the address book."""
-    if kind in tuple(OwnerKind):
-        owner = stores.owners.get(OwnerKind(kind), OwnerId(record_id))
-        return None if owner is None else owner.record
-    stored = stores.address_book.get(kind, record_id)
-    return None if stored is None else stored.record
 
 
 def addresses_of(record: Owner | AddressBookRecord) -> Sequence[str]:
@@ -103,11 +78,45 @@ def resolved(party: Party, matches: Matches) -> Party:
 
 def given(parties: Sequence[Party]) -> tuple[Recipient, ...]:
     """Parties as a draft names them."""
-    return tuple(Recipient(each.address, each.name, each.record_kind, each.record_id) for each in parties)
+    return tuple(
+        Recipient(each.address, each.name, each.record_kind, each.record_id)
+        if each.is_named
+        else Recipient(each.address, each.name)
+        for each in parties
+    )
 
 
 def by_role(parties: Sequence[Party]) -> Mapping[ParticipationType, Sequence[Party]]:
     return {role: [each for each in parties if each.type is role] for role in ROLES.values()}
+
+
+def _party(field: str, role: ParticipationType, recipient: Recipient, matches: Matches, records: Records) -> Party:
+    _check_lengths(field, recipient)
+    if (recipient.type is None) != (recipient.id is None):
+        missing = "type" if recipient.type is None else "id"
+        raise InvalidRecord(f"{field}/{missing}", f"{missing} is missing", "Give type and id, or an address alone.")
+    if recipient.type is not None and recipient.id is not None:
+        return _of_record(field, role, recipient, RecordRef(recipient.type, recipient.id), records)
+    if not recipient.address:
+        raise InvalidRecord(
+            f"{field}/address", "the recipient has neither an address nor a record", "Give an address, or type and id."
+        )
+    return resolved(Party(role, recipient.address.strip(), recipient.name), matches)
+
+
+def _of_record(field: str, role: ParticipationType, recipient: Recipient, ref: RecordRef, records: Records) -> Party:
+    record = records.get(ref)
+    if record is None:
+        raise InvalidRecord(f"{field}/id", f"there is no {ref.type} {ref.id}", "Name a record that exists.")
+    wanted = None if recipient.address is None else normalised_address(recipient.address)
+    address = next((each for each in addresses_of(record) if wanted in (None, normalised_address(each))), None)
+    if address is None:
+        raise InvalidRecord(
+            f"{field}/address",
+            f"{ref.type} {ref.id} has no such address" if wanted else f"{ref.type} {ref.id} has no address",
+            "Give one of its own addresses, or leave type and id out.",
+        )
+    return Party(role, address, recipient.name or record.name, ref.type, ref.id, is_named=True)
 
 
 def _only(found: Sequence[AddressMatch]) -> AddressMatch | None:

@@ -5,12 +5,14 @@ then the email waits to be sent: a crash leaves a draft and a hint that leads no
 The queue message comes last, and only makes it faster.
 """
 
+from contextlib import suppress
 from dataclasses import replace
 from datetime import datetime
 from uuid import uuid4
 
 from shared.administration.auditing import Auditing, Trail
 from shared.administration.failures import NotPossibleNow
+from shared.administration.outgoing.attached import all_parts_folder
 from shared.administration.outgoing.checks import Checks, Ready
 from shared.administration.outgoing.drafts import draft_of
 from shared.administration.outgoing.standing import WAITING, advance, check_editable, delivery_of, read, unsure
@@ -20,6 +22,7 @@ from shared.domain.choices import ActivityState, EmailStatus, Workload
 from shared.domain.configuration import WorkloadSchedule
 from shared.domain.delivery import OutboxEntry
 from shared.domain.email import EmailActivity, EmailContent, StoredActivity
+from shared.domain.errors import TransientError
 from shared.domain.ids import ActivityId, MailboxId
 from shared.domain.steps import StoredEmail
 from shared.domain.tracking_tokens import with_token
@@ -62,7 +65,15 @@ class Sending:
         trail.note(ChangeAction.SEND_REQUESTED, None, None, stored.activity.etag)
         taken = advance(self._stores.activities, stored, email, content)
         self._wake(ready.mailbox.record.id, schedule, entry.due, now)
+        if content.attachments:
+            self._remove_parts(email)
         return taken
+
+    def _remove_parts(self, email: EmailActivity) -> None:
+        """Of uploads whose completion was cut off when all was there; none is under way, or the email could not be sent. What
+        the store does not remove now goes with the email."""
+        with suppress(TransientError):
+            self._stores.blobs.delete_folder(all_parts_folder(email))
 
     def _make_due(self, mailbox_id: MailboxId, due: datetime) -> WorkloadSchedule:
         """The schedule as it was, read after the entry was put: a run that ends later looks at the outbox once more. Where a
@@ -107,6 +118,8 @@ def _check_cancelable(email: EmailActivity) -> None:
     if email.status not in (EmailStatus.PENDING_SEND, EmailStatus.CANCELED):
         if email.status is EmailStatus.SENDING:
             raise NotPossibleNow("the email is being sent", "Wait until it was sent, or has failed.")
+        if email.status is EmailStatus.SENT:
+            raise NotPossibleNow("the email was sent", "Write another one: it cannot be taken back.")
         raise NotPossibleNow("the email does not wait to be sent", "Change or delete it instead.")
     if email.status is EmailStatus.PENDING_SEND and delivery.attempt is not None:
         raise NotPossibleNow("the email may have been sent just now", "Wait until it was sent, or has failed.")

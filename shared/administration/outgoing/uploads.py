@@ -2,7 +2,8 @@
 
 An upload is an attachment without content until it is complete: it shows in the email, and keeps it from being sent. Parts are
 blobs below the folder of the email. Completing reads them twice, one chunk in memory: once to know what they are, once to write
-them to a blob that is named after that. Everything may be repeated after a crash, and goes with the email when that is deleted.
+them to a blob that is named after that. What is removed is first an upload without content again, which nobody can go on with.
+Everything may be repeated after a crash, and goes with the attachment, or with the email when that is deleted.
 """
 
 import hashlib
@@ -15,13 +16,23 @@ from uuid import UUID, uuid4, uuid5
 from shared.administration import rules
 from shared.administration.auditing import Auditing, Trail
 from shared.administration.failures import NotPossibleNow, RecordNotFound
+from shared.administration.outgoing.attached import (
+    content_blob,
+    content_folder,
+    in_removal,
+    is_in_removal,
+    part_of,
+    parts_folder,
+    upload_of,
+    with_content,
+)
 from shared.administration.outgoing.checks import LONGEST_CONTENT_ID, check_attachment, check_line, is_content_id
 from shared.administration.outgoing.standing import advance, as_draft, check_editable, read
 from shared.administration.writing import check_etag, persistently
 from shared.domain.audit import Caller, ChangeAction
-from shared.domain.email import Attachment, StoredActivity
+from shared.domain.email import Attachment, EmailActivity, StoredActivity
 from shared.domain.errors import Busy, InvalidRecord
-from shared.domain.ids import ActivityId, email_folder
+from shared.domain.ids import ActivityId
 from shared.domain.listings import unsent_entry
 from shared.domain.steps import StoredEmail
 from shared.ports import Stores
@@ -35,6 +46,8 @@ LONGEST_NAME = 255
 
 _MEDIA_TYPE = re.compile(r"[a-z0-9][a-z0-9!#$&^_.+-]{0,63}/[a-z0-9][a-z0-9!#$&^_.+-]{0,63}\Z", re.IGNORECASE)
 _UPLOADS = UUID("c9e7d2b6-31f4-5a08-bd5e-7f60a8c41905")
+_RACES = 5
+"""How often one who completes an upload may be overtaken by others who complete the same."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,12 +87,14 @@ class Uploads:
     ) -> tuple[Uploading, bool]:
         """An attachment whose content is still to come, and whether it is new; with `key` the one that was begun with the same
         key before. Raises RecordNotFound, NotPossibleNow, InvalidRecord, Changed."""
-        upload = uuid4().hex if key is None else uuid5(_UPLOADS, f"{activity_id}:{rules.identifier('key', key)}").hex
+        upload = uuid4().hex
+        if key is not None:
+            upload = _of_key(uuid5(_UPLOADS, f"{activity_id}:{rules.identifier('key', key)}").hex) + _of_key(upload)
         trail = self._trail(activity_id, caller)
 
         def attempt() -> tuple[Uploading, bool]:
             stored = self._editable(activity_id, etag)
-            if (present := _found(stored, upload)) is not None:
+            if (present := _found(stored, _of_key(upload))) is not None:
                 return present, False
             attachment = Attachment(new.name, new.content_type, new.size, "", "", new.content_id, new.is_inline, upload)
             self._check(stored, new, attachment)
@@ -106,23 +121,31 @@ class Uploads:
                 "", f"part {number} has {len(octets)} bytes", f"Send {expected}: {PART_BYTES} in every part but the last."
             )
         self._trail(activity_id, caller).note(ChangeAction.CHANGED, None, None, f"{upload}:{number}")
-        self._stores.blobs.write(_part(stored, upload, number), [octets])
-        self._leave_nothing_behind(stored)
+        part = part_of(stored.activity.record, upload, number)
+        self._stores.blobs.write(part, [octets])
+        if not self._is_open(activity_id, upload):
+            self._stores.blobs.delete(part)
+            raise RecordNotFound(f"the upload {upload} is complete, or was removed")
         return uploading
 
     def complete(
         self, activity_id: ActivityId, upload: str, caller: Caller, sha256: str | None = None, etag: str | None = None
     ) -> Uploading:
         """Puts the parts together; `sha256` (hexadecimal) is compared where it is given. One that is complete already stays as
-        it is. Raises RecordNotFound, NotPossibleNow where a part is missing, InvalidRecord, Changed."""
-        stored = self._editable(activity_id, etag)
-        uploading = self._uploading(stored, upload)
-        if uploading.attachment.upload is not None:
-            uploading = self._put_together(stored, uploading, sha256, caller, etag)
-        elif sha256 not in (None, uploading.attachment.sha256):
-            raise _other_content()
-        self._stores.blobs.delete_folder(_parts_folder(stored, upload))
-        return uploading
+        it is, and of several who complete it at once all get the same. Raises RecordNotFound, NotPossibleNow where a part is
+        missing, InvalidRecord, Changed."""
+        for left in reversed(range(_RACES)):
+            stored = self._editable(activity_id, etag)
+            uploading = self._uploading(stored, upload)
+            try:
+                return self._completed(stored, uploading, sha256, caller, etag)
+            except Busy:  # another one wrote the same blob, or removed a part that was being read
+                if not left:
+                    raise
+            except NotPossibleNow:  # unless another one has completed it, and removed the parts
+                if self._is_open(activity_id, upload):
+                    raise
+        raise Busy("others complete and begin the same upload all the time")
 
     def remove(self, activity_id: ActivityId, number: int, caller: Caller, etag: str | None = None) -> StoredActivity:
         """The attachments behind it move up. It is not tried again where others win the race: by then the number may be that of
@@ -132,50 +155,74 @@ class Uploads:
         if not 0 <= number < len(attachments):
             raise RecordNotFound(f"activity {activity_id} has {len(attachments)} attachments, counted from 0")
         removed = attachments[number]
+        record, upload = stored.activity.record, upload_of(stored.activity.record, removed)
         self._trail(activity_id, caller).note(ChangeAction.CHANGED, None, None, f"{stored.activity.etag}:-{number}")
-        taken = self._with(stored, (*attachments[:number], *attachments[number + 1 :]))
-        if removed.upload is not None:
-            self._stores.blobs.delete_folder(_parts_folder(stored, removed.upload))
-        else:
+        if not is_in_removal(removed):
+            marked = in_removal(record, removed)
+            self._with(stored, (*attachments[:number], marked, *attachments[number + 1 :]))
+        for folder in (parts_folder(record, upload), content_folder(record, upload)):
+            self._stores.blobs.delete_folder(folder)
+        if removed.blob:  # which may have a name of former times
             self._stores.blobs.delete(removed.blob)
-        return taken
+        return self._without(activity_id, upload)
+
+    def _without(self, activity_id: ActivityId, upload: str) -> StoredActivity:
+        """The email without an attachment of which nothing is left."""
+
+        def attempt() -> StoredActivity:
+            stored = self._editable(activity_id, None)
+            record, present = stored.activity.record, stored.content.attachments
+            kept = tuple(each for each in present if not is_in_removal(each) or upload_of(record, each) != upload)
+            return stored.activity if kept == present else self._with(stored, kept)
+
+        return persistently(attempt, None)
 
     # ---- putting together
+
+    def _completed(
+        self, stored: StoredEmail, uploading: Uploading, sha256: str | None, caller: Caller, etag: str | None
+    ) -> Uploading:
+        if uploading.attachment.upload is not None:
+            uploading = self._put_together(stored, uploading, sha256, caller, etag)
+        elif sha256 not in (None, uploading.attachment.sha256):
+            raise _other_content()
+        self._stores.blobs.delete_folder(parts_folder(stored.activity.record, uploading.upload))
+        return uploading
 
     def _put_together(
         self, stored: StoredEmail, uploading: Uploading, sha256: str | None, caller: Caller, etag: str | None
     ) -> Uploading:
-        upload, size = uploading.upload, uploading.attachment.size
-        found = _digest(self._read(stored, upload, size))
+        record, upload, size = stored.activity.record, uploading.upload, uploading.attachment.size
+        found = _digest(self._read(record, upload, size))
         if sha256 not in (None, found):
             raise _other_content()
-        blob = f"{email_folder(stored.activity.record.content_id)}{upload}-{found}"
-        written = hashlib.sha256()
-        self._stores.blobs.write(blob, _hashed(self._read(stored, upload, size), written))
-        if written.hexdigest() != found:
+        blob = content_blob(record, upload, found)
+        self._stores.blobs.write(blob, _of_hash(found, self._read(record, upload, size)))
+        self._trail(record.id, caller).note(ChangeAction.CHANGED, None, None, f"{upload}:{found}")
+        try:
+            complete = persistently(lambda: self._filled(record.id, upload, blob, found, etag), etag)
+        except RecordNotFound:  # the email or the attachment was removed meanwhile
             self._stores.blobs.delete(blob)
-            raise Busy("a part was replaced while the parts were put together")
-        self._leave_nothing_behind(stored)
-        trail = self._trail(stored.activity.record.id, caller)
-        trail.note(ChangeAction.CHANGED, None, None, f"{upload}:{found}")
+            raise
+        if complete.attachment.blob != blob:  # another one has put other parts together
+            self._stores.blobs.delete(blob)
+        return complete
 
-        def attempt() -> Uploading:
-            present = self._editable(stored.activity.record.id, etag)
-            uploading = self._uploading(present, upload)
-            if uploading.attachment.upload is None:
-                return uploading
-            complete = replace(uploading.attachment, sha256=found, blob=blob, upload=None)
-            attachments = list(present.content.attachments)
-            attachments[uploading.number] = complete
-            return uploading._replace(stored=self._with(present, tuple(attachments)), attachment=complete)
+    def _filled(self, activity_id: ActivityId, upload: str, blob: str, sha256: str, etag: str | None) -> Uploading:
+        present = self._editable(activity_id, etag)
+        uploading = self._uploading(present, upload)
+        if uploading.attachment.upload is None:
+            return uploading
+        complete = with_content(uploading.attachment, blob, sha256)
+        attachments = list(present.content.attachments)
+        attachments[uploading.number] = complete
+        return uploading._replace(stored=self._with(present, tuple(attachments)), attachment=complete)
 
-        return persistently(attempt, etag)
-
-    def _read(self, stored: StoredEmail, upload: str, size: int) -> Iterator[bytes]:
+    def _read(self, record: EmailActivity, upload: str, size: int) -> Iterator[bytes]:
         for number in range(parts_of(size)):
             length = 0
             try:
-                for chunk in self._stores.blobs.read(_part(stored, upload, number)):
+                for chunk in self._stores.blobs.read(part_of(record, upload, number)):
                     length += len(chunk)
                     yield chunk
             except KeyError as error:
@@ -204,7 +251,9 @@ class Uploads:
         if "/" in new.name or "\\" in new.name:
             raise InvalidRecord("name", "name holds a folder", "Write the name of the file alone.")
         if not _MEDIA_TYPE.match(new.content_type) or new.content_type.lower().startswith("multipart/"):
-            raise InvalidRecord("content_type", "content_type is no media type", "Write one such as application/pdf.")
+            raise InvalidRecord(
+                "content_type", "content_type is no media type", "Write one such as application/pdf, without parameters."
+            )
         if new.content_id is not None and not is_content_id(new.content_id):
             raise InvalidRecord(
                 "content_id",
@@ -228,13 +277,11 @@ class Uploads:
         self._stores.timeline.put([unsent_entry(email)])
         return advance(self._stores.activities, stored, email, replace(stored.content, attachments=attachments))
 
-    def _leave_nothing_behind(self, stored: StoredEmail) -> None:
-        """Where the email was deleted meanwhile, what was written goes too. Raises RecordNotFound."""
-        record = stored.activity.record
-        present = self._stores.activities.get(record.id)
-        if present is None or present.record.deleted_on is not None:
-            self._stores.blobs.delete_folder(email_folder(record.content_id))
-            raise RecordNotFound(f"there is no activity {record.id}")
+    def _is_open(self, activity_id: ActivityId, upload: str) -> bool:
+        """The upload is there, and not complete."""
+        stored = self._stores.activities.whole([activity_id]).get(activity_id)
+        found = None if stored is None else _found(stored, upload)
+        return found is not None and found.attachment.upload is not None
 
     def _trail(self, activity_id: ActivityId, caller: Caller) -> Trail:
         return self._auditing.trail(caller, f"activity:{activity_id}")
@@ -250,21 +297,18 @@ def _part_size(size: int, number: int) -> int | None:
     return min(PART_BYTES, size - number * PART_BYTES) if 0 <= number < parts_of(size) else None
 
 
+def _of_key(upload: str) -> str:
+    """The half of its name by which who repeats a beginning with a key finds an upload. The other half is by chance: what is
+    begun again after a removal has another name, so a removal that ends late takes nothing of it."""
+    return upload[:16]
+
+
 def _found(stored: StoredEmail, upload: str) -> Uploading | None:
-    """By the upload while it lasts; a complete one is named after it."""
-    blobs = f"{email_folder(stored.activity.record.content_id)}{upload}-"
+    """The upload of this name, or whose name begins like this."""
     for number, each in enumerate(stored.content.attachments):
-        if each.upload == upload or each.blob.startswith(blobs):
-            return Uploading(stored.activity, upload, number, each)
+        if not is_in_removal(each) and (name := upload_of(stored.activity.record, each)).startswith(upload):
+            return Uploading(stored.activity, name, number, each)
     return None
-
-
-def _parts_folder(stored: StoredEmail, upload: str) -> str:
-    return f"{email_folder(stored.activity.record.content_id)}parts/{upload}/"
-
-
-def _part(stored: StoredEmail, upload: str, number: int) -> str:
-    return f"{_parts_folder(stored, upload)}{number}"
 
 
 def _digest(chunks: Iterator[bytes]) -> str:
@@ -274,10 +318,14 @@ def _digest(chunks: Iterator[bytes]) -> str:
     return digest.hexdigest()
 
 
-def _hashed(chunks: Iterator[bytes], digest: "hashlib._Hash") -> Iterator[bytes]:
+def _of_hash(sha256: str, chunks: Iterator[bytes]) -> Iterator[bytes]:
+    """The chunks; where they turn out to be of another content they do not come to an end, so that nothing is written."""
+    digest = hashlib.sha256()
     for chunk in chunks:
         digest.update(chunk)
         yield chunk
+    if digest.hexdigest() != sha256:
+        raise Busy("a part was replaced while the parts were put together")
 
 
 def _other_content() -> InvalidRecord:

@@ -7,6 +7,7 @@ from base64 import b64decode, b64encode
 from collections.abc import Collection, Sequence
 from copy import deepcopy
 from dataclasses import dataclass
+from datetime import timedelta
 from typing import Self
 
 from lxml import etree
@@ -16,8 +17,9 @@ from shared.connectors.exchange.folders import FindItem
 from shared.connectors.exchange.operation import element
 from shared.connectors.exchange.records import M
 from shared.connectors.exchange.refusals import DeliveryOperation
-from shared.connectors.exchange.values import T
+from shared.connectors.exchange.values import T, time_of
 from shared.connectors.exchange.xml import MalformedReply, writable
+from shared.connectors.mime.written_addresses import written_address
 from shared.domain.choices import Priority
 from shared.domain.email import Address, ItemRef
 from shared.domain.errors import DraftGone, SyncError
@@ -26,20 +28,27 @@ from shared.domain.outgoing import OutgoingAttachment, OutgoingMessage, Receipt
 
 MOST_FOUND = 100
 """Drafts asked for at once."""
+MOST_KEYS = 20
+"""Terms of one restriction."""
+LONGEST_MAKING = timedelta(minutes=15)
+"""Nobody makes a draft for so long: whatever changes it afterwards is a person."""
 
-_KEY = (
+KEY = (
     '<t:ExtendedFieldURI PropertySetId="7f2c6ad1-43b5-4a0e-9d61-2f86c1b7e5d4" PropertyName="SidesyncKey"'
     ' PropertyType="String"/>'
 )
 _CONVERSATION_INDEX = '<t:ExtendedFieldURI PropertyTag="0x0071" PropertyType="Binary"/>'
 """PidTagConversationIndex ([MS-OXPROPS] 2.644): the element of the message itself cannot be written."""
-_EXTENDED = {
-    path: element(f"<t:ExtendedProperty>{path}<t:Value/></t:ExtendedProperty>") for path in (_KEY, _CONVERSATION_INDEX)
-}
-_HAS_KEY = element(f'<t:IsEqualTo>{_KEY}<t:FieldURIOrConstant><t:Constant Value=""/></t:FieldURIOrConstant></t:IsEqualTo>')
+_EXTENDED = {path: element(f"<t:ExtendedProperty>{path}<t:Value/></t:ExtendedProperty>") for path in (KEY, _CONVERSATION_INDEX)}
+_HAS_KEY = element(f'<t:IsEqualTo>{KEY}<t:FieldURIOrConstant><t:Constant Value=""/></t:FieldURIOrConstant></t:IsEqualTo>')
 _PRESENT_SHAPE = element(
     '<m:ItemShape><t:BaseShape>IdOnly</t:BaseShape><t:AdditionalProperties><t:FieldURI FieldURI="item:IsSubmitted"/>'
     '<t:FieldURI FieldURI="item:IsDraft"/></t:AdditionalProperties></m:ItemShape>'
+)
+_FOUND_SHAPE = element(
+    '<m:ItemShape><t:BaseShape>IdOnly</t:BaseShape><t:AdditionalProperties><t:FieldURI FieldURI="item:IsSubmitted"/>'
+    '<t:FieldURI FieldURI="item:IsDraft"/><t:FieldURI FieldURI="item:DateTimeCreated"/>'
+    '<t:FieldURI FieldURI="item:LastModifiedTime"/></t:AdditionalProperties></m:ItemShape>'
 )
 _IMPORTANCE = {Priority.LOW: "Low", Priority.HIGH: "High"}
 _INDEX_HEADER, _INDEX_STEP, _MOST_STEPS = 22, 5, 400
@@ -120,7 +129,7 @@ class CreateItem(DeliveryOperation):
             _text(item, "Importance", importance)
         if message.in_reply_to:
             _text(item, "InReplyTo", f"<{message.in_reply_to}>")
-        item.append(_property(_KEY, message.key))
+        item.append(_property(KEY, message.key))
         if message.conversation_index and _is_index(message.conversation_index):
             item.append(_property(_CONVERSATION_INDEX, message.conversation_index))
         now = frozenset(message.recipients)
@@ -184,25 +193,40 @@ class GetDraft(DeliveryOperation):
 
 
 def _waiting(item: _Element | None) -> Draft | None:
-    if item is not None and (item.findtext(f"{T}IsSubmitted") == "true" or item.findtext(f"{T}IsDraft") == "false"):
-        return None
-    return Draft.in_reply(item)
+    return None if item is not None and is_on_its_way(item) else Draft.in_reply(item)
+
+
+def is_on_its_way(item: _Element) -> bool:
+    """Submitted or sent, and so no draft any more."""
+    return item.findtext(f"{T}IsSubmitted") == "true" or item.findtext(f"{T}IsDraft") == "false"
 
 
 class FindDraft(FindItem):
     """Drafts by our id of the email."""
 
     def of(self, keys: Collection[str]) -> Sequence[ItemRef]:
-        """Those that carry one of the keys and are not on their way, of the first `MOST_FOUND` with such a key."""
-        found = etree.Element(f"{M}Restriction")
-        tests = [_has_key(key) for key in keys]
-        if len(tests) > 1:
-            etree.SubElement(found, f"{T}Or").extend(tests)
-        else:
-            found.extend(tests)
-        items = self.items(DRAFTS.id, MOST_FOUND, found, _PRESENT_SHAPE)
+        """Those that carry one of the keys, are not on their way, and that nobody has worked on, of the first `MOST_FOUND` with
+        such a key."""
+        items = self.items(DRAFTS.id, MOST_FOUND, carrying(keys), _FOUND_SHAPE)
         with self.errors():
-            return [ItemRef(draft.id, DRAFTS.id) for each in items if (draft := _waiting(each))]
+            ours = [each for each in items if not _was_worked_on(each)]
+            return [ItemRef(draft.id, DRAFTS.id) for each in ours if (draft := _waiting(each))]
+
+
+def _was_worked_on(item: _Element) -> bool:
+    created, modified = (time_of(item.findtext(f"{T}{name}")) for name in ("DateTimeCreated", "LastModifiedTime"))
+    return created is not None and modified is not None and modified - created > LONGEST_MAKING
+
+
+def carrying(keys: Collection[str]) -> _Element:
+    """The restriction to what carries one of the keys."""
+    found = etree.Element(f"{M}Restriction")
+    tests = [_has_key(key) for key in keys]
+    if len(tests) > 1:
+        etree.SubElement(found, f"{T}Or").extend(tests)
+    else:
+        found.extend(tests)
+    return found
 
 
 def as_many[E](messages: Sequence[_Element], asked: Sequence[E]) -> Sequence[_Element]:
@@ -246,7 +270,7 @@ def _mailbox(address: Address) -> _Element:
     mailbox = etree.Element(f"{T}Mailbox")
     if address.name:
         _text(mailbox, "Name", address.name)
-    _text(mailbox, "EmailAddress", address.address)
+    _text(mailbox, "EmailAddress", written_address(address.address, utf8=True) or address.address)
     return mailbox
 
 

@@ -55,6 +55,10 @@ class FindFolder(Operation):
         """The id of the folder of that name which stands beside the Inbox. Exchange compares names without their case."""
         return next((each.id for each in self._pages("msgfolderroot", "Shallow") if each.name.lower() == name.lower()), None)
 
+    def of_mail(self) -> Sequence[str]:
+        """The ids of all folders of mail."""
+        return [folder.id for folder in self._pages("msgfolderroot", "Deep")]
+
     def _pages(self, parent: str, traversal: str) -> Iterator[TreeFolder]:
         offset = 0
         while offset < MOST_FOLDERS:

@@ -32,7 +32,7 @@ from shared.domain.folders import DRAFTS, INBOX, SENT_ITEMS
 
 _NAMESPACES = {"m": M.strip("{}"), "t": T.strip("{}")}
 _TOO_OLD = (ErrorInvalidServerVersion, ErrorIncorrectSchemaVersion, ErrorInvalidSchemaVersionForMailboxVersion)
-_DISTINGUISHED = frozenset({INBOX.id, DRAFTS.id, SENT_ITEMS.id, "msgfolderroot"})
+_DISTINGUISHED = frozenset({INBOX.id, DRAFTS.id, SENT_ITEMS.id, "deleteditems", "msgfolderroot", "outbox"})
 """Folders that go by their distinguished name, so that nobody has to ask for their ids first."""
 
 

@@ -4,35 +4,41 @@ Ten emails are two requests: one creates the drafts, with what is small of their
 attachments follow one by one.
 """
 
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from functools import partial
 from itertools import batched
 
-from shared.connectors.exchange.drafts import Created, CreateItem, Draft, FindDraft, GetDraft, Parcel, SendItem
+from shared.connectors.exchange.drafts import MOST_KEYS, Created, CreateItem, Draft, FindDraft, GetDraft, Parcel, SendItem
 from shared.connectors.exchange.emails import each_answered, refused_alone
 from shared.connectors.exchange.errors import RequestRefused
 from shared.connectors.exchange.folders import GetFolder
 from shared.connectors.exchange.refusals import StaleDraft, is_of_everybody, of_email
 from shared.connectors.exchange.services import DeleteItem
 from shared.connectors.exchange.session import Session
+from shared.connectors.exchange.traces import traces
 from shared.connectors.exchange.uploading import CreateAttachment, content_of
 from shared.domain.email import ItemRef
 from shared.domain.errors import (
     AccessDenied,
+    AuthenticationFailed,
+    CertificateRefused,
+    ConnectionRefused,
     DelegateAccessMissing,
     DeliveryError,
     DeliveryPostponed,
+    DeliveryUnknown,
     DraftGone,
     EmailTooLarge,
     FolderNotFound,
     ItemTooLarge,
+    NameNotFound,
     NoMailServer,
+    NotGiven,
     SyncError,
     TransientError,
 )
 from shared.domain.folders import DRAFTS
-from shared.domain.outgoing import OutgoingAttachment, OutgoingMessage, Receipt
+from shared.domain.outgoing import OutgoingAttachment, OutgoingMessage, Receipt, Trace
 
 TOGETHER = 25
 """Drafts of one request: a server answers what takes long with a timeout, and leaves open what happened."""
@@ -41,9 +47,9 @@ LARGEST_REQUEST = 4 << 20
 ALONG = 512 << 10
 """Bytes of the attachments of one email that go along with its draft."""
 MOST_ALONG = 50
-MOST_KEYS = 20
-"""Terms of one restriction."""
 
+_BEFORE_THE_REQUEST = (AuthenticationFailed, CertificateRefused, ConnectionRefused, NameNotFound)
+"""Errors after which a server has certainly done nothing of what it was to be asked."""
 _ATTACHES_AT_ONCE = "Exchange2013"
 """The first version whose CreateItem takes attachments."""
 
@@ -73,36 +79,51 @@ class ExchangeOutgoing:
         doubtful = [place for place, outcome in enumerate(outcomes) if _is_doubtful(outcome)]
         present = dict(zip(doubtful, self.find([drafts[place] for place in doubtful]), strict=True))
         stale = [place for place in doubtful if isinstance(outcomes[place], StaleDraft)]
-        waiting = {place: Draft.of(found) for place in stale if (found := present[place]) is not None}
+        waiting = {place: Draft.of(found) for place in stale if isinstance(found := present[place], str)}
         again = self._sent(list(waiting.values()), save_copy=save_copy)
         for place, outcome in zip(waiting, again, strict=True):
             outcomes[place] = outcome
         for place in doubtful:
-            if present[place] is None:
-                outcomes[place] = DraftGone("It was sent before.")
+            if not isinstance(present[place], str):
+                outcomes[place] = DeliveryUnknown("The draft is not there any more, or the server does not tell.")
         return outcomes
 
     def _sent(self, drafts: Sequence[Draft], *, save_copy: bool) -> list[Receipt | DeliveryError]:
-        send = partial(SendItem(self._session).send, save_copy=save_copy)
+        away: list[SyncError] = []
+
+        def send(some: Sequence[Draft]) -> Sequence[Receipt | SyncError]:
+            """What was sent before the server was not reached any more has its answer."""
+            if not away:
+                try:
+                    return SendItem(self._session).send(some, save_copy=save_copy)
+                except _BEFORE_THE_REQUEST as error:
+                    away.append(error)
+            return [NotGiven(str(away[0])).because_of(away[0]) for _ in some]
+
         with self._of_mailbox():
             requests = batched(drafts, TOGETHER, strict=False)
             return [outcome for some in requests for outcome in each_answered(some, send, self.check)]
 
-    def find(self, drafts: Sequence[str]) -> Sequence[str | None]:
-        """One that the server cannot look at keeps its reference: sending it says what is wrong."""
-        found: list[str | None] = []
+    def find(self, drafts: Sequence[str]) -> Sequence[str | DeliveryError | None]:
+        """One that the server can never look at keeps its reference: sending it says what is wrong."""
+        found: list[str | DeliveryError | None] = []
         for some in batched(drafts, TOGETHER, strict=False):
             ask = GetDraft(self._session).present
             answers = each_answered([Draft.of(reference) for reference in some], ask, self.check)
             found += map(_present, some, answers)
         return found
 
+    def trace(self, keys: Collection[str], *, has_copies: bool) -> Mapping[str, Trace]:
+        return traces(self._session, keys, everywhere=has_copies)
+
     def withdraw(self, keys: Collection[str]) -> None:
-        """What the server does not delete stays: nobody knows it, so nobody sends it."""
+        """What the server does not delete stays: nobody knows it, so nobody sends it. A person can recover what is deleted: it
+        may be he who wrote the last of it."""
         for some in batched(sorted(keys), MOST_KEYS, strict=False):
-            removed = True
-            while removed and (found := self._carrying(some)):
-                removed = None in DeleteItem(self._session).delete(found)
+            asked: set[ItemRef] = set()
+            while found := [ref for ref in self._carrying(some) if ref not in asked]:
+                DeleteItem(self._session).delete(found, how="SoftDelete")
+                asked.update(found)
 
     def _carrying(self, keys: Sequence[str]) -> Sequence[ItemRef]:
         with self._of_mailbox():
@@ -197,10 +218,16 @@ class ExchangeOutgoing:
         DeleteItem(self._session).delete([ItemRef(draft.id, DRAFTS.id)])
 
 
-def _present(reference: str, answer: Draft | DeliveryError | None) -> str | None:
-    if answer is None or isinstance(answer, DraftGone):
-        return None
-    return reference if isinstance(answer, DeliveryError) else answer.reference
+def _present(reference: str, answer: Draft | DeliveryError | None) -> str | DeliveryError | None:
+    match answer:
+        case None | DraftGone():
+            return None
+        case Draft():
+            return answer.reference
+        case DeliveryPostponed():
+            return answer
+        case _:
+            return reference
 
 
 def _is_doubtful(outcome: Receipt | DeliveryError) -> bool:

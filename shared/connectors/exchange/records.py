@@ -132,6 +132,7 @@ _FETCHED: Mapping[str, Reader] = {
     T + "Body": _body,
     T + "Attachments": _attachments,
     T + "Importance": _text("importance"),
+    T + "ReplyTo": _many_mailboxes("reply_to"),
 }
 
 
@@ -260,6 +261,7 @@ def fetched(item: _Element, ref: ItemRef) -> Fetched:
             priority=_PRIORITIES.get(fields.get("importance"), Priority.NORMAL),
             body_html=fields.get("body_html"),
             body_text=fields.get("body_text"),
+            reply_to=fields.get("reply_to", ()),
         )
         return Fetched(message, fields.get("attachments", ()))
 

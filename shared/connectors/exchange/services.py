@@ -51,7 +51,7 @@ _JUDGED = (
     " message:InternetMessageId message:References message:ConversationIndex"
     " message:From message:Sender message:ToRecipients message:CcRecipients message:BccRecipients"
 )
-_CONTENT = "item:Body item:Attachments item:Importance"
+_CONTENT = "item:Body item:Attachments item:Importance message:ReplyTo"
 _JUDGED_EXTENDED = (_AUTH_AS, _FROM_SMTP, _SENDER_SMTP, *(_header(name) for name in JUDGED_HEADERS))
 
 LISTED_SHAPE = element(
@@ -232,15 +232,16 @@ class DeleteItem(Operation):
 
     SERVICE_NAME = "DeleteItem"
 
-    def delete(self, refs: Sequence[ItemRef]) -> Sequence[ItemError | None]:
-        """Removes the items for good; for each the error that the server has for it."""
-        how: dict[str, Any] = {
-            "DeleteType": "HardDelete",
+    def delete(self, refs: Sequence[ItemRef], how: str = "HardDelete") -> Sequence[ItemError | None]:
+        """Removes the items; for each the error that the server has for it. `how`: for good, or by SoftDelete so that a person
+        can recover them."""
+        attributes: dict[str, Any] = {
+            "DeleteType": how,
             "SendMeetingCancellations": "SendToNone",
             "AffectedTaskOccurrences": "AllOccurrences",
             "SuppressReadReceipts": "true",
         }
-        messages = self.ask(self.payload(item_ids(refs), **how))
+        messages = self.ask(self.payload(item_ids(refs), **attributes))
         if len(messages) != len(refs):
             raise MalformedReply(f"the reply has {len(messages)} response messages instead of {len(refs)}")
         return [self._item_error(message) for message in messages]

@@ -21,7 +21,7 @@ NEVER = datetime(1970, 1, 1, tzinfo=UTC)
 WANTED = OF_A_PART | frozenset(JUDGED_HEADERS) | frozenset(
     {
         "from", "sender", "to", "cc", "bcc", "subject", "date", "received", "message-id", "in-reply-to", "references",
-        "thread-index", "importance", "x-priority", "x-msmail-priority", "priority",
+        "reply-to", "thread-index", "importance", "x-priority", "x-msmail-priority", "priority",
     }
 )  # fmt: skip
 

@@ -5,6 +5,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from functools import partial
 
+from shared.connectors.mime.addresses import addresses
 from shared.connectors.mime.attachments import attachment, signed_entity
 from shared.connectors.mime.bodies import Bodies, bodies_of
 from shared.connectors.mime.classes import NOTE, item_class_of
@@ -61,6 +62,7 @@ def _read(source: _Source) -> IncomingMessage:
         **envelope,
         item_class=item_class,
         priority=priority_of(root.fields),
+        reply_to=addresses(root.fields.all_raw("reply-to")),
         body_html=content.html,
         body_text=content.text if content.html is None else None,
         attachments=(signed_entity(root),) if bodies.is_signed else content.attachments,

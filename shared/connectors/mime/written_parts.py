@@ -32,7 +32,6 @@ _LONGEST_NAME = 255
 _LONGEST_PIECE = 60
 """Characters of a name that stand in one line."""
 _MOST_LINES_LIKE_BOUNDARIES = 1000
-_LINE_END = re.compile(r"\r\n?|\n")
 _TYPE = re.compile(r"[a-z0-9!#$&^_.+-]{1,60}/[a-z0-9!#$&^_.+-]{1,100}")
 _TOKEN = re.compile(r"[A-Za-z0-9_.:+-]{1,40}")
 _OCTETS = "application/octet-stream"
@@ -53,7 +52,8 @@ class Part:
 
 def text_part(text: str, subtype: str) -> Part:
     """In UTF-8; as it is where its lines are short and plain, else encoded by what is shorter."""
-    body = _LINE_END.sub("\r\n", visible(text)).encode("utf-8")
+    lines = visible(text).replace("\r\n", "\n").replace("\r", "\n")
+    body = lines.replace("\n", "\r\n").encode("utf-8")
     body += b"" if body.endswith(b"\r\n") or not body else b"\r\n"
     encoding, written = _encoded(body)
     head = f"Content-Type: text/{subtype}; charset=utf-8\r\nContent-Transfer-Encoding: {encoding}\r\n"

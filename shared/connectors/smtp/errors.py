@@ -51,6 +51,7 @@ class SubmissionOff(AccessDenied):
     """The credentials may be right, but sending over SMTP is switched off for the mailbox, or for all."""
 
     code = "submission_off"
+    proves_sign_in = False
     remedy = "Allow authenticated SMTP for this mailbox on the mail server (Exchange Online: Set-CASMailbox)."
 
 
@@ -58,6 +59,7 @@ class NotWelcome(AccessDenied):
     """The server speaks with nobody at this address."""
 
     code = "not_welcome"
+    proves_sign_in = False
     remedy = "Let the mail server accept connections from the address of this deployment: it refuses them."
 
 

@@ -3,10 +3,11 @@
 from collections.abc import Collection, Mapping, Sequence
 from threading import RLock
 
-from shared.domain.configuration import AddressMatch
+from shared.domain.choices import OwnerKind
+from shared.domain.configuration import AddressMatch, Owner, StoredOwner
 from shared.domain.errors import AlreadyExists
-from shared.domain.ids import normalised_address
-from shared.domain.records import AddressBookRecord, BulkLoad, RejectedLine, StoredLoad, StoredRecord
+from shared.domain.ids import OwnerId, normalised_address
+from shared.domain.records import AddressBookRecord, BulkLoad, RecordRef, RejectedLine, StoredLoad, StoredRecord
 from shared.ports import Slice
 from shared.stores.codec import Plain, codec_of
 from shared.stores.entities import inverted_time, rejected_row
@@ -68,7 +69,15 @@ class MemoryAddressBook:
         with self._lock:
             records = [self._rows[key].record for key in sorted(self._having.get(address, ()))]
         return [
-            AddressMatch(record.type, record.id, record.name, record.active, owner_id=record.owner_id) for record in records
+            AddressMatch(
+                record.type,
+                record.id,
+                record.name,
+                record.active,
+                owner_id=record.owner_id,
+                do_not_email=record.do_not_email,
+            )
+            for record in records
         ]
 
     def _put(self, record: AddressBookRecord) -> StoredRecord:
@@ -96,6 +105,15 @@ class MemoryAddresses:
 
     def find(self, addresses: Collection[str]) -> Mapping[str, Sequence[AddressMatch]]:
         return {address: self._matches(address) for address in addresses}
+
+    def records(self, named: Collection[RecordRef]) -> Mapping[RecordRef, Owner | AddressBookRecord]:
+        found = {ref: self._record(ref) for ref in named}
+        return {ref: stored.record for ref, stored in found.items() if stored is not None}
+
+    def _record(self, ref: RecordRef) -> StoredOwner | StoredRecord | None:
+        if ref.type in tuple(OwnerKind):
+            return self._owners.get(OwnerKind(ref.type), OwnerId(ref.id))
+        return self._book.get(ref.type, ref.id)
 
     def _matches(self, address: str) -> Sequence[AddressMatch]:
         found = [*self._owners.having(address), *self._book.having(address)]

@@ -34,16 +34,16 @@ class MemoryProfiles:
     def __init__(self) -> None:
         self._lock = RLock()
         self._rows: dict[ProfileId, Row[EmailServerProfile]] = {}
-        self._breakers: dict[ProfileId, Breaker] = {}
+        self._breakers: dict[tuple[ProfileId, Workload], Breaker] = {}
 
     def get(self, profile_id: ProfileId) -> StoredProfile | None:
         with self._lock:
             found = self._rows.get(profile_id)
             return None if found is None else self._stored(found)
 
-    def list(self) -> Sequence[StoredProfile]:
+    def list(self) -> Iterator[StoredProfile]:
         with self._lock:
-            return [self._stored(found) for _, found in sorted(self._rows.items())]
+            return iter([self._stored(found) for _, found in sorted(self._rows.items())])
 
     def create(self, profile: EmailServerProfile) -> StoredProfile:
         with self._lock:
@@ -63,26 +63,31 @@ class MemoryProfiles:
             if profile_id in self._rows:
                 check_etag(self._rows[profile_id], etag, f"profile {profile_id}")
                 del self._rows[profile_id]
-                self._breakers.pop(profile_id, None)
+                for workload in Workload:
+                    self._breakers.pop((profile_id, workload), None)
 
-    def set_breaker(self, profile_id: ProfileId, breaker: Breaker | None, *, replacing: Breaker | None) -> bool:
+    def set_breaker(
+        self, profile_id: ProfileId, workload: Workload, breaker: Breaker | None, *, replacing: Breaker | None
+    ) -> bool:
         with self._lock:
-            if self._breakers.get(profile_id) != replacing:
+            if self._breakers.get((profile_id, workload)) != replacing:
                 return False
             if breaker is None:
-                self._breakers.pop(profile_id, None)
+                self._breakers.pop((profile_id, workload), None)
             else:
-                self._breakers[profile_id] = breaker
+                self._breakers[profile_id, workload] = breaker
             return True
 
     def _stored(self, found: Row[EmailServerProfile]) -> StoredProfile:
-        return StoredProfile(found.record, found.etag, self._breakers.get(found.record.id))
+        keys = [(workload, (found.record.id, workload)) for workload in Workload]
+        breakers = {workload: self._breakers[key] for workload, key in keys if key in self._breakers}
+        return StoredProfile(found.record, found.etag, breakers)
 
     def snapshot(self) -> dict[str, Plain]:
         with self._lock:
             return {
                 "records": {key: codec_of(EmailServerProfile).plain(found.record) for key, found in self._rows.items()},
-                "breakers": {key: codec_of(Breaker).plain(breaker) for key, breaker in self._breakers.items()},
+                "breakers": {":".join(key): codec_of(Breaker).plain(breaker) for key, breaker in self._breakers.items()},
             }
 
 

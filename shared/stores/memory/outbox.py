@@ -7,7 +7,7 @@ from threading import RLock
 from shared.domain.choices import Priority
 from shared.domain.delivery import OutboxEntry
 from shared.domain.ids import MailboxId
-from shared.ports import OUTBOX_AT_ONCE, Slice
+from shared.ports import OUTBOX_AT_ONCE, DueEntries, Slice
 from shared.stores.codec import Plain, codec_of
 from shared.stores.entities import outbox_row
 from shared.stores.limits import checked_limit, checked_outbox
@@ -30,10 +30,10 @@ class MemoryOutbox:
             for entry in entries:
                 self._rows.get(entry.mailbox_id, {}).pop(outbox_row(entry), None)
 
-    def due(self, mailbox_id: MailboxId, now: datetime, limit: int = OUTBOX_AT_ONCE) -> Sequence[OutboxEntry]:
+    def due(self, mailbox_id: MailboxId, now: datetime, limit: int = OUTBOX_AT_ONCE) -> DueEntries:
         checked_limit(limit)
         due = [entry for entry in self._sorted(mailbox_id) if entry.due <= now]
-        return [each for priority in sorted(Priority, reverse=True) for each in _of(due, priority)[:limit]]
+        return DueEntries([each for priority in sorted(Priority, reverse=True) for each in _of(due, priority)[:limit]])
 
     def next_due(self, mailbox_id: MailboxId) -> datetime | None:
         return min((entry.due for entry in self._sorted(mailbox_id)), default=None)

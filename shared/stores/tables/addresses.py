@@ -3,19 +3,13 @@
 from collections.abc import Collection, Mapping, Sequence
 
 from shared.domain.choices import OwnerKind
-from shared.domain.configuration import AddressMatch, Owner
+from shared.domain.configuration import AddressMatch, Owner, StoredOwner
 from shared.domain.ids import OwnerId, normalised_address
-from shared.domain.records import AddressBookRecord
+from shared.domain.records import AddressBookRecord, RecordRef, StoredRecord
 from shared.stores.parallel import Parallel
 from shared.stores.tables.address_book import TableAddressBook
 from shared.stores.tables.hints import Hints
 from shared.stores.tables.owners import TableOwners
-
-type _Key = tuple[str, str]
-"""Kind of an owner or type of a record, and its id."""
-
-type _Confirmed = tuple[AddressMatch, Collection[str]]
-"""A record, and the addresses that it has."""
 
 
 class TableAddresses:
@@ -28,31 +22,34 @@ class TableAddresses:
     def find(self, addresses: Collection[str]) -> Mapping[str, Sequence[AddressMatch]]:
         asked = sorted(set(addresses))
         hinted = dict(zip(asked, self._parallel.each(self._hinted, asked), strict=True))
-        keys = sorted({key for found in hinted.values() for key in found})
-        records = dict(zip(keys, self._parallel.each(self._record, keys), strict=True))
-        return {address: _matches(address, [records[key] for key in found]) for address, found in hinted.items()}
+        records = self.records({ref for found in hinted.values() for ref in found})
+        return {
+            address: [_match(records[ref]) for ref in found if ref in records and _has(records[ref], address)]
+            for address, found in hinted.items()
+        }
 
-    def _hinted(self, address: str) -> Sequence[_Key]:
-        return [(hint.kind, hint.id) for hint in self._hints.of(address)]
+    def records(self, named: Collection[RecordRef]) -> Mapping[RecordRef, Owner | AddressBookRecord]:
+        asked = list(named)
+        found = zip(asked, self._parallel.each(self._record, asked), strict=True)
+        return {ref: stored.record for ref, stored in found if stored is not None}
 
-    def _record(self, key: _Key) -> _Confirmed | None:
-        kind, record_id = key
-        if kind in tuple(OwnerKind):
-            owner = self._owners.get(OwnerKind(kind), OwnerId(record_id))
-            return None if owner is None else _owner(owner.record)
-        record = self._book.get(kind, record_id)
-        return None if record is None else _of_address_book(record.record)
+    def _hinted(self, address: str) -> Sequence[RecordRef]:
+        return [RecordRef(hint.kind, hint.id) for hint in self._hints.of(address)]
 
-
-def _owner(owner: Owner) -> _Confirmed:
-    match = AddressMatch(owner.kind, owner.id, owner.name, owner.active, filtering_method=owner.filtering_method)
-    return match, {normalised_address(owner.address)}
-
-
-def _of_address_book(record: AddressBookRecord) -> _Confirmed:
-    match = AddressMatch(record.type, record.id, record.name, record.active, owner_id=record.owner_id)
-    return match, {normalised_address(each) for each in record.addresses}
+    def _record(self, ref: RecordRef) -> StoredOwner | StoredRecord | None:
+        if ref.type in tuple(OwnerKind):
+            return self._owners.get(OwnerKind(ref.type), OwnerId(ref.id))
+        return self._book.get(ref.type, ref.id)
 
 
-def _matches(address: str, records: Sequence[_Confirmed | None]) -> Sequence[AddressMatch]:
-    return [found[0] for found in records if found is not None and address in found[1]]
+def _match(record: Owner | AddressBookRecord) -> AddressMatch:
+    if isinstance(record, Owner):
+        return AddressMatch(record.kind, record.id, record.name, record.active, filtering_method=record.filtering_method)
+    return AddressMatch(
+        record.type, record.id, record.name, record.active, owner_id=record.owner_id, do_not_email=record.do_not_email
+    )
+
+
+def _has(record: Owner | AddressBookRecord, address: str) -> bool:
+    addresses = (record.address,) if isinstance(record, Owner) else record.addresses
+    return address in {normalised_address(each) for each in addresses}

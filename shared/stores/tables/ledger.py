@@ -4,21 +4,42 @@ A row of an item that may lose its details has a column with the time it was dec
 reads no others.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
+from functools import partial
 
 from shared.domain.choices import Workload
-from shared.domain.errors import AlreadyExists, Changed, LeaseLost
+from shared.domain.errors import AlreadyExists, Changed, LeaseLost, UnreadableRow
 from shared.domain.ids import MailboxId
-from shared.domain.ledger import DETAILS, ItemKey, LedgerCommit, LedgerHead, LedgerItem, Mark, RunState, Todo
+from shared.domain.ledger import (
+    DETAILS,
+    ItemKey,
+    LedgerCommit,
+    LedgerHead,
+    LedgerItem,
+    Mark,
+    RunState,
+    Todo,
+    UnreadableItems,
+)
 from shared.ports import TODOS_AT_ONCE
-from shared.stores.entities import STATE, after, item_row, ledger_partition, mark_row, todo_row, todos_due, watermark_blob
+from shared.stores.entities import (
+    STATE,
+    after,
+    item_key_of,
+    item_row,
+    ledger_partition,
+    mark_row,
+    todo_row,
+    todos_due,
+    watermark_blob,
+)
 from shared.stores.limits import TEXT_UNITS, checked_id, checked_rows, storable_item, units
 from shared.stores.parallel import Parallel
 from shared.stores.tables.gateway import NEVER, Entity, Operation, Query, RowMissing, Value, Verb, operation, rows_of
 from shared.stores.tables.removing import swept
-from shared.stores.tables.table import Table, columns_of, record_of
+from shared.stores.tables.table import Table, columns_of, is_later, readable, record_of
 from shared.stores.text_blobs import TextBlobs
 
 _ITEMS = "item:"
@@ -51,11 +72,13 @@ class TableLedger:
         rows = self._rows(rows_of(partition, _MARKS, todos_due(now)))
         state = _state_of(rows)
         marks = sorted((self._mark(row) for row in rows if row.row.startswith(_MARKS)), key=lambda mark: mark.folder)
+        todos, unreadable = readable(_todos_of(rows), partial(record_of, Todo))
         return LedgerHead(
             state=None if state is None else record_of(RunState, state),
             etag=None if state is None else state.etag,
             marks=tuple(marks),
-            todos=tuple(record_of(Todo, row) for row in _todos_of(rows)[:TODOS_AT_ONCE]),
+            todos=tuple(todos[:TODOS_AT_ONCE]),
+            unreadable=tuple(unreadable),
         )
 
     def commit(self, mailbox_id: MailboxId, workload: Workload, etag: str | None, commit: LedgerCommit) -> str:
@@ -72,16 +95,16 @@ class TableLedger:
 
     def items(self, mailbox_id: MailboxId, workload: Workload) -> Iterator[LedgerItem]:
         query = rows_of(ledger_partition(mailbox_id, workload), _ITEMS, after(_ITEMS))
-        return (record_of(LedgerItem, row) for row in self._table.rows(query))
+        return _items_of(self._table.rows(query))
 
     def find(self, mailbox_id: MailboxId, workload: Workload, identity: str) -> Sequence[LedgerItem]:
         prefix = f"{_ITEMS}{identity}:"
         rows = self._table.rows(rows_of(ledger_partition(mailbox_id, workload), prefix, after(prefix)))
-        return [record_of(LedgerItem, row) for row in rows]
+        return list(_items_of(rows))
 
     def get(self, mailbox_id: MailboxId, workload: Workload, key: ItemKey) -> LedgerItem | None:
         found = self._table.get(ledger_partition(mailbox_id, workload), item_row(key))
-        return None if found is None else record_of(LedgerItem, found)
+        return None if found is None else next(_items_of([found]))
 
     def remove_details_before(self, time: datetime) -> Iterator[int]:
         """By the ETag of each row: one that a run has written since is left as the run wrote it. Should a run write one after
@@ -107,7 +130,7 @@ class TableLedger:
         todos = 0
         for page in self._table.pages(query):
             pages.append(page)
-            todos += len(_todos_of(page))
+            todos += sum(not is_later(row) for row in _todos_of(page))
             if todos >= TODOS_AT_ONCE:
                 break
         return pages
@@ -144,6 +167,19 @@ class TableLedger:
             self._texts.delete(before)
 
 
+def _items_of(rows: Iterable[Entity]) -> Iterator[LedgerItem]:
+    """Raises UnreadableItems behind those that can be read."""
+    errors: list[UnreadableRow] = []
+    for row in rows:
+        try:
+            yield record_of(LedgerItem, row)
+        except UnreadableRow as error:
+            errors.append(error)
+    if errors:
+        unreadable = tuple(row for error in errors for row in error.rows)
+        raise UnreadableItems(str(errors[0]), unreadable, frozenset(map(item_key_of, unreadable)))
+
+
 def _todos_of(rows: Sequence[Entity]) -> Sequence[Entity]:
     return [row for row in rows if row.row.startswith(_TODOS)]
 
@@ -173,8 +209,9 @@ def _item_columns(item: LedgerItem) -> Mapping[str, Value]:
 
 
 def _without_details(row: Entity, time: datetime) -> Operation | None:
-    """Azurite compares milliseconds only, so the time is looked at once more."""
-    if datetime.fromisoformat(str(row.columns[_DETAILS_SINCE])) >= time:
+    """Azurite compares milliseconds only, so the time is looked at once more. Which columns are the details of a row of a later
+    version, only that knows."""
+    if is_later(row) or datetime.fromisoformat(str(row.columns[_DETAILS_SINCE])) >= time:
         return None
     return operation(Verb.MERGE, row.partition, row.row, _NO_DETAILS, row.etag)
 

@@ -11,11 +11,12 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from datetime import datetime
+from functools import partial
 from itertools import batched, groupby
 
 from shared.domain.choices import Workload
 from shared.domain.configuration import Discovered, DueMailbox, Mailbox, Schedule, StoredMailbox, WorkloadSchedule
-from shared.domain.errors import AlreadyExists, Busy, Changed
+from shared.domain.errors import AlreadyExists, Busy, Changed, UnreadableRow
 from shared.domain.ids import MailboxId, ProfileId
 from shared.ports import Slice
 from shared.stores.codec import codec_of, to_json
@@ -33,7 +34,7 @@ from shared.stores.tables.gateway import (
     operation,
     rows_of,
 )
-from shared.stores.tables.table import SCHEMA_VERSION, Table, columns_of, read_row, record_of
+from shared.stores.tables.table import SCHEMA_VERSION, Table, columns_of, read_row, readable, record_of
 
 _SCHEDULE = ":schedule"
 _DISCOVERED = "discovered"
@@ -123,10 +124,16 @@ class TableMailboxes:
 
     def due(self, workload: Workload, now: datetime, first_shard: int, last_shard: int) -> Iterator[Sequence[DueMailbox]]:
         query = Query(shard_name(first_shard), shard_name(last_shard), due=(f"{workload}_due", now))
+        unreadable: list[UnreadableRow] = []
         for _, rows in groupby(self._table.rows(query), key=lambda row: row.partition):
+            found, errors = readable(rows, partial(_due, workload=workload))
+            unreadable += errors
             # Azurite compares milliseconds only, so what it finds is looked at once more.
-            if due := [each for each in (_due(row, workload) for row in rows) if each.due <= now]:
+            if due := [each for each in found if each.due <= now]:
                 yield due
+        if unreadable:
+            rows_left = (row.removesuffix(_SCHEDULE) for error in unreadable for row in error.rows)
+            raise UnreadableRow(str(unreadable[0]), tuple(rows_left))
 
     def mark_queued(self, due: Sequence[DueMailbox], until: datetime) -> Sequence[DueMailbox]:
         unique = sorted({each.id: each for each in due}.values(), key=_shard)

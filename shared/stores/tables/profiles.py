@@ -1,13 +1,14 @@
-"""Profiles: one partition; the breaker stands in a row of its own, so that opening it never changes a record's ETag."""
+"""Profiles: one partition; breakers stand in rows of their own, so that opening one never changes a record's ETag."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterator, Mapping
 
+from shared.domain.choices import Workload
 from shared.domain.configuration import Breaker, EmailServerProfile, StoredProfile
-from shared.domain.errors import AlreadyExists, Changed
+from shared.domain.errors import AlreadyExists, Changed, UnreadableRow
 from shared.domain.ids import ProfileId
-from shared.stores.entities import PROFILES, breaker_row
+from shared.stores.entities import END_OF_BREAKERS, PROFILES, breaker_row
 from shared.stores.limits import checked_id
-from shared.stores.tables.gateway import Entity, RowMissing, Verb, operation, rows_of
+from shared.stores.tables.gateway import Entity, Query, RowMissing, Verb, operation, rows_of
 from shared.stores.tables.repeating import until_unchanged
 from shared.stores.tables.table import Table, columns_of, record_of
 
@@ -17,11 +18,18 @@ class TableProfiles:
         self._table = table
 
     def get(self, profile_id: ProfileId) -> StoredProfile | None:
-        rows = self._table.rows(rows_of(PROFILES, profile_id, breaker_row(profile_id) + "~"))
-        return next((found for found in _profiles(rows) if found.record.id == profile_id), None)
+        rows = self._rows(rows_of(PROFILES, profile_id, f"{profile_id}:~"))
+        return _stored(profile_id, rows) if profile_id in rows else None
 
-    def list(self) -> Sequence[StoredProfile]:
-        return _profiles(self._table.rows(rows_of(PROFILES)))
+    def list(self) -> Iterator[StoredProfile]:
+        rows, unreadable = self._rows(rows_of(PROFILES)), dict[ProfileId, UnreadableRow]()
+        for profile_id in (ProfileId(row) for row in rows if not row.endswith(END_OF_BREAKERS)):
+            try:
+                yield _stored(profile_id, rows)
+            except UnreadableRow as error:
+                unreadable[profile_id] = error
+        if unreadable:
+            raise UnreadableRow(str(next(iter(unreadable.values()))), tuple(unreadable))
 
     def create(self, profile: EmailServerProfile) -> StoredProfile:
         insert = operation(Verb.INSERT, PROFILES, checked_id(profile.id), columns_of(profile))
@@ -29,7 +37,7 @@ class TableProfiles:
             etag = self._table.write(insert)
         except AlreadyExists as error:
             raise AlreadyExists(f"profile {profile.id}") from error
-        return self._with_breaker(profile, etag)
+        return self._with_breakers(profile, etag)
 
     def replace(self, profile: EmailServerProfile, etag: str) -> StoredProfile:
         replacement = operation(Verb.REPLACE, PROFILES, checked_id(profile.id), columns_of(profile), etag)
@@ -37,15 +45,17 @@ class TableProfiles:
             fresh = self._table.write(replacement)
         except Changed as error:
             raise Changed(f"profile {profile.id} was changed since it was read") from error
-        return self._with_breaker(profile, fresh)
+        return self._with_breakers(profile, fresh)
 
     def delete(self, profile_id: ProfileId, etag: str) -> None:
         if not until_unchanged(lambda: self._deleted(profile_id, etag)):
             raise Changed(f"profile {profile_id} was changed since it was read")
 
-    def set_breaker(self, profile_id: ProfileId, breaker: Breaker | None, *, replacing: Breaker | None) -> bool:
+    def set_breaker(
+        self, profile_id: ProfileId, workload: Workload, breaker: Breaker | None, *, replacing: Breaker | None
+    ) -> bool:
         """A write whose reply was lost and that is repeated counts as another's: who is not sure does not try."""
-        row = breaker_row(checked_id(profile_id))
+        row = breaker_row(checked_id(profile_id), workload)
         found = self._table.get(PROFILES, row)
         if (None if found is None else record_of(Breaker, found)) != replacing:
             return False
@@ -62,29 +72,28 @@ class TableProfiles:
         return True
 
     def _deleted(self, profile_id: ProfileId, etag: str) -> bool:
-        """Record and breaker in one transaction; False if the record differs. Raises Changed when others come in between."""
+        """Record and breakers in one transaction; False if the record differs. Raises Changed when others come in between."""
         found = self.get(profile_id)
         if found is None or found.etag != etag:
             return found is None
-        deletions = [operation(Verb.DELETE, PROFILES, profile_id, etag=etag)]
-        if found.breaker is not None:
-            deletions.append(operation(Verb.DELETE, PROFILES, breaker_row(profile_id)))
-        self._table.transact(deletions)
+        rows = [breaker_row(profile_id, workload) for workload in found.breakers]
+        deletions = [operation(Verb.DELETE, PROFILES, row) for row in rows]
+        self._table.transact([operation(Verb.DELETE, PROFILES, profile_id, etag=etag), *deletions])
         return True
 
-    def _with_breaker(self, profile: EmailServerProfile, etag: str) -> StoredProfile:
-        found = self._table.get(PROFILES, breaker_row(profile.id))
-        return StoredProfile(profile, etag, None if found is None else record_of(Breaker, found))
+    def _with_breakers(self, profile: EmailServerProfile, etag: str) -> StoredProfile:
+        rows = self._rows(rows_of(PROFILES, f"{profile.id}:", f"{profile.id}:~"))
+        return StoredProfile(profile, etag, _breakers(profile.id, rows))
+
+    def _rows(self, query: Query) -> Mapping[str, Entity]:
+        return {found.row: found for found in self._table.rows(query)}
 
 
-def _profiles(rows: Iterable[Entity]) -> list[StoredProfile]:
-    by_key = {found.row: found for found in rows}
-    return [
-        StoredProfile(
-            record_of(EmailServerProfile, found),
-            found.etag,
-            record_of(Breaker, breaker) if (breaker := by_key.get(breaker_row(ProfileId(key)))) else None,
-        )
-        for key, found in by_key.items()
-        if not key.endswith(":breaker")
-    ]
+def _stored(profile_id: ProfileId, rows: Mapping[str, Entity]) -> StoredProfile:
+    found = rows[profile_id]
+    return StoredProfile(record_of(EmailServerProfile, found), found.etag, _breakers(profile_id, rows))
+
+
+def _breakers(profile_id: ProfileId, rows: Mapping[str, Entity]) -> Mapping[Workload, Breaker]:
+    keys = ((workload, breaker_row(profile_id, workload)) for workload in Workload)
+    return {workload: record_of(Breaker, rows[key]) for workload, key in keys if key in rows}

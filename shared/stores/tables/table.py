@@ -6,7 +6,7 @@ Every row carries the schema version it was written with; a row of a later versi
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
-from shared.domain.errors import InvalidRecord, SyncError
+from shared.domain.errors import InvalidRecord, UnreadableRow
 from shared.ports import Slice
 from shared.stores.codec import Column, codec_of
 from shared.stores.limits import checked_limit, is_key, position
@@ -22,13 +22,6 @@ _ETAG = re.compile(r"""W/"datetime'[0-9A-Za-z%.:+-]+'\"""")
 
 type Key = tuple[str, str]
 """The partition and the row."""
-
-
-class UnreadableRow(SyncError):
-    """A stored row is not what this version of Sidesync writes."""
-
-    code = "unreadable_row"
-    remedy = "Run the version of Sidesync that wrote it, or a later one."
 
 
 class Table:
@@ -108,12 +101,30 @@ def record_of[T](record: type[T], entity: Entity) -> T:
 def read_row[T](entity: Entity, read: Callable[[Mapping[str, object]], T]) -> T:
     """Raises UnreadableRow."""
     version = entity.columns.get(_VERSION_COLUMN, SCHEMA_VERSION)
-    if not isinstance(version, int) or version > SCHEMA_VERSION:
-        raise UnreadableRow(f"row {entity.row} has the schema version {version}, this program knows {SCHEMA_VERSION}")
+    if is_later(entity):
+        what = f"Row {entity.row} has the schema {version}, this version knows {SCHEMA_VERSION}."
+        raise UnreadableRow(what, (entity.row,))
     try:
         return read(entity.columns)
     except (ValueError, KeyError, TypeError) as error:
-        raise UnreadableRow(f"row {entity.row} of partition {entity.partition} cannot be read") from error
+        raise UnreadableRow(f"Row {entity.row} of partition {entity.partition} cannot be read.", (entity.row,)) from error
+
+
+def is_later(entity: Entity) -> bool:
+    """A later version of Sidesync wrote it."""
+    version = entity.columns.get(_VERSION_COLUMN, SCHEMA_VERSION)
+    return not isinstance(version, int) or version > SCHEMA_VERSION
+
+
+def readable[T](rows: Iterable[Entity], read: Callable[[Entity], T]) -> tuple[list[T], list[UnreadableRow]]:
+    """What is read of the rows, and why some cannot be: they keep nobody from reading the others."""
+    found, unreadable = list[T](), list[UnreadableRow]()
+    for row in rows:
+        try:
+            found.append(read(row))
+        except UnreadableRow as error:
+            unreadable.append(error)
+    return found, unreadable
 
 
 def _key_of(entity: Entity) -> Key:

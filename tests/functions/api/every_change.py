@@ -13,8 +13,8 @@ from tests.functions.api.found_mail import ACTIVITY, has_email, has_quarantined_
 from tests.functions.api.over_memory import FORWARD_MAILBOX, PROFILE, RULE, Api
 from tests.unit.administration.emails import MESSAGE_ID
 
-JSON_LINES = "application/x-ndjson"
-OCTETS = "application/octet-stream"
+JSON_LINES = b"application/x-ndjson"
+OCTETS = b"application/octet-stream"
 LOOKS = {("POST", "/mailboxes/{mailbox_id}/preview"), ("POST", "/mailboxes/{mailbox_id}/folders/refresh")}
 """Routes that change no record, though their method says so: they ask the mail server, which administrators alone may."""
 
@@ -36,10 +36,11 @@ class Change:
         return self.method, self.route
 
     def ask(self, api: Api, **headers: str | bytes) -> httpx.Response:
+        given = {name.encode(): value.encode() if isinstance(value, str) else value for name, value in headers.items()}
         if isinstance(self.body, bytes):
-            kind = {"Content-Type": OCTETS if "/parts/" in self.path else JSON_LINES}
-            return api.client.request(self.method, f"/api{self.path}", content=self.body, headers={**kind, **headers})
-        return api.client.request(self.method, f"/api{self.path}", json=self.body, headers=headers)
+            kind = {b"Content-Type": OCTETS if "/parts/" in self.path else JSON_LINES}
+            return api.client.request(self.method, f"/api{self.path}", content=self.body, headers={**kind, **given})
+        return api.client.request(self.method, f"/api{self.path}", json=self.body, headers=given)
 
 
 def routes(api: Api) -> set[tuple[str, str]]:

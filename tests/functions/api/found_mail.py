@@ -44,7 +44,7 @@ JUDGED = Judgement(
 
 def has_email(api: Api, mailbox_id: str, attachments: dict[str, tuple[str, bytes]] | None = None, **content: Any) -> None:
     """An email that came through the mailbox; attachments are a media type and bytes by name."""
-    stored = []
+    stored: list[Attachment] = []
     for name, (media_type, data) in (attachments or {}).items():
         blob = f"emails/x/{len(stored)}"
         api.office.stores.blobs.put(blob, data)

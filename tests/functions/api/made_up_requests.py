@@ -8,6 +8,7 @@ from typing import Any
 
 import schemathesis
 from hypothesis import HealthCheck, Phase, settings
+from requests.structures import CaseInsensitiveDict
 from schemathesis import AuthContext, Case, HookContext
 from schemathesis.config import SchemathesisConfig
 from schemathesis.schemas import BaseSchema
@@ -23,6 +24,8 @@ DESCRIPTION = "/api/openapi.json"
 CONFIG = SchemathesisConfig.from_path(Path(__file__).parents[3] / "schemathesis.toml")
 KIM = {"name": "Kim", "addresses": ["kim@fabrikam.example"]}
 
+type MadeUp = Case[Any]
+"""A request, of any operation."""
 type Known = Mapping[str, Sequence[str]]
 """Ids of records that exist, by the name of the parameter."""
 
@@ -62,16 +65,18 @@ def prepare(schema: BaseSchema, key: str, ids: Known) -> None:
     class FunctionKey:
         """Gives every request the key, except where a check takes it away."""
 
-        def get(self, case: Case, context: AuthContext) -> str:  # noqa: ARG002 - the form that schemathesis asks for
+        def get(self, case: MadeUp, context: AuthContext) -> str:  # noqa: ARG002 - the form that schemathesis asks for
             return key
 
-        def set(self, case: Case, data: str, context: AuthContext) -> None:  # noqa: ARG002
-            case.headers = {**(case.headers or {}), "x-functions-key": data}
+        def set(self, case: MadeUp, data: str, context: AuthContext) -> None:  # noqa: ARG002
+            case.headers = CaseInsensitiveDict({**case.headers, "x-functions-key": data})
 
     @schema.hook
     def map_path_parameters(_: HookContext, path_parameters: dict[str, Any] | None) -> dict[str, Any] | None:
         """Half of the ids that are made up become ones of records that exist."""
-        for name, value in (path_parameters or {}).items():
+        if path_parameters is None:
+            return None
+        for name, value in path_parameters.items():
             number = zlib.crc32(str(value).encode())
             if name in ids and number % 2 and re.fullmatch(FORMS.get(name, ID_PATTERN), str(value)):
                 path_parameters[name] = ids[name][number // 2 % len(ids[name])]

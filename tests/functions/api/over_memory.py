@@ -44,6 +44,11 @@ FORWARD_MAILBOX = {"name": "Collected", "address": "collected@contoso.example"}
 RULE = {"folder_name": "Fabrikam", "regarding": {"type": "account", "id": "fabrikam"}}
 
 
+def client_of(app: Application, base_url: str = "http://testserver") -> httpx.Client:
+    """Of an application without a host; its internal errors are answers. The types of Starlette name the successor."""
+    return TestClient(app, base_url=base_url, raise_server_exceptions=False)
+
+
 @dataclass(frozen=True)
 class AccessSettings:
     platform_authentication: bool = False
@@ -84,8 +89,8 @@ class Api:
         return create_app(self)
 
     @cached_property
-    def client(self) -> TestClient:
-        return TestClient(self.app, raise_server_exceptions=False)
+    def client(self) -> httpx.Client:
+        return client_of(self.app)
 
     def get(self, path: str, **arguments: Any) -> httpx.Response:
         return self.client.get(f"/api{path}", **arguments)

@@ -3,7 +3,6 @@
 import base64
 import json
 import re
-from typing import Any
 
 import pytest
 
@@ -118,25 +117,23 @@ def test_no_route_lets_a_stranger_in_or_a_reader_change_anything(lasting_platfor
     assert snapshot(platform.office.stores) == before
 
 
-MALFORMED: list[Any] = [
+NO_PRINCIPAL: list[object] = [
+    None,
+    [],
+    5,
+    "text",
+    {},
+    {"claims": 5},
+    {"auth_typ": "aad"},
+    {"auth_typ": "aad", "claims": {"typ": "x"}},
+]
+MALFORMED = [
     "",
     "nonsense",
     "%%%",
     base64.b64encode(b"\xff\xfe").decode(),
     base64.b64encode(b"[" * 50_000).decode(),
-    *(
-        base64.b64encode(json.dumps(content).encode()).decode()
-        for content in (
-            None,
-            [],
-            5,
-            "text",
-            {},
-            {"claims": 5},
-            {"auth_typ": "aad"},
-            {"auth_typ": "aad", "claims": {"typ": "x"}},
-        )
-    ),
+    *(base64.b64encode(json.dumps(content).encode()).decode() for content in NO_PRINCIPAL),
     principal(ADMIN, auth_typ="google"),
     principal(ADMIN, claims=[{"typ": "roles", "val": ADMIN}]),
     principal(ADMIN, claims=[{"typ": "roles", "val": ADMIN}, {"typ": "oid", "val": 5}, None, "x"]),

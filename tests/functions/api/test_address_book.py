@@ -9,6 +9,7 @@ import pytest
 
 from functions.api.guard import LONGEST_BODY
 from shared.messages import LoadRecords, Queue, parse
+from tests.builders import queues_in_memory
 from tests.functions.api.over_memory import Api
 
 KIM = {"name": "Kim Abercrombie", "addresses": ["Kim@fabrikam.example", "k@home.example"], "owner_id": "anna"}
@@ -24,7 +25,7 @@ def a_line(number: int, **changes: Any) -> bytes:
 
 
 def run_queue(api: Api) -> None:
-    for text in api.office.stores.queues.receive(Queue.LOAD_RECORDS):  # type: ignore[attr-defined]
+    for text in queues_in_memory(api.office.stores).receive(Queue.LOAD_RECORDS):
         message = parse(text)
         assert isinstance(message, LoadRecords)
         api.office.administration.loads.run(message)

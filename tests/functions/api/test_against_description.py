@@ -6,14 +6,21 @@ is refused. The same requests in every run.
 
 import pytest
 import schemathesis
-from schemathesis import Case
 from starlette.datastructures import Headers
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
 from tests.builders import a_message
 from tests.functions.api.found_mail import has_email, has_quarantined_item
-from tests.functions.api.made_up_requests import CONFIG, DESCRIPTION, known, prepare, records_beside, requests_per_operation
+from tests.functions.api.made_up_requests import (
+    CONFIG,
+    DESCRIPTION,
+    MadeUp,
+    known,
+    prepare,
+    records_beside,
+    requests_per_operation,
+)
 from tests.functions.api.over_memory import Api
 
 KEY = "the key of the function app"
@@ -50,5 +57,5 @@ prepare(schema, KEY, IDS)
 @pytest.mark.filterwarnings("ignore")  # of the libraries that schemathesis stands on
 @schema.parametrize()
 @requests_per_operation(4)
-def test_the_api_does_as_its_description_says(case: Case) -> None:
+def test_the_api_does_as_its_description_says(case: MadeUp) -> None:
     case.call_and_validate()

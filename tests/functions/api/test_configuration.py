@@ -1,10 +1,15 @@
 """Profiles, users and mailboxes over HTTP."""
 
 import json
+from datetime import timedelta
 
 import pytest
 
+from shared.domain.choices import Workload
+from shared.domain.configuration import Breaker
+from shared.domain.ids import ProfileId
 from shared.stores.memory import snapshot
+from tests.builders import MONDAY
 from tests.functions.api.over_memory import PROFILE, Api
 from tests.unit.administration.test_profiles import LOCATIONS_REFUSED
 
@@ -194,7 +199,7 @@ def test_a_mailbox_is_configured_approved_and_due(api: Api) -> None:
 
     assert patched["workloads"]["incoming"]["ineligible_reason"] == "not_approved"
     assert patched["workloads"]["incoming"]["ineligible_remedy"] == "Approve the mailbox."
-    assert "incoming and outgoing email only" in patched["workloads"]["outgoing"]["ineligible_remedy"]
+    assert "no connectors for appointments" in patched["workloads"]["outgoing"]["ineligible_remedy"]
     assert patched["workloads"]["incoming"]["due"] is None
     assert approved["approval"] == "approved"
     assert approved["workloads"]["incoming"]["eligible"] is True
@@ -277,6 +282,29 @@ def test_sync_makes_a_mailbox_due_or_says_why_not(api: Api) -> None:
     assert shown["workloads"]["incoming"]["due"] == "2026-11-23T08:00:00Z"
     assert refused.status_code == 409
     assert (refused.json()["code"], refused.json()["detail"]) == ("not_possible_now", "The mailbox is inactive.")
+
+
+@pytest.mark.parametrize(("workload", "field"), [("incoming", "breaker"), ("outgoing", "outgoing_breaker")])
+def test_a_refused_credential_is_shown_at_the_profile_and_at_what_it_stops(api: Api, workload: str, field: str) -> None:
+    mailbox_id = api.has_mailbox_that_sends()
+    elsewhere = {
+        "use_same_settings_for_outgoing": False,
+        "outgoing_location": "https://relay.contoso.example/EWS/Exchange.asmx",
+    }
+    relay = {"outgoing_credential_source": "profile", "outgoing_credentials": {"username": "relay", "secret": "staple"}}
+    assert api.patch("/profiles/contoso", elsewhere | relay).status_code == 200
+    failing = Breaker("authentication_failed", MONDAY, MONDAY + timedelta(hours=1))
+    api.office.stores.profiles.set_breaker(ProfileId("contoso"), Workload(workload), failing, replacing=None)
+
+    profile = api.get("/profiles/contoso").json()
+    workloads = api.get(f"/mailboxes/{mailbox_id}").json()["workloads"]
+    other = "breaker" if field == "outgoing_breaker" else "outgoing_breaker"
+
+    assert (profile[field]["code"], profile[field]["probe_after"]) == ("authentication_failed", "2026-11-23T09:00:00Z")
+    assert profile[other] is None
+    stopped = [name for name, each in workloads.items() if each["ineligible_reason"] == "profile_breaker_open"]
+    assert stopped == [workload]
+    assert "credentials of the profile" in workloads[workload]["ineligible_remedy"]
 
 
 def test_records_are_listed_part_by_part(api: Api) -> None:

@@ -7,7 +7,7 @@ import pytest
 from functions.api.access import PRINCIPAL
 from functions.api.application import create_consent_page
 from shared.stores.memory import snapshot
-from tests.functions.api.over_memory import AccessSettings, Api, TestClient, principal
+from tests.functions.api.over_memory import AccessSettings, Api, client_of, principal
 
 
 def asked(api: Api, mailbox_id: str) -> dict[str, str]:
@@ -55,9 +55,9 @@ def test_without_a_setting_the_owner_comes_back_to_the_address_that_was_called()
 
     api = Unset()
     mailbox_id = api.has_mailbox_to_consent_to(consented=False)
-    by_name = TestClient(api.app, base_url="https://app.example").post(f"/api/mailboxes/{mailbox_id}/consent")
+    by_name = client_of(api.app, "https://app.example").post(f"/api/mailboxes/{mailbox_id}/consent")
     assert by_name.json()["redirect_uri"] == "https://app.example/api/consent"
-    in_the_clear = TestClient(api.app, base_url="http://app.example").post(f"/api/mailboxes/{mailbox_id}/consent")
+    in_the_clear = client_of(api.app, "http://app.example").post(f"/api/mailboxes/{mailbox_id}/consent")
     assert (in_the_clear.status_code, in_the_clear.json()["code"]) == (409, "not_possible_now")
     assert "SIDESYNC_PUBLIC_URL" in in_the_clear.json()["remedy"]
 
@@ -132,7 +132,7 @@ def test_who_declines_is_told_so_once(api: Api, mailbox_id: str) -> None:
 
 def test_the_owner_needs_no_key_and_finds_nothing_else_behind_the_open_door(api: Api, mailbox_id: str) -> None:
     state = asked(api, mailbox_id)["state"]
-    door = TestClient(create_consent_page(api))
+    door = client_of(create_consent_page(api))
     assert door.get("/api/consent", params={"state": state, "error": "access_denied"}).status_code == 200
     assert [door.get(path).status_code for path in ("/api/profiles", "/api/docs", "/api/openapi.json")] == [404] * 3
     assert door.post("/api/consent").status_code == 405

@@ -2,6 +2,8 @@
 
 import json
 import logging
+import re
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -27,6 +29,7 @@ def test_a_body_that_is_no_json_is_refused(api: Api, body: bytes) -> None:
 
     assert answer.status_code == 400
     assert answer.headers["Content-Type"] == "application/problem+json"
+    assert (answer.json()["code"], answer.json()["detail"]) == ("malformed_json", "the body is not JSON")
     assert "Send a JSON object" in answer.json()["remedy"]
     assert {error["pointer"] for error in answer.json()["errors"]} <= {"#"}
 
@@ -264,6 +267,11 @@ class TestDescription:
 
         assert references == {f"#/components/schemas/{name}" for name in schemas}
 
+    def test_it_speaks_of_values_as_json_writes_them_and_of_nothing_inside(self, described: dict[str, Any]) -> None:
+        told = re.compile(r"\b(?:None|True|False)\b|\bshared\.")
+
+        assert [text for text in _descriptions(described) if told.search(text)] == []
+
     def test_the_models_integers_stand_beside_the_names(self, described: dict[str, Any]) -> None:
         fields = described["components"]["schemas"]["ProfileGiven"]["properties"]
 
@@ -321,6 +329,16 @@ class TestDescription:
         assert described["components"]["securitySchemes"]["function_key"]["name"] == "x-functions-key"
         assert described["openapi"].startswith("3.1")
         assert json.dumps(described)
+
+
+def _descriptions(node: Any) -> Iterator[str]:
+    if isinstance(node, dict):
+        yield from (text for name, text in node.items() if name == "description" and isinstance(text, str))
+        for value in node.values():
+            yield from _descriptions(value)
+    elif isinstance(node, list):
+        for value in node:
+            yield from _descriptions(value)
 
 
 def _references(node: Any) -> Any:

@@ -1,13 +1,14 @@
 """What is generated from the definitions is current, and complete."""
 
 import json
+from typing import Any
 
 import pytest
 
 from functions.api import __main__ as description
 from functions.api.documentation import PAGE, RECORDS, page
 from functions.api.record_fields import record_fields
-from shared.domain.ranges import RANGES
+from shared.domain.ranges import RANGES, Characters, Durations, Entries, Numbers, Range
 
 
 def test_the_page_of_the_configuration_is_current() -> None:
@@ -29,8 +30,17 @@ def test_defaults_are_within_their_ranges() -> None:
     for record in RANGES:
         for field in record_fields(record):
             if field.limits is not None and not field.is_required and field.default is not None:
-                size = len(field.default) if isinstance(field.default, (str, tuple)) else field.default
-                assert field.limits.low <= size <= field.limits.high, (record.__name__, field.name)
+                assert is_within(field.default, field.limits), (record.__name__, field.name)
+
+
+def is_within(value: Any, limits: Range) -> bool:
+    match limits:
+        case Numbers(low, high):
+            return bool(low <= value <= high)
+        case Durations(low, high):
+            return bool(low <= value <= high)
+        case Characters(low, high) | Entries(low, high):
+            return low <= len(value) <= high
 
 
 def test_the_module_prints_the_description(capsys: pytest.CaptureFixture[str]) -> None:

@@ -73,6 +73,7 @@ def test_an_activity_is_shown_with_parties_text_and_sanitised_html(api: Api, mai
             "name": "Carol",
             "record_kind": None,
             "record_id": None,
+            "is_named": False,
             "is_left_out": False,
         }
     ]

@@ -11,6 +11,7 @@ from functions.api.schemas import examples
 from shared.administration.outgoing.uploads import PART_BYTES
 from shared.domain.choices import EmailStatus
 from shared.domain.delivery import Attempt, AttemptOutcome
+from shared.domain.email import Address
 from shared.domain.ids import ActivityId, MailboxId
 from shared.domain.steps import Step
 from shared.messages import Queue
@@ -142,6 +143,21 @@ def test_what_is_no_list_is_answered_with_how_to_write_one(api: Api, mailbox_id:
     assert (error["pointer"], error["remedy"]) == ("#/to", "Write a list in square brackets.")
 
 
+@pytest.mark.parametrize(
+    ("given", "pointer"),
+    [({"sender": "dora"}, "#/sender"), ({"to": ["kim@fabrikam.example"]}, "#/to/0"), ({"regarding": "acme"}, "#/regarding")],
+)
+def test_a_field_that_is_no_object_is_answered_with_how_to_write_one(
+    api: Api,
+    mailbox_id: str,  # noqa: ARG001 - Dora
+    given: dict[str, Any],
+    pointer: str,
+) -> None:
+    (error,) = api.post("/activities", {"sender": DORA, "to": [KIM]} | given).json()["errors"]
+
+    assert (error["pointer"], error["remedy"]) == (pointer, "Write its fields in braces, each with its name.")
+
+
 def test_an_email_may_be_longer_than_a_configuration_record_and_not_without_end(api: Api, draft: str) -> None:
     assert api.patch(draft, {"body_text": "x" * LONGEST_BODY * 2}).status_code == 200
     assert api.patch(draft, {"body_text": "x" * LONGEST_DRAFT}).status_code == 413
@@ -156,6 +172,15 @@ def test_an_answer_takes_over_recipients_subject_and_conversation(api: Api, mail
     assert shown["subject"] == f"Re: {original['subject']}"
     assert shown["in_reply_to"] == original["message_id"]
     assert (shown["conversation"], shown["parent"]) == (original["conversation"] or ACTIVITY, ACTIVITY)
+
+
+def test_an_answer_goes_where_the_email_is_shown_to_want_it(api: Api, mailbox_id: str) -> None:
+    has_email(api, mailbox_id, reply_to=(Address("list@fabrikam.example", "List"),))
+    answer = api.post("/activities", {"sender": DORA, "answers": {"activity_id": ACTIVITY, "kind": "reply"}}).json()
+
+    assert api.get(f"/activities/{ACTIVITY}").json()["reply_to"] == [{"address": "list@fabrikam.example", "name": "List"}]
+    assert [each["address"] for each in answer["parties"] if each["type"] == "to"] == ["list@fabrikam.example"]
+    assert answer["reply_to"] == []
 
 
 def test_the_examples_of_the_description_are_accepted(api: Api) -> None:
@@ -229,6 +254,12 @@ def test_what_is_no_attachment_is_refused_by_its_field(api: Api, draft: str, giv
     assert api.get(draft).json()["attachments"] == []
 
 
+def test_a_media_type_with_parameters_is_answered_with_how_to_write_one(api: Api, draft: str) -> None:
+    (error,) = api.post(f"{draft}/attachments", TERMS | {"content_type": "text/csv; charset=utf-8"}).json()["errors"]
+
+    assert error["remedy"] == "Write one such as application/pdf, without parameters."
+
+
 def test_an_attachment_is_removed(api: Api, draft: str) -> None:
     api.has_upload(draft, key="a")
     seen = api.get(draft).headers["ETag"]
@@ -297,7 +328,7 @@ def test_a_mailbox_that_does_not_send_is_told_with_what_to_change(api: Api, mail
     answer = api.post(f"{draft}/send")
 
     assert pointers(answer) == ["#/sender"]
-    assert "server_side" in answer.json()["remedy"]
+    assert "outgoing_method" in answer.json()["remedy"]
 
 
 def test_what_failed_says_why_and_shows_its_attempts(api: Api, mailbox_id: str, draft: str) -> None:

@@ -4,7 +4,7 @@ import re
 
 from functions.api.application import create_page
 from functions.api.routers.page import _FILES
-from tests.functions.api.over_memory import Api, TestClient
+from tests.functions.api.over_memory import Api, client_of
 
 
 def test_the_page_and_its_parts_are_served_under_a_strict_policy(api: Api) -> None:
@@ -29,7 +29,7 @@ def test_nothing_of_the_page_comes_from_elsewhere_or_stands_inline() -> None:
 
 
 def test_what_is_served_without_a_key_is_the_page_and_nothing_else() -> None:
-    with TestClient(create_page()) as client:
+    with client_of(create_page()) as client:
         assert client.get("/api/docs").status_code == client.get("/api/docs/page.js").status_code == 200
         for path in ("/api/openapi.json", "/api/health", "/api/settings", "/api/docs/..%2Fsettings", "/api/docs/../settings"):
             answer = client.get(path)

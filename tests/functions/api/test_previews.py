@@ -150,8 +150,7 @@ def test_a_rule_is_tried_where_it_could_be_saved(api: Api, mailbox_id: str) -> N
 @pytest.mark.parametrize(("method", "path"), [("POST", "preview"), ("GET", "folders"), ("POST", "folders/refresh")])
 def test_a_mailbox_that_cannot_be_opened_says_why(api: Api, mailbox_id: str, method: str, path: str) -> None:
     def ask(mailbox: str) -> tuple[int, str]:
-        body = {"json": {}} if method == "POST" else {}
-        answer = api.client.request(method, f"/api/mailboxes/{mailbox}/{path}", **body)
+        answer = api.client.request(method, f"/api/mailboxes/{mailbox}/{path}", json={} if method == "POST" else None)
         return answer.status_code, answer.json()["code"]
 
     assert ask(NOWHERE) == (404, "record_not_found")

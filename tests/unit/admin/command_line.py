@@ -1,7 +1,6 @@
 """The command line over the real API, which stands over stores in memory; queues are worked off while a command waits."""
 
 import json
-import warnings
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import timedelta
@@ -21,16 +20,12 @@ from shared.domain.choices import Workload
 from shared.messages import ChangeItems, LoadRecords, ProbeMailbox, Queue, VisitMailboxes, parse
 from shared.ports import Stores
 from shared.stores.memory import memory_stores
-from shared.stores.memory.work import MemoryQueues
 from shared.sync.folders import Folders
 from shared.sync.item_changes import ItemChanges
 from shared.sync.preview import Preview
-from tests.builders import SettableClock
+from tests.builders import SettableClock, queues_in_memory
+from tests.functions.api.over_memory import client_of
 from tests.unit.sync.in_memory_mail import InMemoryMail, Servers
-
-with warnings.catch_warnings():
-    warnings.simplefilter("ignore")  # Starlette asks for a successor of httpx that is not in use here
-    from starlette.testclient import TestClient
 
 URL, KEY = "https://sidesync.contoso.example", "the function key"
 
@@ -120,7 +115,7 @@ class Deployment:
 
     def work(self) -> None:
         """Takes what is in the queues, until nothing is."""
-        queues = cast(MemoryQueues, self.stores.queues)
+        queues = queues_in_memory(self.stores)
         while texts := [text for queue in Queue for text in queues.receive(queue)]:
             for text in texts:
                 match parse(text):
@@ -139,8 +134,8 @@ class Deployment:
         if self.works:
             self.work()
 
-    def _client(self) -> TestClient:
-        client = TestClient(self._asgi, base_url=URL, raise_server_exceptions=False)
+    def _client(self) -> httpx.Client:
+        client = client_of(self._asgi, URL)
         client.event_hooks["request"].append(self._arrives)
         return client
 

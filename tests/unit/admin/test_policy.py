@@ -1,6 +1,7 @@
 """Policies: exported, compared, applied over the real API."""
 
 import json
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -8,6 +9,9 @@ import pytest
 import yaml
 
 from tests.unit.admin.command_line import Deployment
+
+type Written = Callable[..., Path]
+"""A policy as a file."""
 
 POLICY: dict[str, Any] = {
     "settings": {
@@ -59,7 +63,7 @@ SECRET = {"CONTOSO_PASSWORD": "correct horse"}
 
 
 @pytest.fixture
-def write(tmp_path: Path) -> Any:
+def write(tmp_path: Path) -> Written:
     def written(content: Any = POLICY) -> Path:
         path = tmp_path / "policy.yaml"
         path.write_text(content if isinstance(content, str) else yaml.safe_dump(content, sort_keys=False))
@@ -69,7 +73,7 @@ def write(tmp_path: Path) -> Any:
 
 
 @pytest.fixture
-def changed(write: Any) -> Any:
+def changed(write: Written) -> Written:
     """The policy with another value at one place."""
 
     def written(value: Any, *place: str) -> Path:
@@ -83,7 +87,7 @@ def changed(write: Any) -> Any:
     return written
 
 
-def test_a_policy_creates_everything_in_an_order_that_works(deployment: Deployment, write: Any) -> None:
+def test_a_policy_creates_everything_in_an_order_that_works(deployment: Deployment, write: Written) -> None:
     result = deployment.admin("policy", "apply", write(), **SECRET)
 
     assert result.exit_code == 0, result.output
@@ -98,7 +102,7 @@ def test_a_policy_creates_everything_in_an_order_that_works(deployment: Deployme
     assert deployment.shown("/mailboxes/11111111-2222-4333-8444-555555555555")["owner"] is None
 
 
-def test_the_plan_is_printed_before_anything_is_written(deployment: Deployment, write: Any) -> None:
+def test_the_plan_is_printed_before_anything_is_written(deployment: Deployment, write: Written) -> None:
     result = deployment.admin("policy", "apply", write(), **SECRET)
 
     plan, sum_ = result.stdout.index("tracking rule AAMk/1+= of mailbox of user anna"), result.stdout.index("created")
@@ -106,7 +110,7 @@ def test_the_plan_is_printed_before_anything_is_written(deployment: Deployment, 
     assert plan < sum_
 
 
-def test_applying_twice_changes_nothing(deployment: Deployment, write: Any) -> None:
+def test_applying_twice_changes_nothing(deployment: Deployment, write: Written) -> None:
     deployment.admin("policy", "apply", write(), **SECRET)
     paths = ["/settings", "/profiles/contoso", "/users/anna", "/queues/support"]
     etags, audit = [deployment.etag(path) for path in paths], deployment.shown("/audit?limit=500")
@@ -119,7 +123,7 @@ def test_applying_twice_changes_nothing(deployment: Deployment, write: Any) -> N
     assert "1 unchanged" in again.stdout
 
 
-def test_only_secrets_are_sent_the_second_time_for_the_server_to_compare(deployment: Deployment, write: Any) -> None:
+def test_only_secrets_are_sent_the_second_time_for_the_server_to_compare(deployment: Deployment, write: Written) -> None:
     deployment.admin("policy", "apply", write(), **SECRET)
     deployment.writes()
     deployment.admin("policy", "apply", write(), **SECRET)
@@ -127,7 +131,7 @@ def test_only_secrets_are_sent_the_second_time_for_the_server_to_compare(deploym
     assert deployment.writes() == ["PATCH /api/profiles/contoso"]
 
 
-def test_a_rotated_secret_is_written(deployment: Deployment, write: Any) -> None:
+def test_a_rotated_secret_is_written(deployment: Deployment, write: Written) -> None:
     deployment.admin("policy", "apply", write(), **SECRET)
     before = deployment.etag("/profiles/contoso")
     result = deployment.admin("policy", "apply", write(), CONTOSO_PASSWORD="battery staple")
@@ -136,7 +140,7 @@ def test_a_rotated_secret_is_written(deployment: Deployment, write: Any) -> None
     assert deployment.etag("/profiles/contoso") != before
 
 
-def test_what_was_exported_differs_in_nothing(deployment: Deployment, write: Any, tmp_path: Path) -> None:
+def test_what_was_exported_differs_in_nothing(deployment: Deployment, write: Written, tmp_path: Path) -> None:
     deployment.admin("policy", "apply", write(), **SECRET)
     exported = tmp_path / "exported.yaml"
     assert deployment.admin("policy", "export", exported).exit_code == 0
@@ -149,7 +153,7 @@ def test_what_was_exported_differs_in_nothing(deployment: Deployment, write: Any
     assert "address" not in content["users"]["anna"]["mailbox"]
 
 
-def test_secrets_are_never_exported(deployment: Deployment, write: Any) -> None:
+def test_secrets_are_never_exported(deployment: Deployment, write: Written) -> None:
     deployment.admin("policy", "apply", write(), **SECRET)
     exported = deployment.admin("policy", "export").stdout
 
@@ -158,7 +162,7 @@ def test_secrets_are_never_exported(deployment: Deployment, write: Any) -> None:
     assert deployment.json("policy", "export") == yaml.safe_load(exported)
 
 
-def test_an_exported_policy_rebuilds_another_deployment(deployment: Deployment, write: Any) -> None:
+def test_an_exported_policy_rebuilds_another_deployment(deployment: Deployment, write: Written) -> None:
     deployment.admin("policy", "apply", write(), **SECRET)
     content = deployment.json("policy", "export")
     content["profiles"]["contoso"]["credentials"]["secret"] = {"env": "CONTOSO_PASSWORD"}
@@ -168,7 +172,7 @@ def test_an_exported_policy_rebuilds_another_deployment(deployment: Deployment, 
     assert other.admin("policy", "diff", write(content)).exit_code == 0
 
 
-def test_differences_are_shown_field_by_field_and_end_with_4(deployment: Deployment, write: Any, changed: Any) -> None:
+def test_differences_are_shown_field_by_field_and_end_with_4(deployment: Deployment, write: Written, changed: Written) -> None:
     deployment.admin("policy", "apply", write(), **SECRET)
     result = deployment.admin("policy", "diff", changed(30, "profiles", "contoso", "timeout"), "--json")
 
@@ -195,14 +199,14 @@ def test_differences_are_shown_field_by_field_and_end_with_4(deployment: Deploym
     ],
 )
 def test_the_same_value_in_another_spelling_is_no_difference(
-    deployment: Deployment, write: Any, changed: Any, value: Any, place: tuple[str, ...]
+    deployment: Deployment, write: Written, changed: Written, value: Any, place: tuple[str, ...]
 ) -> None:
     deployment.admin("policy", "apply", write(), **SECRET)
 
     assert deployment.admin("policy", "diff", changed(value, *place)).exit_code == 0
 
 
-def test_what_the_file_leaves_out_is_left_alone(deployment: Deployment, write: Any) -> None:
+def test_what_the_file_leaves_out_is_left_alone(deployment: Deployment, write: Written) -> None:
     deployment.admin("policy", "apply", write(), **SECRET)
     result = deployment.admin("policy", "apply", write({"users": {"anna": {"name": "Anna Lund"}}}))
 
@@ -212,7 +216,7 @@ def test_what_the_file_leaves_out_is_left_alone(deployment: Deployment, write: A
     assert deployment.shown("/queues/support")["name"] == "Support"
 
 
-def test_a_refused_record_stops_only_what_stands_on_it(deployment: Deployment, changed: Any) -> None:
+def test_a_refused_record_stops_only_what_stands_on_it(deployment: Deployment, changed: Written) -> None:
     result = deployment.admin("policy", "apply", changed("no address", "users", "anna", "address"), **SECRET)
 
     assert result.exit_code == 1
@@ -223,7 +227,7 @@ def test_a_refused_record_stops_only_what_stands_on_it(deployment: Deployment, c
     assert deployment.client.get("/api/users/anna").status_code == 404
 
 
-def test_the_refusals_are_told_to_scripts(deployment: Deployment, changed: Any) -> None:
+def test_the_refusals_are_told_to_scripts(deployment: Deployment, changed: Written) -> None:
     result = deployment.admin("policy", "apply", changed("no address", "users", "anna", "address"), "--json", **SECRET)
 
     told = {each["record"]: each for each in json.loads(result.stdout)}
@@ -232,7 +236,7 @@ def test_the_refusals_are_told_to_scripts(deployment: Deployment, changed: Any) 
     assert told["queue support"]["result"] == "created"
 
 
-def test_a_forward_mailbox_keeps_what_the_file_leaves_out(deployment: Deployment, write: Any) -> None:
+def test_a_forward_mailbox_keeps_what_the_file_leaves_out(deployment: Deployment, write: Written) -> None:
     deployment.admin("policy", "apply", write(), **SECRET)
     id_ = next(iter(POLICY["forward_mailboxes"]))
     result = deployment.admin("policy", "apply", write({"forward_mailboxes": {id_: {"process_and_delete": True}}}))
@@ -242,7 +246,9 @@ def test_a_forward_mailbox_keeps_what_the_file_leaves_out(deployment: Deployment
     assert (shown["process_and_delete"], shown["name"], shown["profile_id"]) == (True, "Central", "contoso")
 
 
-def test_an_address_that_changes_takes_its_mailbox_along_and_stays(deployment: Deployment, write: Any, changed: Any) -> None:
+def test_an_address_that_changes_takes_its_mailbox_along_and_stays(
+    deployment: Deployment, write: Written, changed: Written
+) -> None:
     deployment.admin("policy", "apply", write(), **SECRET)
     policy = changed("anna.lund@contoso.example", "users", "anna", "address")
     first, second = (deployment.admin("policy", "apply", policy, **SECRET) for _ in range(2))
@@ -254,7 +260,7 @@ def test_an_address_that_changes_takes_its_mailbox_along_and_stays(deployment: D
     assert deployment.shown(f"/mailboxes/{mailbox_id}")["address"] == "anna.lund@contoso.example"
 
 
-def test_a_new_secret_alone_keeps_the_user_name_of_a_forward_mailbox(deployment: Deployment, write: Any) -> None:
+def test_a_new_secret_alone_keeps_the_user_name_of_a_forward_mailbox(deployment: Deployment, write: Written) -> None:
     id_ = next(iter(POLICY["forward_mailboxes"]))
     credentials = {"username": "central", "secret": {"env": "CENTRAL"}}
     whole = POLICY["forward_mailboxes"][id_] | {"credentials": credentials, "profile_id": None}
@@ -273,10 +279,10 @@ def test_a_new_secret_alone_keeps_the_user_name_of_a_forward_mailbox(deployment:
 # ---- what is deleted
 
 
-WITHOUT_QUEUE = {"queues": {}}
+WITHOUT_QUEUE: dict[str, Any] = {"queues": {}}
 
 
-def test_nothing_is_deleted_unless_asked_for(deployment: Deployment, write: Any) -> None:
+def test_nothing_is_deleted_unless_asked_for(deployment: Deployment, write: Written) -> None:
     deployment.admin("policy", "apply", write(), **SECRET)
     result = deployment.admin("policy", "apply", write(WITHOUT_QUEUE))
 
@@ -286,7 +292,7 @@ def test_nothing_is_deleted_unless_asked_for(deployment: Deployment, write: Any)
 
 
 @pytest.mark.parametrize(("answer", "code", "status"), [("n\n", 1, 200), ("", 1, 200), ("y\n", 0, 404)])
-def test_pruning_asks_first(deployment: Deployment, write: Any, answer: str, code: int, status: int) -> None:
+def test_pruning_asks_first(deployment: Deployment, write: Written, answer: str, code: int, status: int) -> None:
     deployment.admin("policy", "apply", write(), **SECRET)
     result = deployment.admin("policy", "apply", write(WITHOUT_QUEUE), "--prune", answer=answer)
 
@@ -294,7 +300,7 @@ def test_pruning_asks_first(deployment: Deployment, write: Any, answer: str, cod
     assert deployment.client.get("/api/queues/support").status_code == status
 
 
-def test_pruning_with_yes_deletes_only_from_lists_that_the_file_has(deployment: Deployment, write: Any) -> None:
+def test_pruning_with_yes_deletes_only_from_lists_that_the_file_has(deployment: Deployment, write: Written) -> None:
     deployment.admin("policy", "apply", write(), **SECRET)
     anna: dict[str, Any] = {"users": {"anna": {"mailbox": {"tracking_rules": []}}}}
     result = deployment.admin("policy", "apply", write(WITHOUT_QUEUE | anna), "--prune", "--yes")
@@ -306,7 +312,7 @@ def test_pruning_with_yes_deletes_only_from_lists_that_the_file_has(deployment: 
     assert deployment.shown("/profiles/contoso")["name"] == "Contoso Exchange"
 
 
-def test_a_profile_in_use_is_not_pruned_and_the_rest_is(deployment: Deployment, write: Any) -> None:
+def test_a_profile_in_use_is_not_pruned_and_the_rest_is(deployment: Deployment, write: Written) -> None:
     deployment.admin("policy", "apply", write(), **SECRET)
     result = deployment.admin("policy", "apply", write({"queues": {}, "profiles": {}}), "--prune", "--yes")
 
@@ -315,7 +321,7 @@ def test_a_profile_in_use_is_not_pruned_and_the_rest_is(deployment: Deployment, 
     assert deployment.client.get("/api/queues/support").status_code == 404
 
 
-def test_a_script_has_to_say_yes(deployment: Deployment, write: Any) -> None:
+def test_a_script_has_to_say_yes(deployment: Deployment, write: Written) -> None:
     deployment.admin("policy", "apply", write(), **SECRET)
     result = deployment.admin("policy", "apply", write(WITHOUT_QUEUE), "--prune", "--json")
 
@@ -344,7 +350,7 @@ def test_a_script_has_to_say_yes(deployment: Deployment, write: Any) -> None:
         ("users:\n  anna: {name: A}\n  anna: {name: B}\n", "stands there twice"),
     ],
 )
-def test_a_file_that_is_not_right_changes_nothing(deployment: Deployment, write: Any, content: Any, told: str) -> None:
+def test_a_file_that_is_not_right_changes_nothing(deployment: Deployment, write: Written, content: Any, told: str) -> None:
     result = deployment.admin("policy", "apply", write(content))
 
     assert result.exit_code == 2, result.output
@@ -357,7 +363,7 @@ def test_a_missing_file_is_wrong_usage(deployment: Deployment, tmp_path: Path) -
     assert deployment.admin("policy", "diff", tmp_path / "none.yaml").exit_code == 2
 
 
-def test_a_secret_comes_from_a_file_beside_the_policy(deployment: Deployment, changed: Any, tmp_path: Path) -> None:
+def test_a_secret_comes_from_a_file_beside_the_policy(deployment: Deployment, changed: Written, tmp_path: Path) -> None:
     (tmp_path / "password.txt").write_text("correct horse\n")
     policy = changed({"username": "contoso\\sync", "secret": {"file": "password.txt"}}, "profiles", "contoso", "credentials")
     result = deployment.admin("policy", "apply", policy)

@@ -62,16 +62,16 @@ class Laboratory:
     def alerts(self, about: str = f"mailbox:{a_mailbox().id}") -> list[Alert]:
         return list(self.stores.alerts.list(about).items)
 
-    def breaker(self) -> Breaker | None:
+    def breaker(self, workload: Workload = Workload.INCOMING) -> Breaker | None:
         profile = self.stores.profiles.get(ProfileId("contoso"))
         assert profile is not None
-        return profile.breaker
+        return profile.breakers.get(workload)
 
 
 FOUND = Discovered("https://mail.contoso.example/EWS/Exchange.asmx", "15.2", AuthenticationProtocol.NTLM, MONDAY)
 
 
-def raising(error: Exception) -> Callable[[], None]:
+def raising(error: BaseException) -> Callable[[], None]:
     def answer() -> None:
         raise error
 

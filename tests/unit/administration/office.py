@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any, cast
+from typing import Any
 
 from shared.administration import Administration, Rules
 from shared.connectors.internet.consenting import ConsentIssuers
@@ -14,8 +14,7 @@ from shared.domain.organisation import OrganisationSettings
 from shared.messages import Queue, VisitMailboxes, parse
 from shared.ports import Stores
 from shared.stores.memory import memory_stores
-from shared.stores.memory.work import MemoryQueues
-from tests.builders import SettableClock, a_profile, an_owner
+from tests.builders import SettableClock, a_profile, an_owner, queues_in_memory
 
 PASSWORD = "correct horse"
 ADMIN = Caller("ada@contoso.example")
@@ -85,11 +84,11 @@ class Office:
 
     def sent(self, queue: Queue) -> Sequence[str]:
         """The messages that wait in the queue."""
-        return [message.text for message in cast(MemoryQueues, self.stores.queues).waiting(queue)]
+        return [message.text for message in queues_in_memory(self.stores).waiting(queue)]
 
     def does_visits(self) -> None:
         """What the queue of visits holds is done, to the last page."""
-        queues = cast(MemoryQueues, self.stores.queues)
+        queues = queues_in_memory(self.stores)
         while texts := queues.receive(Queue.VISIT_MAILBOXES):
             for text in texts:
                 message = parse(text)

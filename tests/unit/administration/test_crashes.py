@@ -9,7 +9,7 @@ import pytest
 from shared.administration import Administration
 from shared.domain.choices import Approval, OwnerKind, Workload
 from shared.domain.configuration import Breaker
-from shared.domain.eligibility import breaker_applies, credential_version
+from shared.domain.eligibility import breaker_stops, credential_version
 from shared.domain.errors import TransientError
 from shared.domain.ids import OwnerId, ProfileId, mailbox_id_of
 from shared.domain.ledger import LedgerCommit, Mark, RunState
@@ -145,10 +145,10 @@ def test_a_profile_never_connects_differently_without_releasing_its_mailboxes(fa
         version = credential_version(office.administration.profiles.get(ProfileId("contoso")).record)
         breaker = Breaker("authentication_failed", MONDAY, MONDAY + timedelta(hours=1), credential=version)
         office.has_schedule(due=breaker.probe_after, breaker=breaker)
-        office.stores.profiles.set_breaker(ProfileId("contoso"), breaker, replacing=None)
+        office.stores.profiles.set_breaker(ProfileId("contoso"), Workload.INCOMING, breaker, replacing=None)
 
     for office in completed_after(fault, prepare, move):
-        assert not breaker_applies(office.administration.profiles.get(ProfileId("contoso")))
+        assert not breaker_stops(office.administration.profiles.get(ProfileId("contoso")), Workload.INCOMING)
         assert office.sent(Queue.VISIT_MAILBOXES)
         office.does_visits()
         assert (office.incoming_of().due, office.incoming_of().breaker) == (MONDAY, None)

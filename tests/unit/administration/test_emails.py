@@ -1,8 +1,9 @@
 """What people do to stored emails by hand, repeated and interrupted."""
 
 import base64
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
+from typing import Any
 
 import pytest
 
@@ -28,12 +29,14 @@ from shared.domain.email import (
     OptOut,
     Party,
     StoredActivity,
+    TimelineEntry,
 )
 from shared.domain.errors import Changed, InvalidRecord
 from shared.domain.ids import ActivityId, MailboxId, OwnerId, short_hash
 from shared.domain.listings import entry, listed
 from shared.domain.organisation import OrganisationSettings
 from shared.domain.records import FolderTrackingRule, RecordRef
+from shared.ports import Slice
 from shared.sync.correlation import entries_of
 from tests.builders import MONDAY
 from tests.unit.administration.emails import an_email
@@ -48,11 +51,11 @@ THREAD = base64.b64encode(bytes([1, *range(21)])).decode()
 TERMS = Attachment("terms.pdf", "application/pdf", 5, "ab" * 32, f"emails/{EMAIL}/{'ab' * 32}")
 
 
-def has_email(office: Office, **activity: object) -> MailboxId:
+def has_email(office: Office, **changes: Any) -> MailboxId:
     """An email of a contact, with an attachment, in the mailbox of a user and in the list of a queue."""
     mailbox_id = office.has_user().record.id
     email = an_email(EMAIL, mailbox_id, parties=(CAROL,), attachments=(TERMS,), queues=(OwnerId("support"),))
-    email = replace(email, activity=replace(email.activity, **activity))
+    email = replace(email, activity=replace(email.activity, **changes))
     office.stores.blobs.put(TERMS.blob, b"terms")
     office.stores.activities.create([email])
     office.stores.timeline.put(list(listed(email.activity, email.content, [mailbox_id])))
@@ -191,7 +194,7 @@ def test_what_a_run_wrote_of_an_email_that_was_just_deleted_is_not_listed_and_go
     mailbox_id = has_email(office)
     office.has_queue("support")
     activities = office.administration.activities
-    lists = {
+    lists: dict[ListOf, tuple[str, Callable[[], Slice[TimelineEntry]]]] = {
         ListOf.MAILBOX: (mailbox_id, lambda: activities.of_mailbox(mailbox_id)),
         ListOf.QUEUE: ("support", lambda: activities.of_queue(OwnerId("support"))),
         ListOf.PARTY: ("contact:carol", lambda: activities.of_party(RecordRef("contact", "carol"))),

@@ -7,6 +7,7 @@ import pytest
 from shared.administration.failures import NotPossibleNow, RecordNotFound
 from shared.administration.standing import MailboxStanding
 from shared.administration.writing import Put
+from shared.domain.audit import ChangeAction
 from shared.domain.choices import ActDeliveryMethod, Approval, EmailDeliveryMethod, OwnerKind, Workload
 from shared.domain.configuration import Mailbox
 from shared.domain.errors import Changed, InvalidRecord
@@ -77,7 +78,7 @@ def test_a_new_address_needs_approval_anew(office: Office) -> None:
         ("id", {"id": mailbox_id_of(OwnerKind.USER, OwnerId("anna"))}),
     ],
 )
-def test_what_is_wrong_is_named_and_nothing_is_stored(office: Office, field: str, wrong: dict[str, object]) -> None:
+def test_what_is_wrong_is_named_and_nothing_is_stored(office: Office, field: str, wrong: dict[str, Any]) -> None:
     empty = snapshot(office.stores)
 
     with pytest.raises(InvalidRecord) as refused:
@@ -99,7 +100,7 @@ def test_a_forward_mailbox_is_deleted_once_and_for_all(office: Office) -> None:
 
     with pytest.raises(RecordNotFound):
         office.administration.mailboxes.get(COLLECTOR)
-    assert [entry.action for entry in office.audited(f"mailbox:{COLLECTOR}")].count("deleted") == 1
+    assert [entry.action for entry in office.audited(f"mailbox:{COLLECTOR}")].count(ChangeAction.DELETED) == 1
 
 
 @pytest.mark.parametrize("fault", Fault)

@@ -106,7 +106,7 @@ class Slow:
         self.parts = 0
 
     def remove_before(self, _: datetime) -> Iterator[int]:
-        for _ in range(60):
+        for _minute in range(60):
             self._clock.now += timedelta(minutes=1)
             self.parts += 1
             yield 1
@@ -123,8 +123,8 @@ def test_what_takes_long_leaves_time_for_the_others() -> None:
 
 class Failing:
     def remove_before(self, _: datetime) -> Iterator[int]:
+        yield from ()
         raise Busy("not now")
-        yield 0
 
 
 def test_what_fails_does_not_stop_the_others_and_is_told_in_the_end() -> None:

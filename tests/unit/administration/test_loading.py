@@ -17,7 +17,7 @@ from shared.domain.records import BulkLoad, LoadState, RejectedLine
 from shared.messages import LoadRecords, Queue, parse
 from shared.ports import Stores
 from shared.stores.memory import memory_stores, snapshot
-from tests.builders import SettableClock
+from tests.builders import SettableClock, queues_in_memory
 from tests.unit.sync.faults import Fault, FaultyWorld
 from tests.unit.sync.in_memory_mail import ProcessDied
 
@@ -54,9 +54,9 @@ class Desk:
 
     def until_the_queue_is_empty(self) -> None:
         """As the host does it: a message that fails comes again, and one with a delay comes after it."""
-        while waiting := self.stores.queues.waiting(Queue.LOAD_RECORDS):  # type: ignore[attr-defined]
+        while waiting := queues_in_memory(self.stores).waiting(Queue.LOAD_RECORDS):
             self.clock.advance(min(message.delay for message in waiting))
-            for text in self.stores.queues.receive(Queue.LOAD_RECORDS):  # type: ignore[attr-defined]
+            for text in queues_in_memory(self.stores).receive(Queue.LOAD_RECORDS):
                 self._deliver(text)
 
     def _deliver(self, text: str) -> None:
@@ -301,11 +301,11 @@ FILE = a_file(
 
 def outcome_of(desk: Desk) -> dict[str, Any]:
     """Everything but the names and times of loads, the audit of several starts, and what a worker that died announced."""
-    content = snapshot(desk.stores)
-    loads = [each for each in content["bulk_loads"].values() if each["record"]["state"] != LoadState.FAILED]  # type: ignore[union-attr,call-overload,index]
+    content: dict[str, Any] = snapshot(desk.stores)
+    loads = [each for each in content["bulk_loads"].values() if each["record"]["state"] != LoadState.FAILED]
     for load in loads:
         for name in ("id", "created_on", "finished_on", "attempts"):
-            load["record"].pop(name, None)  # type: ignore[union-attr,call-overload,index,call-arg]
+            load["record"].pop(name, None)
     return {"records": content["address_book"], "loads": loads, "blobs": content["blobs"], "queues": content["queues"]}
 
 
@@ -343,7 +343,7 @@ def test_failing_at_any_call_changes_nothing_in_the_end(fault: Fault) -> None:
 
 def test_messages_that_come_twice_do_no_harm(desk: Desk) -> None:
     load_id = desk.start(FILE)
-    for text in [*desk.stores.queues.receive(Queue.LOAD_RECORDS)] * 3:  # type: ignore[attr-defined]
+    for text in [*queues_in_memory(desk.stores).receive(Queue.LOAD_RECORDS)] * 3:
         desk.stores.queues.send(Queue.LOAD_RECORDS, text)
     desk.until_the_queue_is_empty()
     assert desk.record(load_id).state is LoadState.COMPLETED

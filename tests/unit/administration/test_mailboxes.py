@@ -281,6 +281,25 @@ def test_sync_now_of_a_mailbox_that_only_sends_makes_that_due(office: Office) ->
     assert schedule[Workload.INCOMING].due is None
 
 
+@pytest.mark.parametrize("stopped", [Workload.INCOMING, Workload.OUTGOING])
+def test_sync_now_does_what_is_possible_where_one_credential_is_refused(office: Office, stopped: Workload) -> None:
+    profile = office.has_profile(use_same_settings_for_outgoing=False, outgoing_location="https://relay.contoso.example")
+    mailbox = office.has_mailbox_being_read()
+    office.changes(mailbox.record.id, outgoing_method=EmailDeliveryMethod.SERVER_SIDE)
+    failing = Breaker("authentication_failed", MONDAY, MONDAY + timedelta(hours=1))
+    office.stores.profiles.set_breaker(profile.id, stopped, failing, replacing=None)
+    office.clock.advance(LATER)
+
+    schedule = office.administration.mailboxes.sync_now(mailbox.record.id, ADMIN).stored.schedule
+
+    [other] = {Workload.INCOMING, Workload.OUTGOING} - {stopped}
+    assert schedule[other].due == MONDAY + LATER
+    assert schedule[stopped].due != MONDAY + LATER
+    office.stores.profiles.set_breaker(profile.id, other, failing, replacing=None)
+    with pytest.raises(NotPossibleNow, match="credentials"):
+        office.administration.mailboxes.sync_now(mailbox.record.id, ADMIN)
+
+
 def test_sync_now_makes_reading_and_sending_due(office: Office) -> None:
     office.has_profile()
     mailbox = office.has_mailbox_being_read()
@@ -321,7 +340,7 @@ def test_an_inactive_profile_and_an_open_breaker_of_it_hold_mailboxes_back(offic
     mailbox = office.has_mailbox_being_read()
 
     failing = Breaker("authentication_failed", MONDAY, MONDAY + timedelta(hours=1))
-    office.stores.profiles.set_breaker(profile.id, failing, replacing=None)
+    office.stores.profiles.set_breaker(profile.id, Workload.INCOMING, failing, replacing=None)
     assert _held_back(office, mailbox.record.id) is Ineligible.PROFILE_BREAKER_OPEN
     office.has_profile(active=False)
     assert _held_back(office, mailbox.record.id) is Ineligible.PROFILE_INACTIVE

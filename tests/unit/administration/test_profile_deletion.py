@@ -3,6 +3,7 @@
 import pytest
 
 from shared.administration.failures import NotPossibleNow, RecordNotFound
+from shared.domain.audit import ChangeAction
 from shared.domain.choices import Workload
 from shared.domain.eligibility import Ineligible
 from shared.domain.errors import Changed
@@ -17,7 +18,7 @@ def test_a_profile_that_nothing_uses_is_deleted(office: Office) -> None:
     office.administration.profiles.delete(ProfileId("contoso"), ADMIN)
 
     assert office.administration.profiles.list() == []
-    assert [entry.action for entry in office.audited("profile:contoso")].count("deleted") == 1
+    assert [entry.action for entry in office.audited("profile:contoso")].count(ChangeAction.DELETED) == 1
 
 
 def test_a_profile_in_use_is_not_deleted_and_the_refusal_names_ten_mailboxes(office: Office) -> None:

@@ -7,8 +7,8 @@ import pytest
 
 from shared.administration import Rules
 from shared.administration.failures import RecordNotFound
-from shared.domain.choices import AuthenticationProtocol, CredentialSource, ServerType
-from shared.domain.configuration import Breaker, Credentials, Discovered, SecretRef
+from shared.domain.choices import AuthenticationProtocol, CredentialSource, ServerType, Workload
+from shared.domain.configuration import Breaker, Credentials, Discovered, EmailServerProfile, SecretRef
 from shared.domain.eligibility import credential_version
 from shared.domain.errors import Changed, InvalidRecord
 from shared.domain.ids import ProfileId
@@ -38,7 +38,7 @@ def test_a_profile_is_stored_as_given_and_its_secret_only_by_reference(office: O
     assert ref is not None
     assert office.stores.secrets.get(ref) == PASSWORD
     assert replace(stored.stored.record, credentials=a_profile().credentials) == a_profile()
-    assert PASSWORD not in repr(office.stores.profiles.list())
+    assert PASSWORD not in repr(list(office.stores.profiles.list()))
 
 
 def test_the_same_profile_again_changes_nothing(office: Office) -> None:
@@ -78,12 +78,12 @@ def test_leaving_the_secret_out_keeps_it(office: Office) -> None:
         a_profile(credentials=Credentials(username="contoso\\sync", authority="login.fabrikam.example")),
     ],
 )
-def test_a_stored_secret_is_not_sent_to_another_host(office: Office, elsewhere: object) -> None:
+def test_a_stored_secret_is_not_sent_to_another_host(office: Office, elsewhere: EmailServerProfile) -> None:
     office.has_profile()
     before = snapshot(office.stores)
 
     with pytest.raises(InvalidRecord, match="another host") as refused:
-        office.administration.profiles.put(elsewhere, ADMIN)  # type: ignore[arg-type]
+        office.administration.profiles.put(elsewhere, ADMIN)
 
     assert refused.value.field == "credentials/secret"
     assert snapshot(office.stores) == before
@@ -281,18 +281,19 @@ def test_a_start_date_is_kept_in_utc(office: Office) -> None:
     assert stored.process_emails_received_after == datetime(2026, 6, 1, tzinfo=UTC)
 
 
-def test_a_new_password_closes_the_breaker_and_makes_the_mailboxes_due(office: Office) -> None:
+def test_a_new_password_closes_the_breakers_and_makes_the_mailboxes_due(office: Office) -> None:
     profile = office.has_profile()
     office.has_mailbox_being_read("anna")
     office.has_user("bruno")
     failing = Breaker("authentication_failed", MONDAY, MONDAY + timedelta(hours=1), credential=credential_version(profile))
-    office.stores.profiles.set_breaker(profile.id, failing, replacing=None)
+    for workload in (Workload.INCOMING, Workload.OUTGOING):
+        office.stores.profiles.set_breaker(profile.id, workload, failing, replacing=None)
     office.has_schedule(due=MONDAY + timedelta(hours=1), failures=3, breaker=replace(failing, credential=None))
     office.clock.advance(timedelta(minutes=10))
 
     stored = office.administration.profiles.put(a_profile(), ADMIN, {"credentials/secret": "another password"}).stored
 
-    assert stored.breaker is None
+    assert stored.breakers == office.administration.profiles.get(profile.id).breakers == {}
     office.does_visits()
     assert (office.incoming_of("anna").due, office.incoming_of("anna").breaker) == (office.clock.now, None)
     assert office.incoming_of("anna").failures == 0
@@ -303,12 +304,12 @@ def test_a_new_name_leaves_breaker_and_schedules_alone(office: Office) -> None:
     profile = office.has_profile()
     office.has_mailbox_being_read()
     failing = Breaker("authentication_failed", MONDAY, MONDAY + timedelta(hours=1), credential=credential_version(profile))
-    office.stores.profiles.set_breaker(profile.id, failing, replacing=None)
+    office.stores.profiles.set_breaker(profile.id, Workload.INCOMING, failing, replacing=None)
     office.has_schedule(due=MONDAY + timedelta(minutes=5))
 
     stored = office.administration.profiles.put(a_profile(name="Contoso"), ADMIN, {"credentials/secret": PASSWORD}).stored
 
-    assert stored.breaker == failing
+    assert stored.breakers == {Workload.INCOMING: failing}
     assert office.incoming_of().due == MONDAY + timedelta(minutes=5)
 
 

@@ -1,6 +1,7 @@
 """The password that a mailbox has of its own goes to no other host than it was given for, whoever changes what."""
 
 from dataclasses import replace
+from typing import Any
 
 import pytest
 
@@ -98,7 +99,7 @@ def test_a_profile_whose_mailboxes_have_no_passwords_any_more_moves(office: Offi
 
 
 def test_a_searched_server_is_that_of_the_user_name_which_takes_no_password_along(office: Office) -> None:
-    searched = {"use_autodiscover": True, "incoming_location": None}
+    searched: dict[str, Any] = {"use_autodiscover": True, "incoming_location": None}
     office.has_profile(credentials=Credentials(username="sync@contoso.example"), **searched)
 
     with pytest.raises(InvalidRecord, match="another host") as refused:
@@ -119,4 +120,4 @@ def test_a_new_profile_of_a_former_id_gets_no_passwords_of_mailboxes_that_still_
 
     assert refused.value.field == "incoming_location"
     assert anna in str(refused.value)
-    assert office.stores.profiles.list() == []
+    assert list(office.stores.profiles.list()) == []

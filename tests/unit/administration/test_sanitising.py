@@ -121,11 +121,11 @@ EXHAUSTING = {
 
 @pytest.mark.parametrize("html", EXHAUSTING.values(), ids=EXHAUSTING.keys())
 def test_html_that_is_made_to_exhaust_a_parser_is_shown_quickly(html: str) -> None:
-    began = time.process_time()
+    began = time.thread_time()
 
     sanitised(html, {})
 
-    assert time.process_time() - began < 5
+    assert time.thread_time() - began < 5
 
 
 def test_levelling_leaves_good_html_alone() -> None:

@@ -262,13 +262,14 @@ def test_without_tls_only_where_it_is_allowed() -> None:
 
 def test_a_stored_secret_is_not_sent_to_a_new_outgoing_server(office: Office) -> None:
     put(office, {SECRET: PASSWORD})
-    elsewhere = {"use_same_settings_for_outgoing": False, "outgoing_location": "https://evil.example/EWS/Exchange.asmx"}
+    evil = "https://evil.example/EWS/Exchange.asmx"
 
     with pytest.raises(InvalidRecord, match="another host") as refused:
-        put(office, **elsewhere)
+        put(office, use_same_settings_for_outgoing=False, outgoing_location=evil)
 
     assert refused.value.field == SECRET
-    assert put(office, {SECRET: PASSWORD}, **elsewhere).outgoing_location == elsewhere["outgoing_location"]
+    moved = put(office, {SECRET: PASSWORD}, use_same_settings_for_outgoing=False, outgoing_location=evil)
+    assert moved.outgoing_location == evil
 
 
 def test_a_stored_secret_is_not_sent_wherever_autodiscover_leads(office: Office) -> None:

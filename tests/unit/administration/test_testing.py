@@ -22,7 +22,7 @@ from shared.domain.eligibility import credential_version
 from shared.domain.errors import CertificateRefused, ImpersonationDenied
 from shared.domain.ids import ProfileId
 from shared.messages import ProbeMailbox, ProfileTask, Queue, VisitMailboxes, parse
-from tests.builders import MONDAY, a_mailbox, a_profile, with_organisation
+from tests.builders import MONDAY, a_mailbox, a_profile, queues_in_memory, with_organisation
 from tests.unit.administration.laboratory import FOUND, HOUR, WRONG_PASSWORD, Laboratory, a_laboratory, raising
 
 
@@ -188,7 +188,7 @@ def visited(laboratory: Laboratory, task: ProfileTask) -> int:
 
 
 def queued(laboratory: Laboratory, queue: Queue) -> list[str]:
-    return [message.text for message in laboratory.stores.queues.waiting(queue)]  # type: ignore[attr-defined]
+    return [message.text for message in queues_in_memory(laboratory.stores).waiting(queue)]
 
 
 def test_all_mailboxes_of_a_profile_are_tested_page_by_page() -> None:

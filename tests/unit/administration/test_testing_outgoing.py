@@ -1,5 +1,5 @@
-"""Test & enable of outgoing mail: enabled like incoming mail, told apart from it, and a breaker of its own where it has a
-sign-in of its own."""
+"""Test & enable of outgoing mail: enabled like incoming mail, told apart from it, and with a breaker of the profile's own where
+it has a sign-in of its own."""
 
 from datetime import timedelta
 
@@ -66,27 +66,43 @@ def test_a_password_that_is_refused_for_outgoing_mail_only_stops_nobody_who_read
     laboratory.answer = raising(WRONG_PASSWORD)
     after = laboratory.test(workload=Workload.OUTGOING)
     assert laboratory.breaker() is None
-    assert laboratory.alerts("profile:contoso") == []
-    assert after.breaker is not None
-    assert after.due == after.breaker.probe_after == MONDAY + HOUR
-    (alert,) = laboratory.alerts()
+    assert laboratory.breaker(Workload.OUTGOING) is not None
+    assert (after.status, after.breaker) == (WorkloadStatus.FAILURE, None)
+    assert laboratory.alerts() == []
+    (alert,) = laboratory.alerts("profile:contoso")
     assert (alert.code, alert.parameters) == ("authentication_failed", {"workload": "outgoing"})
 
 
 @ELSEWHERE
-def test_such_a_password_is_not_tried_again_by_the_same_mailbox_within_the_hour(profile: EmailServerProfile) -> None:
+def test_such_a_password_is_not_tried_again_by_any_mailbox_within_the_hour(profile: EmailServerProfile) -> None:
     laboratory = a_laboratory(profile)
     laboratory.answer = raising(WRONG_PASSWORD)
-    for _ in range(3):
-        laboratory.test(workload=Workload.OUTGOING)
+    for name in ("anna", "ben", "anna", "ben"):
+        laboratory.test(name, Workload.OUTGOING)
     assert len(laboratory.probed) == 1
+    laboratory.clock.advance(HOUR)
+    for name in ("anna", "ben"):
+        laboratory.test(name, Workload.OUTGOING)
+    assert len(laboratory.probed) == 2
+
+
+@ELSEWHERE
+def test_a_password_that_is_taken_again_closes_the_breaker_of_outgoing_mail_and_no_other(profile: EmailServerProfile) -> None:
+    laboratory = a_laboratory(profile)
+    opened = Breaker("authentication_failed", MONDAY, MONDAY + HOUR)
+    for workload in (Workload.INCOMING, Workload.OUTGOING):
+        assert laboratory.stores.profiles.set_breaker(ProfileId("contoso"), workload, opened, replacing=None)
+    laboratory.clock.advance(HOUR)
+    laboratory.test(workload=Workload.OUTGOING)
+    assert laboratory.breaker(Workload.OUTGOING) is None
+    assert laboratory.breaker() == opened
 
 
 @ELSEWHERE
 def test_a_password_that_is_refused_for_reading_does_not_keep_such_mail_from_being_sent(profile: EmailServerProfile) -> None:
     laboratory = a_laboratory(profile)
     opened = Breaker("authentication_failed", MONDAY, MONDAY + HOUR)
-    assert laboratory.stores.profiles.set_breaker(ProfileId("contoso"), opened, replacing=None)
+    assert laboratory.stores.profiles.set_breaker(ProfileId("contoso"), Workload.INCOMING, opened, replacing=None)
     for outcome in (None, AccessDenied("535")):
         if outcome is not None:
             laboratory.answer = raising(outcome)

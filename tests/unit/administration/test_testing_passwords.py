@@ -9,6 +9,7 @@ import pytest
 
 from shared.domain.choices import (
     AuthenticationProtocol,
+    Workload,
     WorkloadStatus,
 )
 from shared.domain.configuration import (
@@ -167,7 +168,7 @@ def test_a_test_that_died_while_it_tried_is_not_repeated_within_the_hour(laborat
     laboratory.answer = raising(WRONG_PASSWORD)
     laboratory.test()
     laboratory.clock.advance(HOUR)
-    laboratory.answer = raising(KeyboardInterrupt())  # type: ignore[arg-type]
+    laboratory.answer = raising(KeyboardInterrupt())
     with pytest.raises(KeyboardInterrupt):
         laboratory.test()
     laboratory.test()
@@ -200,7 +201,7 @@ def test_a_success_that_ends_late_leaves_a_breaker_that_was_opened_since(laborat
         present = laboratory.breaker()
         assert present is not None
         later = replace(present, openings=present.openings + 1, probe_after=laboratory.clock() + HOUR)
-        assert laboratory.stores.profiles.set_breaker(ProfileId("contoso"), later, replacing=present)
+        assert laboratory.stores.profiles.set_breaker(ProfileId("contoso"), Workload.INCOMING, later, replacing=present)
 
     laboratory.answer = others_find_it_refused
     laboratory.test()

@@ -2,8 +2,9 @@
 
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
+from dataclasses import replace
 from threading import Barrier
-from typing import cast
+from typing import Any
 
 import pytest
 
@@ -16,7 +17,7 @@ from shared.domain.ids import MailboxId, OwnerId, ProfileId, mailbox_id_of
 from shared.domain.records import FolderTrackingRule, RecordRef
 from shared.messages import Queue, RelinkFolder, parse
 from shared.stores.memory import snapshot
-from shared.stores.memory.work import MemoryQueues
+from tests.builders import queues_in_memory
 from tests.unit.administration.office import ADMIN, Office
 from tests.unit.administration.test_crashes import completed_after, every_fault
 from tests.unit.sync.faults import Fault
@@ -24,9 +25,8 @@ from tests.unit.sync.faults import Fault
 CONTOSO, FABRIKAM = RecordRef("account", "contoso"), RecordRef("account", "fabrikam")
 
 
-def a_rule(office: Office, folder_id: str = "AAMkAD=", **changes: object) -> FolderTrackingRule:
-    given = {"mailbox_id": office.has_user().record.id, "folder_name": "Projects"} | changes
-    return FolderTrackingRule(folder_id=folder_id, **given)  # type: ignore[arg-type]  # fields by name
+def a_rule(office: Office, folder_id: str = "AAMkAD=", **changes: Any) -> FolderTrackingRule:
+    return replace(FolderTrackingRule(office.has_user().record.id, folder_id, "Projects"), **changes)
 
 
 def test_a_rule_is_stored_and_listed_with_its_mailbox(office: Office) -> None:
@@ -173,13 +173,13 @@ def test_the_same_rule_again_another_name_or_no_regarding_announces_nothing_more
 
 
 @pytest.mark.parametrize("changes", [{"from_now_on": True}, {"active": False}])
-def test_a_rule_from_now_on_and_an_inactive_one_leave_what_lies_there_alone(office: Office, changes: dict[str, bool]) -> None:
+def test_a_rule_from_now_on_and_an_inactive_one_leave_what_lies_there_alone(office: Office, changes: dict[str, Any]) -> None:
     office.administration.tracking_rules.put(a_rule(office, regarding=CONTOSO, **changes), ADMIN)
     assert announced(office) == []
 
 
 @pytest.mark.parametrize("before", [{"active": False}, {"include_subfolders": False}])
-def test_a_rule_that_becomes_active_or_wider_is_announced(office: Office, before: dict[str, bool]) -> None:
+def test_a_rule_that_becomes_active_or_wider_is_announced(office: Office, before: dict[str, Any]) -> None:
     use = office.administration.tracking_rules
     use.put(a_rule(office, regarding=CONTOSO, **before), ADMIN)
     count = len(announced(office))
@@ -191,7 +191,7 @@ def test_a_rule_that_becomes_active_or_wider_is_announced(office: Office, before
 def test_a_rule_is_never_written_without_its_mail_being_linked_anew(fault: Fault) -> None:
     def prepare(office: Office) -> None:
         office.administration.tracking_rules.put(a_rule(office, regarding=CONTOSO), ADMIN)
-        cast("MemoryQueues", office.stores.queues).receive(Queue.RELINK_FOLDER)
+        queues_in_memory(office.stores).receive(Queue.RELINK_FOLDER)
 
     mailbox_id = mailbox_id_of(OwnerKind.USER, OwnerId("anna"))
 

@@ -20,7 +20,7 @@ from shared.domain.errors import (
 from shared.domain.folders import INBOX
 from tests.unit.connectors.scripted_pop3 import Maildrop, Said, ScriptedPop3
 
-SOON = timedelta(seconds=5)
+SOON = timedelta(seconds=30)
 ANNA = Password("anna", "secret", profile_wide=False)
 
 
@@ -89,6 +89,6 @@ def names(items: list[ListedItem]) -> list[str]:
 
 
 def failure(server: ScriptedPop3, **others: object) -> SyncError:
-    with opened(server, **others) as mail, pytest.raises(SyncError) as raised:  # type: ignore[arg-type]
+    with opened(server, **others) as mail, pytest.raises(SyncError) as raised:  # type: ignore[arg-type]  # as `opened` takes them
         mail.changes(INBOX, None)
     return raised.value

@@ -1,5 +1,6 @@
 """Raw messages for the tests of MIME: the headers that every message has, and what a test is about."""
 
+from collections.abc import Mapping
 from datetime import UTC, datetime
 
 from shared.connectors.mime import read_message
@@ -18,6 +19,10 @@ _HEADERS = {
 
 def raw(body: str | bytes = "", *, without: tuple[str, ...] = (), **headers: str | bytes) -> bytes:
     """A message with CRLF. Headers are named as keywords (`content_type`); text is written as UTF-8."""
+    return raw_of(headers, body, without)
+
+
+def raw_of(headers: Mapping[str, str | bytes], body: str | bytes = "", without: tuple[str, ...] = ()) -> bytes:
     named = {name.replace("_", "-"): value for name, value in headers.items()}
     kept = {
         name: value
@@ -34,7 +39,7 @@ def _bytes(value: str | bytes) -> bytes:
 
 def multipart(*parts: str, kind: str = "mixed", **headers: str | bytes) -> bytes:
     body = "".join(f"--=b\n{part}\n" for part in parts) + "--=b--\n"
-    return raw(body, Content_Type=f'multipart/{kind}; boundary="=b"', **headers)
+    return raw_of({"Content-Type": f'multipart/{kind}; boundary="=b"', **headers}, body)
 
 
 def read(message: bytes) -> IncomingMessage:

@@ -6,6 +6,7 @@ For what neither the local mail server nor Dovecot can be brought to do; what th
 import re
 import socket
 import threading
+from bisect import bisect_left, bisect_right
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
@@ -125,13 +126,12 @@ class OddServer:
 
     def _by_uid(self, name: bytes, rest: bytes, view: list[int]) -> bytes:
         uids, _, more = rest.partition(b" ")
-        chosen = [] if name == b"SEARCH" else [uid for uid in view if _is_in(uid, uids) and uid in self.messages]
+        chosen = [] if name == b"SEARCH" else [uid for uid in _among(view, uids) if uid in self.messages]
         match name:
             case b"FETCH":
                 return self._fetched(chosen, rest, view)
             case b"SEARCH":
-                found = [uid for uid in view if uid in self.messages and self._matches(uid, rest)]
-                return b"* SEARCH" + b"".join(b" %d" % uid for uid in found) + b"\r\n"
+                return b"* SEARCH" + b"".join(b" %d" % uid for uid in self._found(rest.split(), view)) + b"\r\n"
             case b"STORE":
                 for uid in chosen:
                     self.flag(uid, more.decode().partition("(")[2].rstrip(")"))
@@ -144,17 +144,19 @@ class OddServer:
                     self.remove(uid)
         return b""
 
-    def _matches(self, uid: int, criteria: bytes) -> bool:
-        words = criteria.split()
-        message = self.messages[uid]
-        return (
-            (b"UID" not in words or _is_in(uid, words[words.index(b"UID") + 1]))
-            and (b"MODSEQ" not in words or message.changed >= int(words[words.index(b"MODSEQ") + 1]))
-            and (b"DELETED" not in words or "\\Deleted" in message.flags)
-        )
+    def _found(self, criteria: list[bytes], view: list[int]) -> list[int]:
+        uids = _among(view, criteria[criteria.index(b"UID") + 1]) if b"UID" in criteria else view
+        changed = int(criteria[criteria.index(b"MODSEQ") + 1]) if b"MODSEQ" in criteria else 0
+        return [
+            uid
+            for uid in uids
+            if (message := self.messages.get(uid)) is not None
+            and message.changed >= changed
+            and (b"DELETED" not in criteria or "\\Deleted" in message.flags)
+        ]
 
     def _fetched(self, uids: list[int], asked: bytes, view: list[int]) -> bytes:
-        return b"".join(self._row(uid, asked, view.index(uid) + 1) for uid in uids if uid in self.messages)
+        return b"".join(self._row(uid, asked, bisect_left(view, uid) + 1) for uid in uids if uid in self.messages)
 
     def _row(self, uid: int, asked: bytes, number: int) -> bytes:
         message = self.messages[uid]
@@ -174,9 +176,11 @@ class OddServer:
         return row.encode() + b" BODY%s<%d> {%d}\r\n%s)\r\n" % (body[1], start, len(part), part)
 
 
-def _is_in(uid: int, sequence_set: bytes) -> bool:
+def _among(view: list[int], sequence_set: bytes) -> list[int]:
+    """Those of the view that a command names, each once."""
     runs = (run.partition(b":") for run in sequence_set.split(b","))
-    return any(int(first) <= uid <= int(last or first) for first, _, last in runs)
+    parts = (view[bisect_left(view, int(first)) : bisect_right(view, int(last or first))] for first, _, last in runs)
+    return sorted({uid for part in parts for uid in part})
 
 
 @contextmanager
@@ -205,13 +209,13 @@ def serving(server: OddServer) -> Iterator[OddServer]:
 SOMEBODY = Password("anna@contoso.example", "secret", profile_wide=False)
 
 
-def a_session(server: OddServer, sign_in: SignIn = SOMEBODY, seconds: float = 10, gates: Gates | None = None) -> Session:
+def a_session(server: OddServer, sign_in: SignIn = SOMEBODY, seconds: float = 60, gates: Gates | None = None) -> Session:
     location = Server("127.0.0.1", server.port, Security.NONE)
     return Session(location, sign_in, timedelta(seconds=seconds), gates or Gates(), allow_local_servers=True)
 
 
 @contextmanager
-def a_mailbox_on(server: OddServer, sign_in: SignIn = SOMEBODY, seconds: float = 10) -> Iterator[ImapMail]:
+def a_mailbox_on(server: OddServer, sign_in: SignIn = SOMEBODY, seconds: float = 60) -> Iterator[ImapMail]:
     session = a_session(server, sign_in, seconds)
     try:
         yield ImapMail(session)

@@ -1,6 +1,7 @@
 """Outgoing messages for tests: what every one has, and what a test is about."""
 
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
@@ -16,16 +17,16 @@ DATE = datetime(2026, 11, 23, 8, 30, tzinfo=UTC)
 
 
 def a_message(**fields: Any) -> OutgoingMessage:
-    given = {
-        "key": "key",
-        "message_id": "0f2c@contoso.example",
-        "date": DATE,
-        "from_": ANNA,
-        "to": (BERT,),
-        "subject": "Offer",
-        "body_text": "Hello\n",
-    }
-    return OutgoingMessage(**given | fields)
+    message = OutgoingMessage(
+        key="key",
+        message_id="0f2c@contoso.example",
+        date=DATE,
+        from_=ANNA,
+        to=(BERT,),
+        subject="Offer",
+        body_text="Hello\n",
+    )
+    return replace(message, **fields)
 
 
 def an_attachment(

@@ -83,7 +83,7 @@ class ScriptedPop3(ScriptedServer):
         return sum(line.partition(" ")[0] == name for line in self.asked)
 
     def _serve(self, connection: socket.socket) -> None:
-        replies = self.maildrop.replies(self.line_end) | self.script
+        replies = {**self.maildrop.replies(self.line_end), **self.script}
         with connection, connection.makefile("rb") as lines:
             if not self._answered(connection, replies, ""):
                 return

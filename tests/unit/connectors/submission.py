@@ -1,8 +1,7 @@
 """What tests of the SMTP connector do with a scripted server."""
 
 import socket
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import timedelta
 from math import inf
@@ -21,7 +20,7 @@ from shared.domain.outgoing import OutgoingMessage
 from tests.unit.connectors.outgoing_messages import a_message
 from tests.unit.connectors.scripted_smtp import MODERN, PLAIN, Said, ScriptedSmtp
 
-SOON = timedelta(seconds=5)
+SOON = timedelta(seconds=30)
 WHO = Password("anna", "secret", profile_wide=False)
 
 ABILITIES = pytest.mark.parametrize("abilities", [PLAIN, MODERN], ids=["one by one", "pipelining"])
@@ -33,16 +32,8 @@ def to(*names: str) -> OutgoingMessage:
 
 def connection_over(wire: socket.socket) -> Connection:
     connection = Connection.__new__(Connection)
-    connection.sock, connection._seconds, connection._until = wire, 5.0, inf
+    connection.sock, connection._seconds, connection._until = wire, 30.0, inf
     return connection
-
-
-def slowly(reply: bytes, seconds: float = 0.1) -> Callable[[str], bytes]:
-    def answer(_: str) -> bytes:
-        time.sleep(seconds)
-        return reply
-
-    return answer
 
 
 @contextmanager
@@ -71,6 +62,6 @@ def serving(**script: Said) -> Iterator[ScriptedSmtp]:
 
 
 def failure(server: ScriptedSmtp, message: OutgoingMessage | None = None, **others: object) -> SyncError:
-    with opened(server, **others) as mail, pytest.raises(SyncError) as raised:  # type: ignore[arg-type]
+    with opened(server, **others) as mail, pytest.raises(SyncError) as raised:  # type: ignore[arg-type]  # as `opened` takes them
         mail.send(message or a_message())
     return raised.value

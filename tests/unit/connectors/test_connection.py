@@ -26,7 +26,7 @@ from shared.domain.errors import (
 )
 from tests.builders import a_profile
 
-SOON = timedelta(seconds=5)
+SOON = timedelta(seconds=30)
 
 
 @pytest.fixture
@@ -71,9 +71,11 @@ def opened(host: str, port: int, security: Security, *, local: bool = True, time
         return connection.recv(100)
 
 
-def failure(host: str, port: int, security: Security = Security.TLS, **others: object) -> SyncError:
+def failure(
+    host: str, port: int, security: Security = Security.TLS, *, local: bool = True, timeout: timedelta = SOON
+) -> SyncError:
     with pytest.raises(SyncError) as raised:
-        opened(host, port, security, **others)  # type: ignore[arg-type]
+        opened(host, port, security, local=local, timeout=timeout)
     return raised.value
 
 
@@ -154,10 +156,8 @@ def test_who_connects_and_hears_nothing_has_no_answer() -> None:
         assert isinstance(failure("127.0.0.1", port, timeout=timedelta(seconds=0.2)), NoAnswer)
 
 
-def test_where_nobody_listens_the_connection_is_refused() -> None:
-    with socket.create_server(("127.0.0.1", 0)) as listening:
-        port = listening.getsockname()[1]
-    assert isinstance(failure("127.0.0.1", port), ConnectionRefused)
+def test_where_nobody_listens_the_connection_is_refused(closed_port: int) -> None:
+    assert isinstance(failure("127.0.0.1", closed_port), ConnectionRefused)
 
 
 @pytest.mark.parametrize("host", ["no-such-host.invalid", "a" * 70 + ".example", "a..b"])
@@ -182,11 +182,11 @@ def test_a_name_that_resolves_to_the_platform_is_refused_even_where_local_server
     assert isinstance(failure("mail.contoso.example", 995), LocationRefused)
 
 
-def test_another_address_of_the_name_is_tried_where_one_does_not_answer(monkeypatch: pytest.MonkeyPatch) -> None:
-    with socket.create_server(("127.0.0.1", 0)) as listening:
-        silent = listening.getsockname()[1]
+def test_another_address_of_the_name_is_tried_where_one_does_not_answer(
+    monkeypatch: pytest.MonkeyPatch, closed_port: int
+) -> None:
     with a_listener(says=b"+OK") as port:
-        addresses = [(socket.AF_INET, socket.SOCK_STREAM, 6, "", ("127.0.0.1", each)) for each in (silent, port)]
+        addresses = [(socket.AF_INET, socket.SOCK_STREAM, 6, "", ("127.0.0.1", each)) for each in (closed_port, port)]
         monkeypatch.setattr(socket, "getaddrinfo", lambda *_, **__: addresses)
         assert opened("mail.contoso.example", port, Security.NONE) == b"+OK"
 

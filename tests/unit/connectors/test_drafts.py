@@ -11,7 +11,14 @@ from shared.connectors.exchange.outgoing import ExchangeOutgoing
 from shared.connectors.exchange.pool import RequestBody
 from shared.connectors.exchange.session import Session
 from shared.connectors.exchange.uploading import CreateAttachment
-from shared.domain.errors import AccessDenied, DelegateAccessMissing, DeliveryPostponed, DraftGone, SyncError, Unreachable
+from shared.domain.errors import (
+    AccessDenied,
+    DelegateAccessMissing,
+    DeliveryPostponed,
+    DeliveryUnknown,
+    SyncError,
+    Unreachable,
+)
 from shared.domain.folders import DRAFTS
 from shared.domain.outgoing import Receipt
 from tests.contracts.exchange_mailboxes import KnownSecrets, a_mailbox, a_profile, failure
@@ -36,7 +43,7 @@ type Replying = Callable[..., Session]
 def replying(monkeypatch: pytest.MonkeyPatch) -> Iterator[Replying]:
     connecting = Connect(KnownSecrets(), allow_local_servers=False)
 
-    def session(*replies: bytes, **profile: object) -> Session:
+    def session(*replies: bytes, use_impersonation: bool = True) -> Session:
         for reply in replies:
             assert_valid(reply)
         waiting = iter(replies)
@@ -47,8 +54,8 @@ def replying(monkeypatch: pytest.MonkeyPatch) -> Iterator[Replying]:
             return next(waiting)
 
         monkeypatch.setattr(Session, "reply", answer)
-        location = "https://mail.contoso.example/EWS/Exchange.asmx"
-        return connecting._pools().session(a_profile(location, **profile), a_mailbox("anna@contoso.example"))
+        profile = a_profile("https://mail.contoso.example/EWS/Exchange.asmx", use_impersonation=use_impersonation)
+        return connecting._pools().session(profile, a_mailbox("anna@contoso.example"))
 
     yield session
     connecting.close()
@@ -95,11 +102,11 @@ def refused(operation: str, code: bytes) -> bytes:
 
 @pytest.mark.parametrize("code", [b"ErrorTimeoutExpired", b"ErrorInternalServerTransientError", b"ErrorStaleObject"])
 @pytest.mark.parametrize("gone", [an_item_error("ErrorItemNotFound"), items("GetItem", SUBMITTED)], ids=["gone", "going"])
-def test_what_the_server_puts_off_and_sends_all_the_same_was_sent(replying: Replying, code: bytes, gone: bytes) -> None:
+def test_nobody_knows_of_what_was_put_off_and_is_gone_whether_it_was_sent(replying: Replying, code: bytes, gone: bytes) -> None:
     checked = [] if code == b"ErrorStaleObject" else [folder("true")]
     session = replying(refused("SendItem", code), *checked, gone)
     (outcome,) = ExchangeOutgoing(session).submit(["A2 C1"], save_copy=True)
-    assert isinstance(outcome, DraftGone)
+    assert isinstance(outcome, DeliveryUnknown)
 
 
 def test_what_the_server_puts_off_and_keeps_waits(replying: Replying) -> None:

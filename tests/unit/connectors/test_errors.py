@@ -74,8 +74,8 @@ def test_every_error_of_exchangelib_says_what_to_do_next(name: str) -> None:
         (requests.exceptions.ConnectTimeout("x"), NoAnswer),
         (requests.exceptions.ReadTimeout("x"), NoAnswer),
         (requests.exceptions.SSLError("x"), NoTls),
-        (requests.exceptions.SSLError(MaxRetryError(None, "/", SSLCertVerificationError("x"))), CertificateRefused),  # type: ignore[arg-type]
-        (requests.exceptions.ConnectionError(NameResolutionError("x", None, gaierror())), NameNotFound),  # type: ignore[arg-type]
+        (requests.exceptions.SSLError(MaxRetryError(None, "/", SSLCertVerificationError("x"))), CertificateRefused),  # type: ignore[arg-type]  # no pool is needed
+        (requests.exceptions.ConnectionError(NameResolutionError("x", None, gaierror())), NameNotFound),  # type: ignore[arg-type]  # no pool is needed
         (because(requests.exceptions.ConnectionError("x"), ConnectionRefusedError("x")), ConnectionRefused),
         (because(requests.exceptions.ConnectionError("x"), AuthenticationFailed("x")), Unreachable),
         (requests.exceptions.ChunkedEncodingError("x"), Unreachable),

@@ -56,7 +56,7 @@ def test_the_size_that_a_server_says_is_not_believed(server: OddServer, claimed:
     uid = server.deliver("large", raw=raw)
     plain = server._row
     size = b"RFC822.SIZE %d" % len(raw)
-    server._row = lambda *row: plain(*row).replace(size, b"RFC822.SIZE %d" % claimed)  # type: ignore[method-assign]
+    server._row = lambda *row: plain(*row).replace(size, b"RFC822.SIZE %d" % claimed)  # type: ignore[method-assign]  # put in between
     (message,) = outcomes(server, uid)
     assert isinstance(message, IncomingMessage)
     assert sum(map(len, message.attachments[0].chunks())) == len(raw) - len(HEADER)
@@ -73,7 +73,7 @@ def test_a_server_that_does_not_know_parts_gives_messages_whole(server: OddServe
         whole = b"* %d FETCH (UID %d %s {%d}\r\n%s)\r\n" % (number, uid, name, len(raw), raw)
         return whole if b"BODY" in asked else plain(uid, asked, number)
 
-    server._row = row  # type: ignore[method-assign]
+    server._row = row  # type: ignore[method-assign]  # put in between
     first, second = outcomes(server, small, large)
     assert isinstance(first, IncomingMessage)
     assert isinstance(second, IncomingMessage)
@@ -83,7 +83,7 @@ def test_a_server_that_does_not_know_parts_gives_messages_whole(server: OddServe
 def test_a_part_from_elsewhere_is_not_taken_for_the_one_that_was_asked_for(server: OddServer) -> None:
     uid = server.deliver("large", raw=a_large_message(2 * SLICE))
     plain = server._row
-    server._row = lambda *row: plain(*row).replace(b"]<%d>" % SLICE, b"]<0>")  # type: ignore[method-assign]
+    server._row = lambda *row: plain(*row).replace(b"]<%d>" % SLICE, b"]<0>")  # type: ignore[method-assign]  # put in between
     assert isinstance(outcomes(server, uid)[0], ItemUnreadable)
 
 
@@ -102,7 +102,7 @@ def test_envelopes_of_what_was_listed_are_not_asked_for_again_unless_something_h
     with a_mailbox_on(server) as mail:
         refs = [item.ref for item in mail.changes(INBOX, None).items]
         server.said.clear()
-        assert [envelope.message_id for _, envelope in mail.envelopes(refs[:2])] == [  # type: ignore[union-attr]
+        assert [envelope.message_id for _, envelope in mail.envelopes(refs[:2])] == [  # type: ignore[union-attr]  # no errors
             "4@fabrikam.example",
             "3@fabrikam.example",
         ]

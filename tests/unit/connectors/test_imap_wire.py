@@ -39,7 +39,7 @@ def server() -> Iterator[OddServer]:
         yield running
 
 
-def failure(server: OddServer, sign_in: SignIn = SOMEBODY, folder: Folder = INBOX, seconds: float = 10) -> SyncError:
+def failure(server: OddServer, sign_in: SignIn = SOMEBODY, folder: Folder = INBOX, seconds: float = 60) -> SyncError:
     with pytest.raises(SyncError) as raised, a_mailbox_on(server, sign_in, seconds) as mail:
         mail.changes(folder, None)
     return raised.value
@@ -53,8 +53,8 @@ def test_a_literal_of_absurd_length_is_not_waited_for(server: OddServer, length:
     server.deliver("one")
     server.reply = lambda line: b"* 1 FETCH (UID 1 BODY[] {%s}\r\n" % length if b"FETCH" in line else None
     started = time.monotonic()
-    assert type(failure(server, seconds=2)) is not NoAnswer
-    assert time.monotonic() - started < 5
+    assert type(failure(server)) is not NoAnswer
+    assert time.monotonic() - started < 30
 
 
 @pytest.mark.parametrize(
@@ -85,7 +85,7 @@ def test_an_answer_that_trickles_in_is_not_waited_for(server: OddServer) -> None
         server.port = listener.getsockname()[1]
         started = time.monotonic()
         assert isinstance(failure(server, seconds=0.5), NoAnswer)
-        assert time.monotonic() - started < 3
+        assert time.monotonic() - started < 15, "all of it takes 20"
         thread.join(5)
 
 

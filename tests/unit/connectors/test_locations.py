@@ -1,5 +1,7 @@
 """Where EWS is, from location, port and TLS of a profile, or from what autodiscover found."""
 
+from typing import Any
+
 import pytest
 
 from shared.connectors.destinations import LocationRefused
@@ -29,7 +31,7 @@ FOUND = Discovered(
         ("https://elsewhere.example/a", {"use_autodiscover": True}, "https://mail2.contoso.example/EWS/Exchange.asmx"),
     ],
 )
-def test_the_location_of_a_profile_becomes_the_url_of_ews(location: str, changes: dict[str, object], expected: str) -> None:
+def test_the_location_of_a_profile_becomes_the_url_of_ews(location: str, changes: dict[str, Any], expected: str) -> None:
     assert endpoint_of(a_profile(location, **changes), ANNA, FOUND, allow_local_servers=False) == expected
 
 
@@ -45,9 +47,9 @@ def test_the_location_of_a_profile_becomes_the_url_of_ews(location: str, changes
         ("https://mail.contoso.example:99999/", {}),
     ],
 )
-def test_what_credentials_may_not_be_sent_to_is_refused(location: str | None, changes: dict[str, object]) -> None:
+def test_what_credentials_may_not_be_sent_to_is_refused(location: str | None, changes: dict[str, Any]) -> None:
     with pytest.raises(LocationRefused):
-        endpoint_of(a_profile(location, **changes), ANNA, None, allow_local_servers=False)  # type: ignore[arg-type]
+        endpoint_of(a_profile(location, **changes), ANNA, None, allow_local_servers=False)
 
 
 def test_without_tls_where_that_is_allowed() -> None:
@@ -61,12 +63,12 @@ SECRET = SecretRef("secret", "1")
 USA = "login.microsoftonline.us"
 
 
-def an_application(tenant: str | None, source: CredentialSource = CredentialSource.APPLICATION) -> dict[str, object]:
+def an_application(tenant: str | None, source: CredentialSource = CredentialSource.APPLICATION) -> dict[str, Any]:
     credentials = Credentials(client_id="app", tenant_id=tenant, secret=SECRET)
     return {"credential_source": source, "authentication": AuthenticationProtocol.OAUTH, "credentials": credentials}
 
 
-DOMAINS: list[tuple[dict[str, object], Credentials, tuple[str, ...]]] = [
+DOMAINS: list[tuple[dict[str, Any], Credentials, tuple[str, ...]]] = [
     ({"username": "svc@Fabrikam.example."}, Credentials(), ("fabrikam.example",)),
     ({"username": "FABRIKAM\\svc"}, Credentials(), ()),
     ({"username": "svc@localhost"}, Credentials(), ()),
@@ -81,10 +83,10 @@ DOMAINS: list[tuple[dict[str, object], Credentials, tuple[str, ...]]] = [
 
 @pytest.mark.parametrize(("profile", "own", "domains"), DOMAINS)
 def test_credentials_belong_to_the_domain_that_they_name_and_never_to_that_of_an_address(
-    profile: dict[str, object], own: Credentials, domains: tuple[str, ...]
+    profile: dict[str, Any], own: Credentials, domains: tuple[str, ...]
 ) -> None:
     for address in ("anna@contoso.example", "anna@elsewhere.example"):
-        assert domains_of(a_profile("", **profile), a_mailbox(address, own)) == domains  # type: ignore[arg-type]
+        assert domains_of(a_profile("", **profile), a_mailbox(address, own)) == domains
 
 
 def test_what_was_found_outside_their_domain_is_looked_for_anew() -> None:

@@ -7,10 +7,10 @@ from base64 import b64encode, encodebytes
 from collections.abc import Iterator
 from contextlib import contextmanager
 from hashlib import sha256
-from time import process_time
+from time import thread_time
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from shared.connectors.mime import read_envelope, read_message, received_of
@@ -164,7 +164,6 @@ def test_text_is_read_whatever_its_label_says(charset: str, encoded: bytes, text
 # ---- anything
 
 
-@settings(deadline=None)
 @given(st.binary(max_size=2000))
 def test_any_bytes_make_a_message(noise: bytes) -> None:
     for message in (noise, raw(noise), raw(noise, content_type="multipart/mixed; boundary=a"), multipart("\nx") + noise):
@@ -174,7 +173,6 @@ def test_any_bytes_make_a_message(noise: bytes) -> None:
         (found.subject + (found.body_text or "") + (found.body_html or "")).encode()
 
 
-@settings(deadline=None)
 @given(st.data())
 def test_a_damaged_message_is_still_one(data: st.DataObject) -> None:
     whole = bytearray(
@@ -187,7 +185,6 @@ def test_a_damaged_message_is_still_one(data: st.DataObject) -> None:
     assert message.received == RECEIVED
 
 
-@settings(deadline=None)
 @given(st.binary(max_size=500))
 def test_bytes_views_and_maps_read_the_same(noise: bytes) -> None:
     message = multipart("\nHello", "Content-Type: application/x; name=a\n\nfile") + noise
@@ -237,12 +234,12 @@ BOMBS = {
 
 @pytest.mark.parametrize("bomb", BOMBS)
 def test_no_message_of_two_megabytes_takes_long(bomb: str) -> None:
-    started = process_time()
+    started = thread_time()
     message = read_message(BOMBS[bomb], REF)
     for attachment in message.attachments:
         content(attachment)
     read_envelope(BOMBS[bomb], REF)
-    assert process_time() - started < 3
+    assert thread_time() - started < 3
     assert len(message.attachments) <= MOST_PARTS
     assert len(message.to) <= 2000
 

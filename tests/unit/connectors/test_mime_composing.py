@@ -10,7 +10,7 @@ from email.message import EmailMessage
 from email.utils import parsedate_to_datetime
 
 import pytest
-from hypothesis import example, given, settings
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from shared.connectors.mime.composing import IN_MEMORY, compose
@@ -63,7 +63,6 @@ def assert_legal(written: bytes) -> None:
     assert max(map(len, lines)) <= 998
 
 
-@settings(deadline=None)
 @given(subject=NAMES, name=NAMES, other=NAMES, text=BODIES, html=st.none() | BODIES, file=NAMES, data=st.binary(max_size=300))
 def test_what_goes_in_is_what_is_read(
     subject: str, name: str, other: str, text: str, html: str | None, file: str, data: bytes
@@ -88,7 +87,6 @@ def test_what_goes_in_is_what_is_read(
     assert seen(read.attachments[0].name) == (seen(file[:255]) or "attachment")
 
 
-@settings(deadline=None)
 @given(subject=NAMES, text=BODIES, html=BODIES)
 def test_the_standard_library_reads_the_same(subject: str, text: str, html: str) -> None:
     read = parsed(a_message(subject=subject, body_text=text or "x", body_html=html, attachments=(an_attachment(b"x"),)))
@@ -245,7 +243,6 @@ def test_long_references_keep_the_first_and_the_last() -> None:
     assert 20 < len(read.references) < 50
 
 
-@settings(deadline=None)
 @given(st.text(st.characters(exclude_categories=["Cs"]), max_size=1200))
 def test_a_message_id_that_no_header_can_carry_gets_another_form(message_id: str) -> None:
     message = a_message(message_id=message_id)

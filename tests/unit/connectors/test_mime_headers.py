@@ -11,7 +11,7 @@ from shared.connectors.mime import read_envelope, received_of
 from shared.connectors.mime.addresses import addresses
 from shared.domain.choices import Priority, SenderOrigin
 from shared.domain.email import Address, Envelope
-from tests.unit.connectors.mime_messages import RECEIVED, REF, raw, read
+from tests.unit.connectors.mime_messages import RECEIVED, REF, raw, raw_of, read
 
 
 def envelope(**headers: str | bytes) -> Envelope:
@@ -153,7 +153,7 @@ def test_a_message_came_when_the_topmost_server_says_so(header: bytes, received:
     ],
 )
 def test_importance_is_read_however_it_is_written(headers: dict[str, str], priority: Priority) -> None:
-    assert read(raw(**headers)).priority is priority
+    assert read(raw_of(headers)).priority is priority
 
 
 def test_a_thread_index_is_the_conversation_index() -> None:

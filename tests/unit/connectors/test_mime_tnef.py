@@ -128,10 +128,10 @@ def test_it_is_known_by_its_name_where_its_type_was_lost() -> None:
     ],
 )
 def test_what_does_not_add_up_stays_as_it_came(packed: bytes) -> None:
-    started = time.perf_counter()
+    started = time.thread_time()
     (attachment,) = read(multipart(TEXT, part(packed))).attachments
     assert (attachment.name, content(attachment)) == ("winmail.dat", packed)
-    assert time.perf_counter() - started < 1
+    assert time.thread_time() - started < 1
 
 
 @given(st.binary(max_size=300), st.integers(0, 200))

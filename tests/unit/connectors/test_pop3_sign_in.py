@@ -78,7 +78,7 @@ def test_whoever_comes_after_an_accepted_password_does_not_wait_for_others() -> 
         with opened(server, gates=gates) as mail:
             assert mail.changes(INBOX, None).items
             at = mail._session.server
-        with gates.at(at, ANNA).attempt(0.1), opened(server, gates=gates, timeout=timedelta(seconds=0.5)) as mail:
+        with gates.at(at, ANNA).attempt(0.1), opened(server, gates=gates) as mail:
             assert mail.changes(INBOX, None).items
 
 

@@ -5,7 +5,7 @@ from email.message import EmailMessage, Message
 from email.mime.message import MIMEMessage
 from email.mime.multipart import MIMEMultipart
 from email.mime.text import MIMEText
-from time import process_time
+from time import thread_time
 
 import pytest
 from hypothesis import given
@@ -34,7 +34,8 @@ def _fields(text: str) -> Message:
 
 
 def a_report(*recipients: dict[str, str], original: str | None = "<sent@contoso.example>", headers_only: bool = False) -> bytes:
-    report = MIMEMultipart("report", **{"report-type": "delivery-status"})
+    report = MIMEMultipart("report")
+    report.set_param("report-type", "delivery-status")
     report.attach(MIMEText("It could not be delivered."))
     report.attach(a_status(*recipients))
     if headers_only:
@@ -111,9 +112,9 @@ def test_a_report_within_parts_within_parts_is_not_searched_for() -> None:
 def test_a_report_of_blank_lines_takes_no_time(end: bytes) -> None:
     head = b"Content-Type: message/delivery-status\n\nReporting-MTA: x\n\nFinal-Recipient: rfc822; a@b.example\n\n"
     assert delivery_report([head]) is not None
-    started = process_time()
+    started = thread_time()
     assert delivery_report([head + end * 200_000]) is None
-    assert process_time() - started < 0.5
+    assert thread_time() - started < 0.5
 
 
 def test_many_recipients_are_cut_and_long_lines_too() -> None:

@@ -71,7 +71,7 @@ def connect() -> Iterator[Connect]:
 
 
 def asked(
-    connect: Connect, ask: Callable[[Session], object], monkeypatch: pytest.MonkeyPatch, **profile: object
+    connect: Connect, ask: Callable[[Session], object], monkeypatch: pytest.MonkeyPatch, *, use_impersonation: bool = True
 ) -> list[bytes]:
     """The requests that would go to the server, which is not there."""
     bodies: list[bytes] = []
@@ -83,9 +83,8 @@ def asked(
 
     monkeypatch.setattr(Session, "reply", refuse)
     monkeypatch.setattr(Session, "chunks", refuse)
-    session = connect._pools().session(
-        a_profile("https://mail.contoso.example/EWS/Exchange.asmx", **profile), a_mailbox("Zoë@contoso.example")
-    )
+    profile = a_profile("https://mail.contoso.example/EWS/Exchange.asmx", use_impersonation=use_impersonation)
+    session = connect._pools().session(profile, a_mailbox("Zoë@contoso.example"))
     with pytest.raises(Unreachable):
         ask(session)
     return bodies

@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 from requests import PreparedRequest, Request, Response
+from requests.adapters import HTTPAdapter
 
 from shared.connectors import tokens as shared_tokens
 from shared.connectors.destinations import LocationRefused
@@ -30,7 +31,7 @@ class NumberedTokens(Tokens):
         return {"access_token": f"T{self._client}"}
 
 
-class Server:
+class Server(HTTPAdapter):
     """Answers 401 to every token but one."""
 
     accepts = "T1"
@@ -41,7 +42,7 @@ class Server:
         response.request, response.connection, response.raw = request, self, BytesIO()
         return response
 
-    def send(self, request: PreparedRequest, **_: Any) -> Response:
+    def send(self, request: PreparedRequest, *_: Any, **__: Any) -> Response:
         return self.answer(request)
 
 

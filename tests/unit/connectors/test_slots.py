@@ -49,7 +49,7 @@ class Observed:
         self, identity: str, worker: str, wanted: int, limit: int, now: datetime, until: datetime, in_use: int = 0
     ) -> int:
         self.asked.append((wanted, in_use))
-        assert self.answers.wait(10)
+        assert self.answers.wait(60)
         if self.fails:
             raise TransientError("The store does not answer.")
         return self.shares.claim(identity, worker, wanted, limit, now, until, in_use)
@@ -96,7 +96,7 @@ def taken_beside(threads: ThreadPoolExecutor, slots: Slots, limit: int, patience
 
 
 def until(fact: Callable[[], bool]) -> None:
-    deadline = monotonic() + 5
+    deadline = monotonic() + 30
     while not fact():
         assert monotonic() < deadline
         sleep(0.005)
@@ -192,7 +192,7 @@ def test_where_others_have_them_all_nobody_waits_and_the_store_is_left_alone_for
             began = monotonic()
             with pytest.raises(NoShare) as raised, two.one(4, 30):
                 pytest.fail("let through")
-            assert monotonic() - began < 1
+            assert monotonic() - began < 15, "it would wait for 30"
             assert raised.value.retry_after
         assert len(store.asked) == asked + 1
         clocks.pass_by(5)
@@ -257,7 +257,7 @@ def test_more_that_cannot_be_asked_for_leaves_what_there_is(
         store.fails = True
         waiting = taken_beside(threads, slots, 4, 10)
         until(lambda: len(store.asked) == 2)
-    waiting.result(3)
+    waiting.result(20)
 
 
 def test_what_is_in_use_goes_on_where_the_store_fails(store: Observed, clocks: Clocks) -> None:
@@ -276,15 +276,15 @@ def test_while_the_store_stands_still_others_wait_no_longer_than_their_patience_
     slots = a_worker(store, clocks)
     under_way = taken(slots, 1)
     store.answers.clear()
-    asking = taken_beside(threads, slots, 4, 5)
+    asking = taken_beside(threads, slots, 4, 60)
     until(lambda: len(store.asked) == 2)
     with pytest.raises(Busy), slots.one(4, 0.05):
         pytest.fail("let through")
     ended = threads.submit(under_way.close)
-    ended.result(1)
+    ended.result(20)
     assert not asking.done()
     store.answers.set()
-    asking.result(2)
+    asking.result(20)
 
 
 def test_those_that_wait_are_all_told_when_the_store_fails(
@@ -297,8 +297,8 @@ def test_those_that_wait_are_all_told_when_the_store_fails(
     until(lambda: len(store.asked) == 1)
     store.answers.set()
     began = monotonic()
-    assert all(isinstance(each.exception(5), TransientError) for each in waiting)
-    assert monotonic() - began < 3
+    assert all(isinstance(each.exception(20), TransientError) for each in waiting)
+    assert monotonic() - began < 20, "each would wait for 30"
     assert len(store.asked) == 1
 
 
@@ -311,7 +311,7 @@ def test_who_waits_gets_what_another_worker_gives_up(store: Observed, clocks: Cl
     theirs.close()
     store.claim("svc@contoso.example", "one", 0, 2, clocks.now, clocks.now)
     clocks.pass_by(5)
-    waiting.result(4)
+    waiting.result(20)
     own.close()
 
 

@@ -227,9 +227,13 @@ def test_signing_in_has_a_time_all_in_all(monkeypatch: pytest.MonkeyPatch) -> No
         time.sleep(0.3)
         return b"334 dXNlcg==\r\n"
 
+    def greet_slowly(_: str) -> bytes:
+        time.sleep(0.3)
+        return b"220 ready\r\n"
+
     monkeypatch.setattr("shared.connectors.smtp.session._LONGEST_SIGN_IN", timedelta(seconds=0.5))
     with serving(EHLO=b"250-x\r\n250 AUTH LOGIN\r\n", AUTH=slowly) as server:
-        server.script["greeting"] = lambda _: time.sleep(0.3) or b"220 ready\r\n"
+        server.script["greeting"] = greet_slowly
         assert isinstance(failure(server), NoAnswer)
 
 

@@ -28,7 +28,7 @@ ADDED = file_entity(File("added.txt", b"added"))
 
 
 def parsed(raw: bytes) -> EmailMessage:
-    return cast(EmailMessage, message_from_bytes(raw, policy=SMTP))
+    return message_from_bytes(raw, policy=SMTP)
 
 
 @given(subject=TEXT, name=TEXT, text=st.text(st.characters(exclude_categories=["Cs"]), max_size=2000))

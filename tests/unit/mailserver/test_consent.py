@@ -4,7 +4,7 @@ import base64
 import hashlib
 import poplib
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from urllib.parse import parse_qs, urlencode, urlsplit
 
 import jwt
@@ -32,7 +32,9 @@ def server() -> Iterator[MailServer]:
         yield server
 
 
-def decided(server: MailServer, posted: dict[str, str] | None = None, **changed: str) -> requests.Response:
+def decided(
+    server: MailServer, posted: dict[str, str] | None = None, changed: Mapping[str, str] | None = None
+) -> requests.Response:
     """What the authorization endpoint answers to who posts its form."""
     asked = {
         "client_id": "app-1",
@@ -42,14 +44,15 @@ def decided(server: MailServer, posted: dict[str, str] | None = None, **changed:
         "state": "state-1",
         "code_challenge": CHALLENGE,
         "code_challenge_method": "S256",
-    } | changed
+        **(changed or {}),
+    }
     address = f"{server.base_url}/contoso.example/oauth2/v2.0/authorize?{urlencode(asked)}"
     said = {"username": ANNA, "password": PASSWORD} if posted is None else posted
     return requests.post(address, said, allow_redirects=False, timeout=20)
 
 
 def code(server: MailServer, **changed: str) -> str:
-    return parse_qs(urlsplit(decided(server, **changed).headers["Location"]).query)["code"][0]
+    return parse_qs(urlsplit(decided(server, changed=changed).headers["Location"]).query)["code"][0]
 
 
 def answered(server: MailServer, **form: str) -> dict[str, object]:
@@ -70,8 +73,8 @@ def refreshed(server: MailServer, token: object) -> dict[str, object]:
 def opens(server: MailServer, username: str, token: object) -> bool:
     client = poplib.POP3("127.0.0.1", server.pop3_port, timeout=20)
     response = base64.b64encode(f"user={username}\x01auth=Bearer {token}\x01\x01".encode()).decode()
-    client._putcmd(f"AUTH XOAUTH2 {response}")
-    answer: bytes = client._getline()[0]
+    client.sock.sendall(f"AUTH XOAUTH2 {response}\r\n".encode())
+    answer = client.file.readline()
     client.close()
     return answer.startswith(b"+OK")
 
@@ -106,7 +109,7 @@ def test_who_mistypes_the_password_is_asked_again(server: MailServer) -> None:
 
 @pytest.mark.parametrize("changed", [{"client_id": "unknown"}, {"redirect_uri": "http://elsewhere.example/"}])
 def test_nobody_is_sent_to_strangers(server: MailServer, changed: dict[str, str]) -> None:
-    answer = decided(server, **changed)
+    answer = decided(server, changed=changed)
     assert (answer.status_code, "Location" in answer.headers) == (400, False)
 
 
@@ -200,10 +203,10 @@ def test_a_disabled_user_has_nobody_act_for_him(server: MailServer) -> None:
 
 
 def test_access_tokens_run_out(server: MailServer) -> None:
-    server.set_token_lifetime(0.2)
+    assert opens(server, ANNA, redeemed(server)["access_token"])
+    server.set_token_lifetime(0.1)
     token = redeemed(server)["access_token"]
-    assert opens(server, ANNA, token)
-    time.sleep(0.25)
+    time.sleep(0.15)
     assert not opens(server, ANNA, token)
     assert introspected(server, token) == {"active": False}
 

@@ -270,4 +270,4 @@ class FollowedTree(RuleBasedStateMachine):
 
 
 TestFollowedTree = FollowedTree.TestCase
-TestFollowedTree.settings = settings(max_examples=60, stateful_step_count=30, deadline=None)
+TestFollowedTree.settings = settings(max_examples=60, stateful_step_count=30)

@@ -2,6 +2,7 @@
 
 from datetime import UTC, datetime, timedelta
 from itertools import count
+from random import Random
 
 from hypothesis import settings
 from hypothesis import strategies as st
@@ -32,12 +33,12 @@ class FollowedFolder(RuleBasedStateMachine):
 
     @precondition(lambda self: self.inbox.items)
     @rule(pick=st.randoms(use_true_random=False))
-    def mail_is_removed(self, pick: object) -> None:
+    def mail_is_removed(self, pick: Random) -> None:
         self.mailbox.remove(self._any(pick))
 
     @precondition(lambda self: self.inbox.items)
     @rule(pick=st.randoms(use_true_random=False))
-    def mail_is_moved_away(self, pick: object) -> None:
+    def mail_is_moved_away(self, pick: Random) -> None:
         self.mailbox.move(self._any(pick), "archive")
 
     @precondition(lambda self: self.mailbox.folder("archive").items)
@@ -47,22 +48,22 @@ class FollowedFolder(RuleBasedStateMachine):
 
     @precondition(lambda self: self.inbox.items)
     @rule(pick=st.randoms(use_true_random=False), read=st.booleans())
-    def mail_is_read(self, pick: object, read: bool) -> None:
+    def mail_is_read(self, pick: Random, read: bool) -> None:
         self.mailbox.mark_read(self._any(pick), read)
 
     @precondition(lambda self: self.inbox.items)
     @rule(pick=st.randoms(use_true_random=False))
-    def mail_is_changed(self, pick: object) -> None:
+    def mail_is_changed(self, pick: Random) -> None:
         self.mailbox.touch(self._any(pick))
 
     @precondition(lambda self: self.inbox.items)
     @rule(pick=st.randoms(use_true_random=False))
-    def mail_is_categorized(self, pick: object) -> None:
+    def mail_is_categorized(self, pick: Random) -> None:
         self.mailbox.categorize(self._any(pick), ["Tracked"])
 
     @precondition(lambda self: self.inbox.items)
     @rule(pick=st.randoms(use_true_random=False), folder=st.sampled_from(["inbox", "archive"]))
-    def mail_is_copied(self, pick: object, folder: str) -> None:
+    def mail_is_copied(self, pick: Random, folder: str) -> None:
         self.mailbox.copy(self._any(pick), folder)
 
     @rule(limit=st.integers(1, 3))
@@ -81,8 +82,8 @@ class FollowedFolder(RuleBasedStateMachine):
         assert {item.id for item in listed} == set(self.inbox.items)
         assert listed == sorted(listed, key=lambda item: item.place, reverse=True)
 
-    def _any(self, pick: object) -> str:
-        return pick.choice(sorted(self.inbox.items))  # type: ignore[attr-defined, no-any-return]
+    def _any(self, pick: Random) -> str:
+        return pick.choice(sorted(self.inbox.items))
 
     def _read(self, limit: int) -> bool:
         """Reads a page as the heads do; True when there was no more."""
@@ -108,7 +109,7 @@ class FollowedFolder(RuleBasedStateMachine):
 
 
 TestFollowedFolder = FollowedFolder.TestCase
-TestFollowedFolder.settings = settings(max_examples=60, stateful_step_count=30, deadline=None)
+TestFollowedFolder.settings = settings(max_examples=60, stateful_step_count=30)
 
 
 def test_ids_of_items_differ_and_are_as_long_as_those_of_exchange() -> None:

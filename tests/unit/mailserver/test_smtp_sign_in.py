@@ -1,7 +1,7 @@
 """Signing in to the SMTP head: TLS, the mechanisms, and whom the server lets send as whom."""
 
 import smtplib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import pytest
 
@@ -71,7 +71,7 @@ def test_a_token_proves_and_one_that_does_not_is_explained(server: MailServer) -
     with plain(server) as client:
         said = []
 
-        def prove(token: str, user: str = ANNA) -> object:
+        def prove(token: str, user: str = ANNA) -> Callable[..., str]:
             def answer(challenge: bytes | None = None) -> str:
                 said.append(challenge)
                 return f"user={user}\x01auth=Bearer {token}\x01\x01" if challenge is None else ""
@@ -114,7 +114,8 @@ def test_who_signed_in_sends_as_himself_and_as_who_granted_it(server: MailServer
         except smtplib.SMTPSenderRefused as refused:
             return refused.smtp_code, refused.smtp_error.split()[0]
         except smtplib.SMTPDataError as refused:
-            return refused.smtp_code, bytes(refused.smtp_error).split()[0]
+            words = refused.smtp_error
+            return refused.smtp_code, (words if isinstance(words, bytes) else words.encode()).split()[0]
         return 250, b""
 
     with plain(server) as client:

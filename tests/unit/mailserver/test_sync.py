@@ -78,7 +78,9 @@ def test_the_change_key_changes_with_the_item(server: MailServer, anna: SoapClie
     deliver(server, 1)
 
     def change_key() -> str:
-        return anna.sync().xml.find(".//{*}ItemId").get("ChangeKey")  # type: ignore[union-attr, return-value]
+        item = anna.sync().xml.find(".//{*}ItemId")
+        assert item is not None
+        return item.get("ChangeKey", "")
 
     before = change_key()
     assert change_key() == before

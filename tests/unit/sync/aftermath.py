@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 from datetime import timedelta
+from typing import Any
 
 from shared.domain.choices import IncomingFilteringMethod, OwnerKind, Workload
 from shared.domain.ids import OwnerId
@@ -16,10 +17,10 @@ STAMPING = OrganisationSettings(stamp_categories=True)
 def a_scene(
     settings: OrganisationSettings | None = None,
     accepting: IncomingFilteringMethod = IncomingFilteringMethod.RESPONSES,
-    **changes: object,
+    **changes: Any,
 ) -> Scene:
     """Anna accepts answers only, unless told."""
-    scene = Scene(**changes)  # type: ignore[arg-type]
+    scene = Scene(**changes)
     scene.stores.settings.put(settings or OrganisationSettings(), None)
     owner = scene.stores.owners.get(OwnerKind.USER, OwnerId("user-anna"))
     assert owner is not None
@@ -32,10 +33,10 @@ def the_row(scene: Scene) -> LedgerItem:
     return row
 
 
-def write_todo(scene: Scene, kind: TodoKind, row: LedgerItem, **changes: object) -> None:
+def write_todo(scene: Scene, kind: TodoKind, row: LedgerItem, **changes: Any) -> None:
     """As the queue message that a person's request becomes."""
     head = scene.head()
     assert head.state is not None
-    todo = Todo(kind, row.decided_on, row, **changes)  # type: ignore[arg-type]
+    todo = Todo(kind, row.decided_on, row, **changes)
     commit = LedgerCommit(replace(head.state, nonce="asked"), items=(row,), todos=(todo,))
     scene.stores.ledger.commit(scene.mailboxes["anna"].id, Workload.INCOMING, head.etag, commit)

@@ -19,8 +19,8 @@ FABRIKAM = RecordRef("account", "fabrikam")
 
 def a_scene(page_items: int = 1, settings: OrganisationSettings | None = None) -> Scene:
     """Anna and Ben accept all mail; every page holds one message."""
-    mails = (InMemoryMail(f"server/{name}", page_items=page_items) for name in ("anna", "ben"))
-    scene = Scene(*mails)
+    anna, ben = (InMemoryMail(f"server/{name}", page_items=page_items) for name in ("anna", "ben"))
+    scene = Scene(anna, ben)
     scene.stores.settings.put(settings or OrganisationSettings(), None)
     return scene
 

@@ -35,8 +35,9 @@ def test_an_item_that_kills_the_process_each_time_is_quarantined_and_the_rest_is
     assert (quarantined.ref, quarantined.error, quarantined.raw_blob) == (refs[2], "stopped_the_process", None)
     [item] = [item for item in scene.ledger().values() if item.verdict is Verdict.QUARANTINED]
     assert item.reason is Reason.STOPPED_THE_PROCESS
-    assert scene.head().state is not None
-    assert scene.head().state.takeovers == 0  # type: ignore[union-attr]
+    state = scene.head().state
+    assert state is not None
+    assert state.takeovers == 0
 
 
 def test_two_deadly_items_do_not_keep_the_others_from_being_stored() -> None:

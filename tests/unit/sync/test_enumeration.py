@@ -2,8 +2,9 @@
 
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 from threading import Barrier
+from typing import Any
 
 import pytest
 
@@ -28,9 +29,9 @@ def many(count: int, **changes: object) -> dict[str, Mailbox]:
     return {f"user{number}": a_mailbox(f"user{number}", **changes) for number in range(count)}
 
 
-def enumeration(scene: Scene, **budget: object) -> Enumeration:
+def enumeration(scene: Scene, **budget: Any) -> Enumeration:
     stores = scene.world.stores(scene.stores)
-    return Enumeration(stores, scene.clock, replace(EnumerationBudget(), **budget))  # type: ignore[arg-type]
+    return Enumeration(stores, scene.clock, replace(EnumerationBudget(), **budget))
 
 
 def sent(scene: Scene) -> list[SyncMailbox]:
@@ -126,7 +127,7 @@ def test_mailboxes_on_an_inactive_or_unknown_profile_are_not_enqueued(changes: d
 
 def broken(scene: Scene, profile: EmailServerProfile, probe_after: timedelta) -> None:
     breaker = Breaker("authentication_failed", MONDAY, MONDAY + probe_after, credential=credential_version(profile))
-    scene.stores.profiles.set_breaker(profile.id, breaker, replacing=None)
+    scene.stores.profiles.set_breaker(profile.id, Workload.INCOMING, breaker, replacing=None)
 
 
 def test_nothing_is_enqueued_while_the_breaker_of_the_profile_is_open() -> None:
@@ -236,7 +237,7 @@ def test_eligibility_names_the_first_reason(
     mailbox: dict[str, object], profile: dict[str, object] | None, expected: Ineligible | None
 ) -> None:
     scene = Scene(mailboxes={"anna": a_mailbox("anna", **mailbox)}, profile=a_profile(**(profile or {})))
-    stored_profile = scene.stores.profiles.list()[0] if profile is not None else None
+    stored_profile = next(scene.stores.profiles.list()) if profile is not None else None
     assert ineligibility(scene.stored_mailbox(), stored_profile, Workload.INCOMING, MONDAY) is expected
 
 
@@ -250,10 +251,10 @@ def test_eligibility_names_the_first_reason(
     ],
 )
 def test_the_breaker_of_a_profile_holds_for_its_credential_until_its_probe(
-    credential: str | None, now: object, expected: Ineligible | None
+    credential: str | None, now: datetime, expected: Ineligible | None
 ) -> None:
     scene = Scene()
     version = credential_version(a_profile()) if credential == "same" else credential
     breaker = Breaker("x", MONDAY, MONDAY + HOUR, credential=version)
-    scene.stores.profiles.set_breaker(a_profile().id, breaker, replacing=None)
-    assert ineligibility(scene.stored_mailbox(), scene.stores.profiles.list()[0], Workload.INCOMING, now) is expected  # type: ignore[arg-type]
+    scene.stores.profiles.set_breaker(a_profile().id, Workload.INCOMING, breaker, replacing=None)
+    assert ineligibility(scene.stored_mailbox(), next(scene.stores.profiles.list()), Workload.INCOMING, now) is expected

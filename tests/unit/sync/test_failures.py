@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 from datetime import timedelta
+from typing import Any
 
 import pytest
 
@@ -80,8 +81,9 @@ def test_a_failure_in_the_middle_of_a_page_gives_the_lease_back() -> None:
     ref = scene.anna.deliver(a_message("Offer"))
     scene.anna.fetching_fails[ref.id] = [Unreachable("reset")]
     assert scene.run() is RunOutcome.FAILED
-    assert scene.head().state is not None
-    assert scene.head().state.holder is None  # type: ignore[union-attr]
+    state = scene.head().state
+    assert state is not None
+    assert state.holder is None
     assert scene.run() is RunOutcome.COMPLETED
     assert scene.subjects() == ["Offer"]
 
@@ -145,13 +147,13 @@ def test_a_mailbox_that_was_deactivated_during_its_run_is_not_due_any_more(error
     assert scene.schedule().due is None
 
 
-def changing_during_a_run(scene: Scene, **changes: object) -> None:
+def changing_during_a_run(scene: Scene, **changes: Any) -> None:
     """The record is changed once the run has read it, as the administration does."""
 
     def change(name: str) -> None:
         if name == "open":
             stored = scene.stored_mailbox()
-            changed = replace(stored.record, **changes)  # type: ignore[arg-type]
+            changed = replace(stored.record, **changes)
             schedule = after_change(changed, stored.schedule, scene.clock())
             scene.stores.mailboxes.replace(changed, stored.etag, schedule)
 
@@ -184,9 +186,9 @@ def test_runs_that_fail_together_open_one_breaker_once() -> None:
     stale = second._admission._profiles.get(scene.mailboxes["ben"].profile_id)
     assert stale is not None
     first.run(a_sync_of(scene.mailboxes["anna"]))
-    opened = scene.stores.profiles.list()[0].breaker
+    opened = next(scene.stores.profiles.list()).breakers.get(Workload.INCOMING)
     assert second.run(a_sync_of(scene.mailboxes["ben"])) is RunOutcome.FAILED, "it had read the profile before"
-    assert scene.stores.profiles.list()[0].breaker == opened
+    assert next(scene.stores.profiles.list()).breakers.get(Workload.INCOMING) == opened
     assert opened is not None
     assert opened.openings == 1
 
@@ -195,11 +197,11 @@ def test_another_password_closes_the_breaker_of_the_profile_at_once() -> None:
     scene = wrong_password()
     scene.run("anna")
     scene.servers.refuses.clear()
-    stored = scene.stores.profiles.list()[0]
+    stored = next(scene.stores.profiles.list())
     other = Credentials(username="contoso\\sync", secret=SecretRef("profile-contoso", "2"))
     scene.stores.profiles.replace(replace(stored.record, credentials=other), stored.etag)
     assert scene.run("ben") is RunOutcome.COMPLETED
-    assert scene.stores.profiles.list()[0].breaker is None
+    assert next(scene.stores.profiles.list()).breakers.get(Workload.INCOMING) is None
 
 
 def test_a_password_that_was_replaced_while_it_failed_leaves_the_breaker_of_its_successor_open() -> None:
@@ -209,7 +211,7 @@ def test_a_password_that_was_replaced_while_it_failed_leaves_the_breaker_of_its_
     def replace_the_password(name: str) -> None:
         if name == "open" and not entered:
             entered.append(name)
-            stored = scene.stores.profiles.list()[0]
+            stored = next(scene.stores.profiles.list())
             other = Credentials(username="contoso\\sync", secret=SecretRef("profile-contoso", "2"))
             scene.stores.profiles.replace(replace(stored.record, credentials=other), stored.etag)
             assert scene.run("ben") is RunOutcome.FAILED
@@ -223,7 +225,7 @@ def test_a_profile_is_read_again_after_the_clock_was_set_back() -> None:
     scene = Scene()
     process = scene.process()
     process.run(a_sync_of(scene.mailboxes["anna"]))
-    stored = scene.stores.profiles.list()[0]
+    stored = next(scene.stores.profiles.list())
     scene.stores.profiles.replace(replace(stored.record, active=False), stored.etag)
     scene.clock.advance(-HOUR)
     assert process.run(a_sync_of(scene.mailboxes["anna"])) is RunOutcome.REFUSED
@@ -234,7 +236,7 @@ def test_after_an_hour_one_run_probes_and_success_closes_the_breaker() -> None:
     scene.run("anna")
     scene.clock.advance(HOUR)
     assert scene.run("ben") is RunOutcome.FAILED
-    breaker = scene.stores.profiles.list()[0].breaker
+    breaker = next(scene.stores.profiles.list()).breakers.get(Workload.INCOMING)
     assert breaker is not None
     assert (breaker.openings, breaker.probe_after) == (2, scene.clock() + HOUR)
     assert scene.run("ben", SyncReason.PROBE) is RunOutcome.REFUSED, "a message that was sent to probe before comes late"
@@ -242,5 +244,5 @@ def test_after_an_hour_one_run_probes_and_success_closes_the_breaker() -> None:
     assert scene.run("anna") is RunOutcome.REFUSED
     scene.clock.advance(HOUR)
     assert scene.run("anna") is RunOutcome.COMPLETED
-    assert scene.stores.profiles.list()[0].breaker is None
+    assert next(scene.stores.profiles.list()).breakers.get(Workload.INCOMING) is None
     assert scene.run("ben") is RunOutcome.COMPLETED

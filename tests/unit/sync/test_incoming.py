@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 from datetime import timedelta
+from typing import Any
 
 import pytest
 
@@ -109,10 +110,10 @@ def test_a_continuation_that_cannot_be_queued_leaves_the_mailbox_due_soon() -> N
     for number in range(4):
         scene.anna.deliver(a_message(f"Offer {number}"))
 
-    def fail(queue: str, text: str) -> None:
-        raise TransientError(f"{queue} does not take {len(text)} bytes")
+    def fail(queue: str, text: str, delay: timedelta = timedelta()) -> None:
+        raise TransientError(f"{queue} does not take {len(text)} bytes, not even after {delay}")
 
-    scene.stores.queues.send = fail  # type: ignore[method-assign,assignment]
+    scene.stores.queues.send = fail  # type: ignore[method-assign]  # put in between
     assert scene.run() is RunOutcome.CONTINUED
     assert scene.wait() == MINUTE
 
@@ -238,7 +239,7 @@ def test_a_server_that_promises_more_and_gives_nothing_is_a_failure_not_an_endle
     scene = Scene()
     scene.run()
     changes = scene.anna.changes
-    scene.anna.changes = lambda *args: replace(changes(*args), more=True)  # type: ignore[method-assign]
+    scene.anna.changes = lambda *args: replace(changes(*args), more=True)  # type: ignore[method-assign]  # put in between
     assert scene.run() is RunOutcome.FAILED
     assert scene.schedule().last_error == "unreachable"
 
@@ -285,16 +286,14 @@ def test_a_mailbox_that_is_activated_while_its_message_is_refused_is_due() -> No
 
 
 @pytest.mark.parametrize(("changes", "reason"), [({"active": False}, "profile_inactive"), (None, "unknown_profile")])
-def test_a_mailbox_whose_profile_cannot_be_used_is_refused_and_stays_due(
-    changes: dict[str, object] | None, reason: str
-) -> None:
+def test_a_mailbox_whose_profile_cannot_be_used_is_refused_and_stays_due(changes: dict[str, Any] | None, reason: str) -> None:
     scene = Scene()
     if changes is None:
         stored = scene.stored_mailbox()
         scene.stores.mailboxes.replace(replace(stored.record, profile_id=ProfileId("other")), stored.etag, {})
     else:
-        profile = scene.stores.profiles.list()[0]
-        scene.stores.profiles.replace(replace(profile.record, **changes), profile.etag)  # type: ignore[arg-type]
+        profile = next(scene.stores.profiles.list())
+        scene.stores.profiles.replace(replace(profile.record, **changes), profile.etag)
     assert scene.run() is RunOutcome.REFUSED
     assert scene.runs()[0].error == reason
     assert scene.wait() == timedelta()

@@ -1,7 +1,8 @@
 """What becomes of the items of a mailbox: stored, skipped, gone, failing, given up."""
 
+from collections.abc import Iterator, Sequence
 from datetime import timedelta
-from typing import BinaryIO
+from typing import Any, BinaryIO
 
 import pytest
 
@@ -11,7 +12,7 @@ from shared.domain.choices import (
     SenderOrigin,
     Verdict,
 )
-from shared.domain.email import IncomingAttachment
+from shared.domain.email import IncomingAttachment, NewEmail, StoredActivity
 from shared.domain.errors import ItemRejected, ItemTooLarge, ItemUnreadable
 from shared.domain.operations import RunOutcome
 from shared.domain.organisation import OrganisationSettings
@@ -45,9 +46,7 @@ def test_mail_becomes_activities_with_their_attachments() -> None:
         ({"size": 200_000_000}, Reason.TOO_LARGE),
     ],
 )
-def test_what_is_not_relevant_is_left_in_the_mailbox_and_the_ledger_says_why(
-    columns: dict[str, object], reason: Reason
-) -> None:
+def test_what_is_not_relevant_is_left_in_the_mailbox_and_the_ledger_says_why(columns: dict[str, Any], reason: Reason) -> None:
     scene = Scene()
     scene.anna.deliver(a_message("Offer"), **columns)
     scene.run()
@@ -198,10 +197,10 @@ def test_a_raw_form_that_cannot_be_read_is_noted() -> None:
 
 
 def test_an_attachment_that_cannot_be_read_fails_its_own_message_only() -> None:
-    def chunks() -> object:
+    def chunks() -> Iterator[bytes]:
         raise ItemUnreadable("the attachment is corrupt")
 
-    corrupt = IncomingAttachment("a.bin", "application/octet-stream", 3, chunks)  # type: ignore[arg-type]
+    corrupt = IncomingAttachment("a.bin", "application/octet-stream", 3, chunks)
     scene = Scene()
     scene.anna.deliver(a_message("Bad", attachments=[b"fine", corrupt]))
     scene.anna.deliver(a_message("Good"))
@@ -216,12 +215,12 @@ def test_an_email_that_the_store_rejects_does_not_keep_the_others_out() -> None:
         scene.anna.deliver(a_message(subject))
     create = scene.stores.activities.create
 
-    def rejecting(emails: object) -> object:
-        if any(email.activity.subject == "Bad" for email in emails):  # type: ignore[attr-defined]
+    def rejecting(emails: Sequence[NewEmail]) -> Sequence[StoredActivity]:
+        if any(email.activity.subject == "Bad" for email in emails):
             raise ItemRejected("too many recipients")
-        return create(emails)  # type: ignore[arg-type]
+        return create(emails)
 
-    scene.stores.activities.create = rejecting  # type: ignore[method-assign,assignment]
+    scene.stores.activities.create = rejecting  # type: ignore[method-assign]  # put in between
     assert scene.run() is RunOutcome.COMPLETED
     assert scene.subjects() == ["One", "Two"]
     [bad] = [item for item in scene.ledger().values() if item.verdict is Verdict.FAILING]
@@ -241,7 +240,7 @@ def test_an_attachment_that_the_store_rejects_keeps_its_own_message_out_only() -
         content.seek(0)
         put(name, content)
 
-    scene.stores.blobs.put = refusing  # type: ignore[method-assign]
+    scene.stores.blobs.put = refusing  # type: ignore[method-assign]  # put in between
     assert scene.run() is RunOutcome.COMPLETED
     assert scene.subjects() == ["Good"]
     assert [item.reason for item in scene.ledger().values() if item.verdict is Verdict.FAILING] == [Reason.REJECTED]
@@ -251,6 +250,6 @@ def test_an_item_that_the_server_passes_over_is_not_lost() -> None:
     scene = Scene()
     refs = [scene.anna.deliver(a_message(f"Offer {number}")) for number in range(3)]
     fetch = scene.anna.fetch
-    scene.anna.fetch = lambda wanted: fetch([ref for ref in wanted if ref != refs[1]])  # type: ignore[method-assign,assignment]
+    scene.anna.fetch = lambda wanted: fetch([ref for ref in wanted if ref != refs[1]])  # type: ignore[method-assign,assignment]  # put in between
     scene.run()
     assert scene.verdicts() == sorted([Verdict.FAILING, Verdict.PROMOTED, Verdict.PROMOTED])

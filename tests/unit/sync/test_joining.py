@@ -35,7 +35,7 @@ def test_a_conversation_that_is_read_newest_first_is_one_in_the_end() -> None:
     assert scene.head().todos == ()
 
 
-@settings(deadline=None, max_examples=80)
+@settings(max_examples=80)
 @given(
     order=st.permutations(range(4)),
     boxes=st.lists(st.sampled_from([("anna",), ("ben",), ("anna", "ben")]), min_size=4, max_size=4),

@@ -21,7 +21,7 @@ class SlowLedger:
 
     def get(self, _mailbox_id: str, _workload: Workload, key: ItemKey) -> LedgerItem | None:
         self.asked.append(key)
-        self.together.wait(timeout=20)
+        self.together.wait(timeout=60)
         return None
 
 

@@ -13,6 +13,7 @@ from shared.domain.ids import MailboxId
 from shared.domain.ledger import ItemKey, LedgerCommit, LedgerHead, LedgerItem, Mark, RunState, Todo, TodoKind
 from shared.ports import LEDGER_COMMIT_ROWS, Ledger
 from shared.stores.memory import memory_stores
+from shared.stores.memory.ledger import MemoryLedger
 from shared.sync.lease import Change, Lease, expire, is_held, pieces, run_id_of
 from tests.builders import MONDAY, SettableClock
 
@@ -21,39 +22,36 @@ TERM = timedelta(minutes=6)
 MARK = Mark("inbox", "source", "1:0", caught_up=True)
 
 
-class UnreliableLedger:
+class UnreliableLedger(MemoryLedger):
     """A ledger some of whose replies get lost."""
 
-    def __init__(self, ledger: Ledger) -> None:
-        self._ledger = ledger
+    def __init__(self) -> None:
+        super().__init__()
         self.lose_reply = False
         self.fail = False
         self.repeat = False
         """The store repeats a request by itself, and is refused by its own first success."""
 
-    def head(self, *args: object) -> LedgerHead:
-        return self._ledger.head(*args)  # type: ignore[arg-type]
-
-    def commit(self, *args: object) -> str:
+    def commit(self, mailbox_id: MailboxId, workload: Workload, etag: str | None, commit: LedgerCommit) -> str:
         if self.fail:
             raise TransientError("no connection")
-        etag = self._ledger.commit(*args)  # type: ignore[arg-type]
+        written = super().commit(mailbox_id, workload, etag, commit)
         if self.repeat:
             raise LeaseLost("the ETag differs")
         if self.lose_reply:
             raise TransientError("the reply was lost")
-        return etag
+        return written
 
 
-def a_lease(ledger: object, clock: SettableClock, message_id: str = "m", count: int = 1) -> Lease:
-    return Lease(ledger, ANNA, Workload.INCOMING, run_id_of(message_id, count), TERM, clock)  # type: ignore[arg-type]
+def a_lease(ledger: Ledger, clock: SettableClock, message_id: str = "m", count: int = 1) -> Lease:
+    return Lease(ledger, ANNA, Workload.INCOMING, run_id_of(message_id, count), TERM, clock)
 
 
-def head_of(ledger: object, clock: SettableClock) -> LedgerHead:
-    return ledger.head(ANNA, Workload.INCOMING, clock())  # type: ignore[attr-defined,no-any-return]
+def head_of(ledger: Ledger, clock: SettableClock) -> LedgerHead:
+    return ledger.head(ANNA, Workload.INCOMING, clock())
 
 
-def state_of(ledger: object, clock: SettableClock) -> RunState:
+def state_of(ledger: Ledger, clock: SettableClock) -> RunState:
     state = head_of(ledger, clock).state
     assert state is not None
     return state
@@ -120,11 +118,16 @@ def test_takeovers_in_a_row_are_counted_and_a_release_or_a_page_ends_the_row() -
     assert lease.state.takeovers == 0
 
 
-def test_the_mark_moves_with_the_last_transaction_of_a_page_only() -> None:
+def test_the_mark_moves_with_the_last_transaction_of_a_page_only(monkeypatch: pytest.MonkeyPatch) -> None:
     ledger, clock = memory_stores().ledger, SettableClock()
     commits: list[LedgerCommit] = []
     commit = ledger.commit
-    ledger.commit = lambda *args: (commits.append(args[3]), commit(*args))[1]  # type: ignore[method-assign,assignment]
+
+    def watched(mailbox_id: MailboxId, workload: Workload, etag: str | None, written: LedgerCommit) -> str:
+        commits.append(written)
+        return commit(mailbox_id, workload, etag, written)
+
+    monkeypatch.setattr(ledger, "commit", watched)
     lease = a_lease(ledger, clock)
     lease.take(head_of(ledger, clock))
     lease.commit_page([a_change(number) for number in range(250)], MARK, release=True)
@@ -138,7 +141,7 @@ def test_the_mark_moves_with_the_last_transaction_of_a_page_only() -> None:
 @pytest.mark.parametrize("fault", ["lose_reply", "repeat"])
 def test_a_commit_that_happened_is_recognised_though_its_reply_was_lost(fault: str) -> None:
     clock = SettableClock()
-    ledger = UnreliableLedger(memory_stores().ledger)
+    ledger = UnreliableLedger()
     setattr(ledger, fault, True)
     lease = a_lease(ledger, clock)
     lease.take(head_of(ledger, clock))
@@ -150,7 +153,7 @@ def test_a_commit_that_happened_is_recognised_though_its_reply_was_lost(fault: s
 
 def test_a_commit_that_did_not_happen_is_raised_and_the_lease_can_still_be_released() -> None:
     clock = SettableClock()
-    ledger = UnreliableLedger(memory_stores().ledger)
+    ledger = UnreliableLedger()
     lease = a_lease(ledger, clock)
     lease.take(head_of(ledger, clock))
     ledger.fail = True
@@ -164,7 +167,7 @@ def test_a_commit_that_did_not_happen_is_raised_and_the_lease_can_still_be_relea
 
 def test_a_lease_that_was_never_taken_is_released_by_doing_nothing() -> None:
     clock = SettableClock()
-    ledger = UnreliableLedger(memory_stores().ledger)
+    ledger = UnreliableLedger()
     ledger.fail = True
     lease = a_lease(ledger, clock)
     with pytest.raises(TransientError):

@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 from datetime import timedelta
+from typing import Any
 
 import pytest
 
@@ -50,9 +51,9 @@ def test_taking_a_stamp_away_untracks() -> None:
     assert scene.anna.categories(ref) == ()
 
 
-def rename_the_category(scene: Scene, **changes: object) -> None:
+def rename_the_category(scene: Scene, **changes: Any) -> None:
     stored = scene.stores.settings.get()
-    scene.stores.settings.put(replace(stored.record, **changes), stored.etag)  # type: ignore[arg-type]
+    scene.stores.settings.put(replace(stored.record, **changes), stored.etag)
     scene.clock.advance(timedelta(hours=1))  # processes remember settings for a while
 
 

@@ -19,7 +19,7 @@ from shared.messages import (
     parse,
 )
 from shared.sync.poison import Poison
-from tests.builders import a_message, a_sync_of
+from tests.builders import a_message, a_sync_of, queues_in_memory
 from tests.unit.sync.faults import Fault
 from tests.unit.sync.scene import Scene
 
@@ -90,7 +90,7 @@ def test_messages_that_are_always_poison_make_the_mailbox_due_less_and_less_ofte
 def test_an_unknown_mailbox_and_an_enumeration_do_no_harm() -> None:
     scene = Scene()
     poison = Poison(scene.stores, scene.clock)
-    poison.handle("sync-incoming", SyncMailbox("m", scene.mailboxes["anna"].id + "x", Workload.INCOMING).to_json())  # type: ignore[arg-type]
+    poison.handle("sync-incoming", SyncMailbox("m", MailboxId(scene.mailboxes["anna"].id + "x"), Workload.INCOMING).to_json())
     poison.handle("enumerate-shards", EnumerateShards("m", 0, 15).to_json())
     assert [alert.about for alert in scene.alerts()] == ["queue:enumerate-shards"]
 
@@ -117,7 +117,7 @@ def test_a_task_that_failed_is_an_alert_about_what_it_was_for(
 def test_a_bulk_load_that_failed_gets_another_message_so_that_it_goes_on_or_gives_up() -> None:
     scene = Scene()
     Poison(scene.stores, scene.clock).handle(Queue.LOAD_RECORDS, LoadRecords("l1", "load").to_json())
-    [again] = scene.stores.queues.waiting(Queue.LOAD_RECORDS)  # type: ignore[attr-defined]
+    [again] = queues_in_memory(scene.stores).waiting(Queue.LOAD_RECORDS)
     assert again.delay > timedelta()
     message = parse(again.text)
     assert isinstance(message, LoadRecords)

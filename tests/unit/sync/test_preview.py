@@ -7,7 +7,7 @@ from datetime import timedelta
 
 import pytest
 
-from shared.domain.choices import Approval, IncomingFilteringMethod, OwnerKind, Reason, Verdict
+from shared.domain.choices import Approval, IncomingFilteringMethod, OwnerKind, Reason, Verdict, Workload
 from shared.domain.configuration import Breaker, Mailbox
 from shared.domain.email import ItemRef
 from shared.domain.errors import AuthenticationFailed, Disabled, InvalidRecord, MailboxError, MailboxNotFound, NotApproved
@@ -199,7 +199,7 @@ def test_it_ends_in_time_and_says_what_it_left_out() -> None:
 def test_a_message_that_is_gone_by_then_is_counted() -> None:
     scene = a_scene()
     latest = scene.anna.latest
-    scene.anna.latest = lambda folder, count: [ItemRef("gone", folder.id), *latest(folder, count)]  # type: ignore[method-assign]
+    scene.anna.latest = lambda folder, count: [ItemRef("gone", folder.id), *latest(folder, count)]  # type: ignore[method-assign]  # put in between
     result = previewed(scene)
     assert (result.unreadable, len(result.messages)) == (1, 3)
 
@@ -218,7 +218,7 @@ def changed(**changes: object) -> Callable[[Scene], None]:
 
 def has_breaker(scene: Scene) -> None:
     breaker = Breaker("authentication_failed", MONDAY, MONDAY + timedelta(hours=1))
-    scene.stores.profiles.set_breaker(ProfileId("contoso"), breaker, replacing=None)
+    scene.stores.profiles.set_breaker(ProfileId("contoso"), Workload.INCOMING, breaker, replacing=None)
 
 
 @pytest.mark.parametrize(

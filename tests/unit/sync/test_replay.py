@@ -86,7 +86,7 @@ def without_state(scene: Scene) -> dict[str, Any]:
     return content
 
 
-@settings(deadline=None, max_examples=60)
+@settings(max_examples=60)
 @given(MESSAGES, st.integers(1, 5), st.integers(0, 5), FILTERS)
 def test_replaying_any_prefix_of_the_pages_changes_nothing(
     messages: list[tuple[IncomingMessage, bool]], page_items: int, replayed: int, accepting: IncomingFilteringMethod
@@ -106,7 +106,7 @@ def test_replaying_any_prefix_of_the_pages_changes_nothing(
     assert known.isdisjoint(scene.anna.fetched[fetched:]), "what is known is not fetched again"
 
 
-@settings(deadline=None, max_examples=60)
+@settings(max_examples=60)
 @given(MESSAGES, st.integers(1, 5))
 def test_a_ledger_that_was_lost_altogether_is_rebuilt_over_the_same_activities(
     messages: list[tuple[IncomingMessage, bool]], page_items: int
@@ -122,7 +122,7 @@ def test_a_ledger_that_was_lost_altogether_is_rebuilt_over_the_same_activities(
         assert after[part] == before[part]
 
 
-@settings(deadline=None, max_examples=60)
+@settings(max_examples=60)
 @given(MESSAGES, st.integers(1, 5), st.integers(1, 5))
 def test_how_the_server_cuts_its_pages_does_not_matter(
     messages: list[tuple[IncomingMessage, bool]], one: int, other: int

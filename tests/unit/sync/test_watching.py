@@ -24,7 +24,8 @@ TREE = (TreeFolder(PROJECTS.id, "Projects"), TreeFolder(ALPHA.id, "Alpha", PROJE
 def a_scene(*rules: FolderTrackingRule, accepting: IncomingFilteringMethod = IncomingFilteringMethod.NONE) -> Scene:
     """Anna, who accepts nothing unless told, with folders below the Inbox."""
     scene = Scene()
-    owner = scene.stores.owners.get(ANNA.owner.kind, ANNA.owner.id)  # type: ignore[union-attr]
+    assert ANNA.owner is not None
+    owner = scene.stores.owners.get(ANNA.owner.kind, ANNA.owner.id)
     assert owner is not None
     scene.stores.owners.replace(replace(owner.record, filtering_method=accepting), owner.etag)
     scene.anna.folders_below += TREE
@@ -229,9 +230,13 @@ def test_sent_items_are_read_only_where_the_organisation_says_so() -> None:
 
 def test_the_stores_of_an_organisation_know_nothing_of_rules_until_there_is_one() -> None:
     stores = with_organisation(memory_stores(), ANNA)
-    assert not stores.mailboxes.get(ANNA.id).has_rules  # type: ignore[union-attr]
+    before = stores.mailboxes.get(ANNA.id)
+    assert before is not None
+    assert not before.has_rules
     stores.tracking_rules.put(a_rule(ANNA, ALPHA), None)
-    assert stores.mailboxes.get(ANNA.id).has_rules  # type: ignore[union-attr]
+    after = stores.mailboxes.get(ANNA.id)
+    assert after is not None
+    assert after.has_rules
 
 
 # ---- what people said of a message before it was moved

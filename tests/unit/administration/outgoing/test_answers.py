@@ -8,16 +8,17 @@ import pytest
 from shared.domain.answering import new_index
 from shared.domain.choices import CorrelationMethod, EmailStatus, ParticipationType, RegardingSource
 from shared.domain.drafts import Answered, AnswerKind, Recipient
-from shared.domain.email import Attachment, Party
-from shared.domain.errors import InvalidRecord
+from shared.domain.email import Address, Attachment, Party
+from shared.domain.errors import InvalidRecord, TransientError
 from shared.domain.ids import ActivityId, MailboxId
 from shared.domain.records import RecordRef
+from shared.stores.memory.work import MemoryBlobs
 from tests.builders import MONDAY
 from tests.unit.administration.emails import an_email
 from tests.unit.administration.office import ADMIN
 from tests.unit.administration.outgoing.post_room import DORA, PostRoom, a_draft
 
-ORIGINAL, BEGINNING = ActivityId("0a" * 16), ActivityId("0b" * 16)
+ORIGINAL, BEGINNING, ELSEWHERE = ActivityId("0a" * 16), ActivityId("0b" * 16), ActivityId("0c" * 16)
 FABRIKAM = RecordRef("account", "fabrikam")
 PARTIES = (
     Party(ParticipationType.SENDER, "kim@fabrikam.example", "Kim", "contact", "kim"),
@@ -74,9 +75,40 @@ def test_a_reply_to_all_is_not_for_who_answers(room: PostRoom) -> None:
     assert addresses(room, answered(room, AnswerKind.REPLY_ALL)) == ["kim@fabrikam.example", "carol@fabrikam.example"]
 
 
+@pytest.mark.parametrize(
+    ("reply_to", "expected"),
+    [
+        (["list@fabrikam.example", "kim@fabrikam.example"], ["list@fabrikam.example", "kim@fabrikam.example"]),
+        (["list@fabrikam.example", "answers wanted"], ["list@fabrikam.example"]),
+        (["answers wanted", "<>", "a@b@fabrikam.example", "eve@evil.example\r\nBcc: x@evil.example"], ["kim@fabrikam.example"]),
+        (["DORA@contoso.example"], ["kim@fabrikam.example"]),
+    ],
+)
+def test_a_reply_goes_where_the_sender_wants_it_if_it_can(room: PostRoom, reply_to: list[str], expected: list[str]) -> None:
+    given = tuple(Address(each, "Answers\r\nhere") for each in reply_to)
+    room.stores.activities.create([an_email(BEGINNING, MailboxId("anna"), parties=PARTIES, reply_to=given)])
+    draft = a_draft(to=(), subject="")
+    reply = room.outgoing.drafts.create(draft, ADMIN, Answered(BEGINNING, AnswerKind.REPLY)).stored.record.id
+
+    assert addresses(room, reply) == expected
+    assert room.content(reply).reply_to == (), "who is answered decides nothing for us"
+    room.outgoing.sending.send(reply, ADMIN)
+
+
+def test_an_address_that_stands_for_the_name_is_no_name(room: PostRoom) -> None:
+    carol = Party(ParticipationType.CC, "new@fabrikam.example", "New@fabrikam.example")
+    room.stores.activities.create([an_email(ELSEWHERE, MailboxId("anna"), parties=(*PARTIES[:2], carol))])
+    draft = a_draft(to=(), subject="")
+    reply = room.outgoing.drafts.create(draft, ADMIN, Answered(ELSEWHERE, AnswerKind.REPLY_ALL)).stored.record.id
+
+    assert [(each.address, each.name) for each in room.content(reply).parties if each.type is ParticipationType.CC] == [
+        ("new@fabrikam.example", "")
+    ]
+
+
 def test_what_is_given_is_not_replaced(room: PostRoom) -> None:
-    given = {"cc": (Recipient("carol@fabrikam.example"),), "subject": "Other", "regarding": RecordRef("account", "contoso")}
-    reply = answered(room, AnswerKind.REPLY, **given)
+    carol, contoso = Recipient("carol@fabrikam.example"), RecordRef("account", "contoso")
+    reply = answered(room, AnswerKind.REPLY, cc=(carol,), subject="Other", regarding=contoso)
 
     assert (addresses(room, reply), room.content(reply).subject) == (["carol@fabrikam.example"], "Other")
     assert (room.email(reply).regarding, room.email(reply).regarding_set_by) == (
@@ -101,6 +133,46 @@ def test_an_answer_to_what_began_with_an_answer_may_be_joined_with_it(room: Post
     for kind, expected in ((AnswerKind.REPLY, True), (AnswerKind.FORWARD, False)):
         answer = room.outgoing.drafts.create(a_draft(), ADMIN, Answered(BEGINNING, kind)).stored.record.id
         assert room.email(answer).is_fragment is expected
+
+
+def test_a_forward_has_each_of_several_attachments_with_its_own_content(room: PostRoom) -> None:
+    others = [replace(TERMS, name=f"{each}.txt", sha256=each * 64, blob=f"emails/{ELSEWHERE}/{each * 64}") for each in "cd"]
+    parts = (TERMS, *others, replace(TERMS, name="again.txt"))
+    room.stores.activities.create([an_email(ELSEWHERE, MailboxId("anna"), parties=PARTIES, attachments=parts)])
+    for each in others:
+        room.stores.blobs.put(each.blob, each.name.encode())
+    put = room.outgoing.drafts.create(a_draft(), ADMIN, Answered(ELSEWHERE, AnswerKind.FORWARD))
+    room.outgoing.uploads.remove(put.stored.record.id, 0, ADMIN)
+
+    names = [each.name for each in room.content(put.stored.record.id).attachments]
+    assert names == ["c.txt", "d.txt", "again.txt"]
+    assert [
+        b"".join(room.administration.activities.attachment(put.stored.record.id, number)[1]) for number, _ in enumerate(names)
+    ] == [b"c.txt", b"d.txt", b"terms"]
+
+
+def test_a_forward_that_was_cut_short_takes_nothing_of_another_email_that_its_key_is_used_for(room: PostRoom) -> None:
+    other = replace(TERMS, name="salaries.txt", blob=f"emails/{ELSEWHERE}/{'cd' * 32}", sha256="cd" * 32)
+    room.stores.activities.create([an_email(ELSEWHERE, MailboxId("anna"), parties=PARTIES, attachments=(other,))])
+    room.stores.blobs.put(other.blob, b"12345")
+
+    class Full(MemoryBlobs):
+        def write(self, name: str, chunks: object) -> int:  # noqa: ARG002 - the form of the port
+            raise TransientError("full")
+
+    whole, full = room.stores.blobs, Full()
+    full.put(TERMS.blob, b"terms")
+    object.__setattr__(room.stores, "blobs", full)
+    with pytest.raises(TransientError):
+        answered(room, AnswerKind.FORWARD, "forward")
+    object.__setattr__(room.stores, "blobs", whole)
+    draft = a_draft(to=(), subject="")
+    put = room.outgoing.drafts.create(draft, ADMIN, Answered(ELSEWHERE, AnswerKind.FORWARD), "forward")
+
+    [attachment] = room.content(put.stored.record.id).attachments
+    assert (attachment.name, attachment.sha256) == ("te rms.txt", "")
+    assert answered(room, AnswerKind.FORWARD, "forward") == put.stored.record.id
+    assert b"".join(room.administration.activities.attachment(put.stored.record.id, 0)[1]) == b"terms"
 
 
 def test_a_forward_begins_a_conversation_and_has_copies_of_the_attachments(room: PostRoom) -> None:

@@ -5,7 +5,7 @@ from datetime import timedelta
 
 import pytest
 
-from shared.domain.choices import EmailStatus, OwnerKind
+from shared.domain.choices import EmailStatus, OwnerKind, Workload
 from shared.domain.configuration import Breaker, OwnerRef
 from shared.domain.errors import InvalidRecord
 from shared.domain.ids import ActivityId, OwnerId, ProfileId
@@ -23,7 +23,7 @@ def refused(room: PostRoom, email: ActivityId) -> str:
 
 def test_an_email_waits_for_the_credential_of_the_profile(room: PostRoom) -> None:
     failing = Breaker("authentication_failed", MONDAY, MONDAY + timedelta(hours=1))
-    room.stores.profiles.set_breaker(ProfileId("contoso"), failing, replacing=None)
+    room.stores.profiles.set_breaker(ProfileId("contoso"), Workload.INCOMING, failing, replacing=None)
     room.outgoing.sending.send(draft := room.has_draft(), ADMIN)
 
     assert room.email(draft).status is EmailStatus.PENDING_SEND

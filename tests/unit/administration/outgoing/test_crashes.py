@@ -2,6 +2,7 @@
 email, and nothing that was promised is lost."""
 
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
@@ -11,7 +12,7 @@ from shared.administration import Administration
 from shared.domain.choices import EmailStatus, ParticipationType, Workload
 from shared.domain.drafts import Answered, AnswerKind, Draft
 from shared.domain.email import Attachment, Party
-from shared.domain.errors import TransientError
+from shared.domain.errors import InvalidRecord, TransientError
 from shared.domain.ids import ActivityId, MailboxId
 from tests.builders import MONDAY
 from tests.unit.administration.emails import an_email
@@ -103,6 +104,31 @@ def test_a_creation_that_was_cut_short_and_given_up_shows_nothing_that_is_not_th
             assert cut.room.content(draft).body_text == "Our offer"
 
 
+def forward_without_key(administration: Administration, original: ActivityId) -> None:
+    administration.outgoing.drafts.create(a_draft(), ADMIN, Answered(original, AnswerKind.FORWARD))
+
+
+@every_fault
+@pytest.mark.parametrize("request_", [forward, forward_without_key])
+def test_what_a_forward_that_was_given_up_has_copied_goes_with_its_draft(fault: Fault, request_: Request) -> None:
+    for cut in cut_short(fault, a_message_to_forward, request_):
+        for draft in cut.room.listed():
+            cut.room.administration.emails.delete(draft, ADMIN)
+        assert cut.room.blobs() == [TERMS.blob]
+
+
+@every_fault
+def test_a_forward_that_was_cut_short_is_not_sent_without_its_attachments(fault: Fault) -> None:
+    for cut in cut_short(fault, a_message_to_forward, forward_without_key):
+        for draft in cut.room.listed():
+            [attachment] = cut.room.content(draft).attachments
+            if attachment.upload is not None:
+                with pytest.raises(InvalidRecord):
+                    cut.room.outgoing.sending.send(draft, ADMIN)
+                cut.room.outgoing.uploads.remove(draft, 0, ADMIN)
+            cut.room.outgoing.sending.send(draft, ADMIN)
+
+
 # ---- editing
 
 
@@ -174,6 +200,72 @@ def test_an_upload_that_was_cut_short_is_one_whole_attachment_when_it_is_repeate
         assert attachment.upload is None
         assert cut.room.blobs() == [attachment.blob]
         assert b"".join(cut.room.administration.activities.attachment(cut.draft, 0)[1]) == b"terms"
+
+
+def attached(room: PostRoom) -> ActivityId:
+    draft = room.has_draft()
+    room.has_attachment(draft)
+    return draft
+
+
+def completed(room: PostRoom) -> ActivityId:
+    draft = uploaded(room)
+    complete(room.administration, draft)
+    return draft
+
+
+def remove(administration: Administration, draft: ActivityId) -> None:
+    while administration.activities.content(draft).attachments:
+        administration.outgoing.uploads.remove(draft, 0, ADMIN)
+
+
+@every_fault
+@pytest.mark.parametrize(
+    ("prepare", "request_"),
+    [(attached, remove), (uploaded, remove), (written, upload), (uploaded, complete)],
+    ids=["removing", "removing an upload", "uploading", "completing"],
+)
+def test_an_attachment_that_is_removed_after_something_was_cut_short_leaves_nothing(
+    fault: Fault, prepare: Callable[[PostRoom], ActivityId], request_: Request
+) -> None:
+    for cut in cut_short(fault, prepare, request_):
+        remove(cut.room.administration, cut.draft)
+
+        assert cut.room.content(cut.draft).attachments == ()
+        assert cut.room.email(cut.draft).attachment_count == 0
+        assert cut.room.blobs() == []
+
+
+@every_fault
+def test_what_is_uploaded_anew_by_its_key_after_a_removal_was_cut_short_outlives_the_removal(fault: Fault) -> None:
+    for cut in cut_short(fault, completed, remove):
+        upload(cut.room.administration, cut.draft)
+        for number, each in enumerate(cut.room.content(cut.draft).attachments):
+            if each.upload is not None:
+                cut.room.outgoing.uploads.remove(cut.draft, number, ADMIN)
+
+        [attachment] = cut.room.content(cut.draft).attachments
+        assert cut.room.blobs() == [attachment.blob]
+        cut.room.outgoing.sending.send(cut.draft, ADMIN)
+
+
+@every_fault
+def test_what_is_sent_after_its_upload_was_cut_short_is_stored_once(fault: Fault) -> None:
+    for cut in cut_short(fault, uploaded, complete):
+        [attachment] = cut.room.content(cut.draft).attachments
+        if attachment.upload is None:
+            cut.room.outgoing.sending.send(cut.draft, ADMIN)
+            assert cut.room.blobs() == [attachment.blob]
+
+
+@every_fault
+def test_an_email_is_not_sent_while_one_of_its_attachments_is_half_removed(fault: Fault) -> None:
+    for cut in cut_short(fault, attached, remove):
+        with suppress(InvalidRecord):
+            cut.room.outgoing.sending.send(cut.draft, ADMIN)
+        for number, _ in enumerate(cut.room.content(cut.draft).attachments):
+            if cut.room.email(cut.draft).status is EmailStatus.PENDING_SEND:
+                assert b"".join(cut.room.administration.activities.attachment(cut.draft, number)[1]) == b"terms"
 
 
 # ---- sending

@@ -92,10 +92,13 @@ def test_a_key_is_an_identifier(room: PostRoom, key: str) -> None:
     ("given", "expected"),
     [
         (Recipient("Kim@Fabrikam.example"), Party(TO, "Kim@Fabrikam.example", "Kim Abercrombie", "contact", "kim")),
-        (Recipient(type="contact", id="kim"), KIM),
-        (Recipient("kim@home.example", type="contact", id="kim"), replace(KIM, address="kim@home.example")),
+        (Recipient(type="contact", id="kim"), replace(KIM, is_named=True)),
+        (
+            Recipient("kim@home.example", type="contact", id="kim"),
+            replace(KIM, address="kim@home.example", is_named=True),
+        ),
         (Recipient("kim@fabrikam.example", "Ms Abercrombie"), replace(KIM, name="Ms Abercrombie")),
-        (Recipient(type="queue", id="sales"), Party(TO, "sales@contoso.example", "Sales", "queue", "sales")),
+        (Recipient(type="queue", id="sales"), Party(TO, "sales@contoso.example", "Sales", "queue", "sales", is_named=True)),
         (Recipient("nobody@fabrikam.example", "Nobody"), Party(TO, "nobody@fabrikam.example", "Nobody")),
     ],
 )
@@ -198,7 +201,7 @@ def meanwhile(room: PostRoom, happening: Callable[[], object]) -> None:
         happening()
         return advance(steps)
 
-    room.stores.activities.advance = after_that  # type: ignore[method-assign]
+    room.stores.activities.advance = after_that  # type: ignore[method-assign]  # put in between
 
 
 def test_a_draft_that_moves_while_somebody_lists_is_listed_by_its_new_sender(room: PostRoom) -> None:

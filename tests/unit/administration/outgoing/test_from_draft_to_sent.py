@@ -3,7 +3,6 @@
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
-from typing import cast
 
 import pytest
 
@@ -15,8 +14,8 @@ from shared.domain.errors import DeliveryUnknown, RecipientsRefused
 from shared.domain.outgoing import OutgoingMessage, Receipt
 from shared.domain.records import RecordRef
 from shared.messages import Queue, SyncMailbox, parse
-from shared.stores.memory.work import MemoryQueues
 from shared.sync.outgoing import OutgoingSync
+from tests.builders import queues_in_memory
 from tests.unit.administration.office import ADMIN
 from tests.unit.administration.outgoing.post_room import PostRoom, a_draft
 
@@ -26,6 +25,9 @@ class Server:
     """Takes what is not called bad."""
 
     sent: list[OutgoingMessage] = field(default_factory=list)
+
+    def check(self) -> None:
+        """Whoever asks may send."""
 
     def send(self, message: OutgoingMessage) -> Receipt:
         if message.subject == "bad":
@@ -45,11 +47,11 @@ def works(room: PostRoom, server: Server) -> None:
     """Runs what the queue asks for."""
 
     @contextmanager
-    def opened(_: EmailServerProfile, __: Mailbox, ___: Discovered | None = None) -> Iterator[Server]:
+    def opened(profile: EmailServerProfile, mailbox: Mailbox, discovered: Discovered | None = None) -> Iterator[Server]:  # noqa: ARG001  # as the port has it
         yield server
 
     sync = OutgoingSync(room.stores, opened, room.clock)
-    for text in cast(MemoryQueues, room.stores.queues).receive(Queue.SYNC_OUTGOING):
+    for text in queues_in_memory(room.stores).receive(Queue.SYNC_OUTGOING):
         message = parse(text)
         assert isinstance(message, SyncMailbox)
         sync.run(message)

@@ -73,6 +73,36 @@ def test_an_address_of_several_records_is_not_written_to_where_one_of_them_is_no
     room.outgoing.sending.send(draft, ADMIN)
 
 
+def test_an_address_that_another_record_has_since_is_not_written_to_where_that_is_not(room: PostRoom) -> None:
+    draft = room.has_draft()
+    has_record(do_not_email=True)(room)
+
+    assert refused(room, draft) == "to/0"
+    room.has_draft("named", to=(Recipient(type="contact", id="kim"),))
+    room.outgoing.sending.send(room.has_draft("named"), ADMIN)
+
+
+def test_who_was_found_by_the_address_is_not_named_because_somebody_else_is_added(room: PostRoom) -> None:
+    draft = room.has_draft()
+    added = Recipient("carol@fabrikam.example")
+    room.outgoing.drafts.edit(draft, lambda email: replace(email, to=(*email.to, added)), ADMIN)
+    has_record(do_not_email=True)(room)
+
+    assert refused(room, draft) == "to/0"
+
+
+@pytest.mark.parametrize("to", [Recipient("kim@fabrikam.example"), Recipient(type="contact", id="kim")])
+def test_where_a_record_is_not_there_any_more_its_address_counts(room: PostRoom, to: Recipient) -> None:
+    draft = room.has_draft(to=(to,))
+    has_record(do_not_email=True)(room)
+    room.administration.address_book.delete("contact", "kim", ADMIN)
+
+    assert refused(room, draft) == "to/0"
+    has_record()(room)
+    room.outgoing.sending.send(draft, ADMIN)
+    assert recipient(room, draft).record_kind == "lead"
+
+
 def test_an_address_of_several_records_is_one_of_the_address_book(room: PostRoom) -> None:
     room.has_settings(allow_unresolved_recipients=False)
     has_record()(room)

@@ -149,13 +149,24 @@ def test_what_waits_is_taken_back_and_can_be_sent_again(room: PostRoom) -> None:
     assert room.email(draft).status is EmailStatus.PENDING_SEND
 
 
-@pytest.mark.parametrize("status", [EmailStatus.DRAFT, EmailStatus.FAILED, EmailStatus.SENDING, EmailStatus.SENT])
-def test_what_does_not_wait_is_not_taken_back(room: PostRoom, status: EmailStatus) -> None:
+@pytest.mark.parametrize(
+    ("status", "instead"),
+    [
+        (EmailStatus.DRAFT, "Change or delete it"),
+        (EmailStatus.FAILED, "Change or delete it"),
+        (EmailStatus.SENDING, "Wait"),
+        (EmailStatus.SENT, "Write another one"),
+    ],
+)
+def test_what_does_not_wait_is_not_taken_back_and_says_what_to_do_instead(
+    room: PostRoom, status: EmailStatus, instead: str
+) -> None:
     draft = room.has_draft()
     room.has_status(draft, status)
 
-    with pytest.raises(NotPossibleNow):
+    with pytest.raises(NotPossibleNow) as refused:
         room.outgoing.sending.cancel(draft, ADMIN)
+    assert refused.value.remedy.startswith(instead)
 
 
 def test_what_may_be_on_the_server_already_is_not_taken_back(room: PostRoom) -> None:

@@ -2,7 +2,7 @@
 
 import hashlib
 import tracemalloc
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 
 import pytest
 
@@ -10,7 +10,7 @@ from shared.administration.failures import NotPossibleNow, RecordNotFound
 from shared.administration.outgoing.uploads import MOST_ATTACHMENTS, MOST_BYTES, PART_BYTES, Uploading
 from shared.domain.choices import EmailStatus
 from shared.domain.email import StoredActivity
-from shared.domain.errors import Busy, Changed, InvalidRecord
+from shared.domain.errors import Changed, InvalidRecord
 from shared.domain.ids import ActivityId
 from shared.domain.steps import Step
 from shared.stores.memory.work import MemoryBlobs
@@ -199,7 +199,7 @@ def test_of_two_who_remove_the_same_attachment_one_does_and_no_other_one_goes(ro
         room.outgoing.uploads.remove(draft, 0, ADMIN)
         return advance(steps)
 
-    room.stores.activities.advance = after_another  # type: ignore[method-assign]
+    room.stores.activities.advance = after_another  # type: ignore[method-assign]  # put in between
     with pytest.raises(Changed):
         room.outgoing.uploads.remove(draft, 0, ADMIN)
     assert [each.name for each in room.content(draft).attachments] == ["second.txt"]
@@ -248,8 +248,8 @@ def test_a_part_that_is_replaced_while_they_are_put_together_does_not_make_anoth
             return iter([b"first" if self.reads == 1 else b"other"])
 
     object.__setattr__(room.stores, "blobs", Replacing())
-    with pytest.raises(Busy):
-        room.outgoing.uploads.complete(draft, upload, ADMIN)
+    with pytest.raises(InvalidRecord):
+        room.outgoing.uploads.complete(draft, upload, ADMIN, hashlib.sha256(b"first").hexdigest())
     assert room.content(draft).attachments[0].upload == upload
     assert room.blobs() == []
 
@@ -262,8 +262,8 @@ def test_putting_together_holds_no_file_in_memory(room: PostRoom, draft: Activit
         def read(self, name: str, offset: int = 0) -> Iterator[bytes]:  # noqa: ARG002 - the form of the port
             return (bytes(64 * 1024) for _ in range(PART_BYTES // (64 * 1024)))
 
-        def write(self, name: str, chunks: object) -> int:  # noqa: ARG002 - the form of the port
-            return sum(len(chunk) for chunk in chunks)  # type: ignore[attr-defined]  # chunks of bytes
+        def write(self, name: str, chunks: Iterable[bytes]) -> int:  # noqa: ARG002 - the form of the port
+            return sum(len(chunk) for chunk in chunks)
 
     object.__setattr__(room.stores, "blobs", Streaming())
     tracemalloc.start()

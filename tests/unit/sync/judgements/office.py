@@ -319,9 +319,9 @@ def _email(
 def _message(
     office: Office,
     *,
-    to: str | list[str] = (),  # type: ignore[assignment]
-    cc: str | list[str] = (),  # type: ignore[assignment]
-    bcc: str | list[str] = (),  # type: ignore[assignment]
+    to: str | Sequence[str] = (),
+    cc: str | Sequence[str] = (),
+    bcc: str | Sequence[str] = (),
     subject: str = "Hello",
     id: str | None = "new",
     answers: str | None = None,

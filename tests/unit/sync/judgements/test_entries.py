@@ -1,6 +1,7 @@
 """By what stored emails are found again, how clues are read, and what is judged once more."""
 
 import base64
+from typing import Any
 
 import pytest
 
@@ -169,11 +170,11 @@ def test_of_all_addresses_of_a_message_the_records_are_asked_for() -> None:
 # ---- what is judged again
 
 
-def judged_again(**case: object) -> bool:
+def judged_again(**case: Any) -> bool:
     outcome = a_case({"case": "", "expected": {}, **case})
-    message: dict[str, object] = case["message"]  # type: ignore[assignment]
+    message: dict[str, Any] = case["message"]
     answers = [f"{each}@mail.example" for each in [message.get("answers")] if each]
-    references = tuple(f"{each}@mail.example" for each in message.get("refers_to", ()))  # type: ignore[attr-defined]
+    references = tuple(f"{each}@mail.example" for each in message.get("refers_to", ()))
     envelope = a_message(in_reply_to=answers[0] if answers else None, references=references)
     return awaits_original(envelope, outcome.judgement)
 
@@ -252,9 +253,7 @@ def test_a_new_contact_belongs_to_the_user_whose_mailbox_it_wrote_to_but_to_no_q
         (0, {"in_reply_to": "one"}, True),
     ],
 )
-def test_what_begins_a_conversation_is_looked_up_by_no_index(
-    longer: int, message: dict[str, object], is_looked_up: bool
-) -> None:
+def test_what_begins_a_conversation_is_looked_up_by_no_index(longer: int, message: dict[str, Any], is_looked_up: bool) -> None:
     """Its index is the base alone, and nothing else about it says that it answers."""
     index = base64.b64encode(bytes(range(1, 23)) + bytes(longer)).decode()
     only_index = OrganisationSettings(correlation_methods=(CorrelationMethod.CONVERSATION_INDEX,))

@@ -6,8 +6,9 @@ from typing import Any
 import pytest
 import yaml
 
+from shared.domain.choices import ParticipationType
 from shared.domain.configuration import OwnerRef
-from shared.domain.email import ParticipationType, Party
+from shared.domain.email import Party
 from shared.sync.acceptance import ACCEPTANCES, REFUSALS
 from tests.unit.sync.judgements.office import TABLES, Outcome, a_case, an_office
 

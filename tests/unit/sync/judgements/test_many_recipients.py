@@ -1,6 +1,7 @@
 """A message to thousands: only so many recipients count and are looked up, in the order To, Cc, Bcc; the rest are parties."""
 
 from dataclasses import replace
+from typing import Any
 
 from shared.domain.choices import Direction, IncomingFilteringMethod, OwnerKind, ParticipationType, Reason, Verdict
 from shared.domain.configuration import AddressMatch, Mailbox, Matches
@@ -17,11 +18,11 @@ ANNA = a_mailbox("anna")
 BY_NAME = {"support@contoso.example": [SUPPORT]}
 
 
-def judged(envelope: Envelope, matches: Matches, mailbox: Mailbox = ANNA, **changes: object) -> Judgement:
+def judged(envelope: Envelope, matches: Matches, mailbox: Mailbox = ANNA, **changes: Any) -> Judgement:
     """By what is looked up, as a run does."""
     found = {address: matches.get(address, ()) for address in addresses_judged(envelope, mailbox)}
     facts = Facts(mailbox, Direction.INCOMING, OrganisationSettings(), found, None)
-    return judge(envelope, replace(facts, **changes))  # type: ignore[arg-type]
+    return judge(envelope, replace(facts, **changes))
 
 
 def test_the_first_recipients_are_looked_up_and_the_sender_and_the_mailbox_always() -> None:

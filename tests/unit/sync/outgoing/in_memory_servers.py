@@ -5,14 +5,15 @@ several items one after the other: it may stop in between.
 """
 
 from collections import Counter
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 from shared.domain.configuration import Discovered, EmailServerProfile, Mailbox
-from shared.domain.errors import DeliveryError, DeliveryUnknown, DraftGone, TransientError
-from shared.domain.outgoing import OutgoingMessage, Receipt
+from shared.domain.errors import ConnectionRefused, DeliveryError, DeliveryUnknown, DraftGone, NotGiven, TransientError
+from shared.domain.outgoing import OutgoingMessage, Receipt, Trace
 from shared.ports import OutgoingEmail
 from tests.unit.sync.faults import FaultyWorld
 
@@ -85,6 +86,10 @@ class InMemoryDrafting(Script):
     """By reference: the draft, and whether it is complete."""
     moved: dict[str, str] = field(default_factory=dict)
     """Where somebody moved drafts within the folder: they have another reference since."""
+    in_hand: Sequence[OutgoingMessage] = ()
+    """What it was given last, to prepare or to send."""
+    taken: list[OutgoingMessage] = field(default_factory=list)
+    """Drafts that somebody deleted or moved elsewhere, and that can be found there."""
     sent: list[OutgoingMessage] = field(default_factory=list)
     copied: list[bool] = field(default_factory=list)
     prepared: int = 0
@@ -98,6 +103,7 @@ class InMemoryDrafting(Script):
         self.world.perform("mail.check", lambda: None)
 
     def prepare(self, messages: Sequence[OutgoingMessage]) -> Sequence[str | DeliveryError]:
+        self.in_hand = messages
         return self.world.perform("mail.prepare", lambda: [self._make(message) for message in messages])
 
     def _make(self, message: OutgoingMessage) -> str | DeliveryError:
@@ -118,10 +124,25 @@ class InMemoryDrafting(Script):
     def submit(self, drafts: Sequence[str], *, save_copy: bool) -> Sequence[Receipt | DeliveryError]:
         if self.on_submit is not None:
             self.on_submit()
-        return self.world.perform("mail.submit", lambda: [self._send(draft, save_copy) for draft in drafts])
+        self.in_hand = [self.drafts[draft][0] for draft in drafts if draft in self.drafts]
+        answers: list[Receipt | DeliveryError] = []
+        try:
+            self.world.perform("mail.submit", lambda: answers.extend(self._sent(drafts, save_copy)))
+        except ConnectionRefused as error:
+            return [NotGiven(str(error)).because_of(error) for _ in drafts]
+        return answers
 
-    def _send(self, draft: str, save_copy: bool) -> Receipt | DeliveryError:
-        return self.world.perform("server.send", lambda: self._do_send(draft, save_copy))
+    def _sent(self, drafts: Sequence[str], save_copy: bool) -> Iterator[Receipt | DeliveryError]:
+        """What it was given before it refused connections has its answer."""
+        away: ConnectionRefused | None = None
+        for draft in drafts:
+            if away is None:
+                try:
+                    yield self.world.perform("server.send", partial(self._do_send, draft, save_copy))
+                    continue
+                except ConnectionRefused as error:
+                    away = error
+            yield NotGiven(str(away)).because_of(away)
 
     def _do_send(self, draft: str, save_copy: bool) -> Receipt | DeliveryError:
         if draft not in self.drafts:
@@ -142,7 +163,7 @@ class InMemoryDrafting(Script):
         self.copied.append(save_copy)
         return answer
 
-    def find(self, drafts: Sequence[str]) -> Sequence[str | None]:
+    def find(self, drafts: Sequence[str]) -> Sequence[str | DeliveryError | None]:
         return self.world.perform("mail.find", lambda: [self._present(draft) for draft in drafts])
 
     def _present(self, draft: str) -> str | None:
@@ -155,6 +176,20 @@ class InMemoryDrafting(Script):
     def _remove(self, keys: Collection[str]) -> None:
         for reference in [each for each, (message, _) in self.drafts.items() if message.key in keys]:
             del self.drafts[reference]
+
+    def trace(self, keys: Collection[str], *, has_copies: bool) -> Mapping[str, Trace]:
+        del has_copies
+        return self.world.perform("mail.trace", lambda: {key: self._trace(key) for key in keys})
+
+    def _trace(self, key: str) -> Trace:
+        if any(is_copied and message.key == key for message, is_copied in zip(self.sent, self.copied, strict=True)):
+            return Trace.SENT
+        return Trace.TAKEN if any(message.key == key for message in self.taken) else Trace.NOTHING
+
+    def take_all(self) -> None:
+        """Somebody moves all drafts into Deleted Items."""
+        self.taken += [message for message, _ in self.drafts.values()]
+        self.drafts.clear()
 
     def move_all(self) -> None:
         for reference in list(self.drafts):

@@ -35,7 +35,7 @@ from shared.ports import Stores
 from shared.stores.memory import memory_stores
 from shared.sync.budgets import RunBudget
 from shared.sync.outgoing import OutgoingSync
-from tests.builders import SettableClock, a_mailbox, a_profile, with_organisation
+from tests.builders import SettableClock, a_mailbox, a_profile, an_owner, with_organisation
 from tests.unit.sync.faults import FaultyWorld
 from tests.unit.sync.in_memory_mail import ProcessDied
 from tests.unit.sync.outgoing.in_memory_servers import InMemoryDrafting, InMemorySending, Outward, Server
@@ -75,7 +75,24 @@ class OutgoingScene:
         self.outward = Outward(self.server)
         self._numbers = count(1)
 
+    def add_colleagues(self, *names: str) -> None:
+        """On the same profile, and due as Anna is."""
+        for name in names:
+            mailbox = a_mailbox(name, outgoing_method=EmailDeliveryMethod.SERVER_SIDE)
+            due = WorkloadSchedule(due=self.clock())
+            self.stores.owners.create(an_owner(name))
+            self.stores.mailboxes.create(mailbox, {Workload.INCOMING: due, Workload.OUTGOING: due})
+
     # ---- people write and send
+
+    def everybody_sends(self) -> list[ActivityId]:
+        """An email from each mailbox."""
+        anna, emails = self.mailbox, []
+        for stored in self.stores.mailboxes.list().items:
+            self.mailbox = stored.record
+            emails.append(self.send(f"Offer of {self.mailbox.name}"))
+        self.mailbox = anna
+        return emails
 
     def draft(self, subject: str, **changes: Any) -> ActivityId:
         """As the API creates one."""

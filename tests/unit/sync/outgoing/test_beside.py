@@ -1,8 +1,9 @@
 """What a run has done beside the sending: it needs few threads for that, and leaves nothing half done."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from threading import Thread
+from typing import NoReturn
 
 import pytest
 
@@ -22,7 +23,7 @@ def test_a_run_needs_no_more_than_one_thread_beside_its_own(build: Callable[[], 
     scene.executor = threads = ThreadPoolExecutor(1)
     run = Thread(target=scene.run, daemon=True)
     run.start()
-    run.join(20)
+    run.join(60)
     threads.shutdown(wait=False, cancel_futures=True)
     assert not run.is_alive()
     assert {scene.status(each) for each in emails} == {EmailStatus.SENT}
@@ -56,11 +57,11 @@ def test_a_recorded_draft_stays_known_while_its_email_waits_behind_a_clock_that_
         if server.sent and name.startswith("mail."):
             raise Unreachable("away")
 
-    def no_answer(drafts: object, *, save_copy: bool) -> object:
-        InMemoryDrafting.submit(server, drafts, save_copy=save_copy)  # type: ignore[arg-type]
+    def no_answer(drafts: Sequence[str], *, save_copy: bool) -> NoReturn:
+        InMemoryDrafting.submit(server, drafts, save_copy=save_copy)
         raise Unreachable("the answer is lost")
 
-    server.submit = no_answer  # type: ignore[method-assign,assignment]
+    server.submit = no_answer  # type: ignore[method-assign]  # put in between
     scene.world.watch = away
     assert scene.run() is RunOutcome.FAILED
     assert scene.status(email) is EmailStatus.SENDING

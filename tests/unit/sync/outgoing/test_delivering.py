@@ -2,23 +2,23 @@
 
 from dataclasses import replace
 from datetime import datetime, timedelta
+from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from shared.domain.choices import ActivityState, EmailStatus
-from shared.domain.delivery import AttemptOutcome, Delivery, OutboxEntry, RefusedRecipient
+from shared.domain.delivery import Attempt, AttemptOutcome, Delivery, OutboxEntry, RefusedRecipient
 from shared.domain.email import EmailActivity, StoredActivity
 from shared.domain.errors import (
     DeliveryPostponed,
     DeliveryRefused,
     DeliveryUnknown,
-    DraftGone,
     EmailTooLarge,
     SendAsDenied,
 )
-from shared.domain.outgoing import Receipt
+from shared.domain.outgoing import Receipt, Trace
 from shared.domain.steps import StoredEmail
 from shared.sync import delivering
 from shared.sync.delivering import Standing, delivery_of, standing
@@ -37,16 +37,15 @@ ANSWERS = st.sampled_from(
         DeliveryRefused("550"),
         EmailTooLarge("552"),
         SendAsDenied("550"),
-        DraftGone("gone"),
         RuntimeError("odd"),
     ]
 )
 
 
-def an_email(**changes: object) -> EmailActivity:
+def an_email(**changes: Any) -> EmailActivity:
     scene = by_smtp()
     email = scene.stored(scene.send("Offer")).record
-    return replace(email, delivery=replace(delivery_of(email), **changes))  # type: ignore[arg-type]
+    return replace(email, delivery=replace(delivery_of(email), **changes))
 
 
 EMAIL = an_email()
@@ -62,7 +61,7 @@ def test_every_chain_of_answers_ends_or_waits_and_its_history_is_whole(
     answers: list[Receipt | Exception], allowed: int
 ) -> None:
     email, entry, now = EMAIL, ENTRY, MONDAY
-    history = {}
+    history: dict[int, Attempt] = {}
     for number, answer in enumerate(answers, 1):
         begun = delivering.begun(email, f"attempt-{number}", now, can_tell=False)
         outcome = delivering.answered(begun.email, entry, answer, now, allowed)
@@ -84,14 +83,33 @@ def test_every_chain_of_answers_ends_or_waits_and_its_history_is_whole(
     assert list(history) == list(range(1, len(history) + 1))
 
 
-@pytest.mark.parametrize("answer", [Receipt(), DraftGone("gone")])
-def test_what_is_sent_is_completed_and_what_failed_is_open(answer: Receipt | Exception) -> None:
+def test_what_is_sent_is_completed_and_what_failed_is_open() -> None:
     begun = delivering.begun(EMAIL, "a", MONDAY, can_tell=True).email
     assert (begun.state, begun.status) == (ActivityState.COMPLETED, EmailStatus.SENDING)
-    sent = delivering.answered(begun, ENTRY, answer, MONDAY + MINUTE, 3).email
+    sent = delivering.answered(begun, ENTRY, Receipt(), MONDAY + MINUTE, 3).email
     assert (sent.state, sent.status) == (ActivityState.COMPLETED, EmailStatus.SENT)
     failed = delivering.answered(begun, ENTRY, DeliveryRefused("550"), MONDAY, 3).email
     assert (failed.state, failed.status) == (ActivityState.OPEN, EmailStatus.FAILED)
+
+
+@pytest.mark.parametrize(
+    ("trace", "state", "status", "outcome", "is_told"),
+    [
+        (Trace.SENT, ActivityState.COMPLETED, EmailStatus.SENT, AttemptOutcome.FOUND_SENT, False),
+        (Trace.NOTHING, ActivityState.COMPLETED, EmailStatus.SENT, AttemptOutcome.FOUND_SENT, True),
+        (Trace.TAKEN, ActivityState.OPEN, EmailStatus.FAILED, AttemptOutcome.REFUSED, True),
+    ],
+)
+def test_a_draft_that_is_gone_was_sent_unless_somebody_has_it_and_the_attempt_tells_what_is_not_certain(
+    trace: Trace, state: ActivityState, status: EmailStatus, outcome: AttemptOutcome, is_told: bool
+) -> None:
+    begun = delivering.begun(EMAIL, "a", MONDAY, can_tell=True).email
+    gone = delivering.gone(begun, trace, MONDAY + HOUR)
+    [attempt] = gone.attempts
+    assert (gone.email.state, gone.email.status) == (state, status)
+    assert (attempt.outcome, bool(attempt.detail)) == (outcome, is_told)
+    assert (delivery_of(gone.email).error is not None) == (status is EmailStatus.FAILED)
+    assert gone.ends_entry
 
 
 @pytest.mark.parametrize(("can_tell", "may_be_twice"), [(True, False), (False, True)])

@@ -25,7 +25,7 @@ class Slow(Executor):
         def result(timeout: float | None = None) -> Any:  # noqa: ARG001 # as a Future has it
             return fn(*args, **kwargs)
 
-        future.result = result  # type: ignore[method-assign]
+        future.result = result  # type: ignore[method-assign]  # put in between
         return future
 
 

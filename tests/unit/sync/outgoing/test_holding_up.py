@@ -123,11 +123,11 @@ def test_an_email_that_cannot_be_listed_does_not_keep_the_others_from_it(build: 
         put(entries)
 
     emails = [scene.send(subject) for subject in ("One", "Unlistable", "Two")]
-    scene.stores.timeline.put = refuses_one  # type: ignore[method-assign]
+    scene.stores.timeline.put = refuses_one  # type: ignore[method-assign]  # put in between
     assert scene.run() is RunOutcome.COMPLETED
     assert [scene.status(email) for email in emails] == [EmailStatus.SENT] * 3
     assert scene.listed(ListOf.SENT) == ["One", "Two"]
-    scene.stores.timeline.put = put  # type: ignore[method-assign]
+    scene.stores.timeline.put = put  # type: ignore[method-assign]  # as it was
     scene.until_settled()
     assert scene.listed(ListOf.SENT) == ["One", "Two", "Unlistable"]
     assert sorted(sent(scene)) == ["One", "Two", "Unlistable"]

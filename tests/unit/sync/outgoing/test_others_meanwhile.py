@@ -4,12 +4,12 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from datetime import timedelta
 
-from shared.domain.choices import EmailStatus
-from shared.domain.errors import (
-    DeliveryRefused,
-)
+from shared.domain.choices import EmailStatus, ParticipationType
+from shared.domain.email import Party
+from shared.domain.errors import DeliveryRefused, NoAnswer
 from shared.domain.ids import ActivityId
 from shared.domain.operations import RunOutcome
+from shared.domain.steps import Step
 from shared.messages import Queue, SyncMailbox, SyncReason, parse
 from shared.stores.memory.work import MemoryQueues
 from shared.sync.budgets import RunBudget
@@ -92,6 +92,39 @@ def test_a_worker_that_comes_back_after_its_lease_expired_sends_nothing_twice_un
             assert twice <= sum(scene.delivery(each).may_be_twice for each in emails)
 
 
+def test_a_worker_that_comes_back_does_not_take_for_sent_what_another_one_removed() -> None:
+    """At every call of a recovery it stands still; the other one removes the draft, and gets no further than that."""
+    for at in range(1, 12):
+        scene = by_exchange()
+        email = scene.send("Offer")
+        server = scene.server
+        assert isinstance(server, InMemoryDrafting)
+        scene.world.watch = lambda name, scene=scene: scene.world.die() if name == "server.send" else None
+        assert scene.attempt() is None
+        scene.clock.advance(timedelta(minutes=10))
+        stands_still_at = len(scene.world.calls) + at
+
+        def watch(_: str, scene: OutgoingScene = scene, stands_still_at: int = stands_still_at) -> None:
+            if len(scene.world.calls) == stands_still_at:
+                scene.world.watch = removes_at_most
+                scene.clock.advance(timedelta(minutes=10))
+                scene.run()
+                scene.world.watch = None
+
+        scene.world.watch = watch
+        scene.attempt()
+        scene.world.watch = None
+        scene.until_settled()
+        assert (sent(scene), scene.status(email)) == (["Offer"], EmailStatus.SENT), f"at {at}"
+        assert "found_sent" not in scene.outcomes(email), f"at {at}"
+        assert server.drafts == {}, f"at {at}"
+
+
+def removes_at_most(name: str) -> None:
+    if name in ("mail.submit", "mail.trace"):
+        raise NoAnswer("nobody")
+
+
 def _calls_of_one(build: Build) -> list[str]:
     scene = build()
     scene.send("Offer")
@@ -117,6 +150,20 @@ def test_a_draft_that_somebody_moved_is_sent_by_its_present_reference() -> None:
     assert sent(scene) == ["Offer"]
     assert scene.outcomes(email) == ["interrupted", "accepted"]
     assert not scene.delivery(email).may_be_twice
+
+
+def test_recipients_whom_smtp_put_off_are_written_to_by_the_exchange_server_to_which_the_mailbox_moved() -> None:
+    scene = by_exchange()
+    server = scene.server
+    assert isinstance(server, InMemoryDrafting)
+    parties = tuple(Party(ParticipationType.TO, f"{name}@fabrikam.example", name) for name in ("carol", "dave"))
+    email = scene.send("Offer", parties=parties)
+    stored = scene.stored(email)
+    accepted = replace(scene.delivery(email), sent_on=scene.clock(), waiting=(1,), attempts=1, last_attempt=1)
+    scene.stores.activities.advance([Step(replace(stored.record, status=EmailStatus.SENT, delivery=accepted), stored.etag)])
+    scene.until_settled()
+    assert [message.recipients for message in server.sent] == [("dave@fabrikam.example",)]
+    assert (scene.status(email), scene.delivery(email).waiting, scene.waiting()) == (EmailStatus.SENT, (), [])
 
 
 # ---- pace and budget

@@ -1,6 +1,6 @@
 """No minute, wherever it begins, has more emails than the profile allows; and a mailbox does not wait for ever."""
 
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 from hypothesis import given
 from hypothesis import strategies as st
@@ -17,7 +17,8 @@ MINUTE = timedelta(minutes=1)
     pauses=st.lists(st.floats(0, 30), min_size=1, max_size=60),
 )
 def test_every_minute_keeps_the_limit_over_any_pauses(per_minute: int, pauses: list[float]) -> None:
-    pace, now, sent = Pace(per_minute), MONDAY, []
+    pace, now = Pace(per_minute), MONDAY
+    sent: list[datetime] = []
     for pause in pauses:
         now += timedelta(seconds=pause)
         if pace.room(now):

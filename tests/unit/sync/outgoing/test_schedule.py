@@ -6,12 +6,10 @@ from datetime import timedelta
 
 import pytest
 
-from shared.domain.choices import AuthenticationProtocol, EmailStatus, Workload
-from shared.domain.configuration import Breaker, WorkloadSchedule
-from shared.domain.eligibility import credential_version
-from shared.domain.errors import AuthenticationFailed
+from shared.domain.choices import EmailStatus, Workload
+from shared.domain.configuration import WorkloadSchedule
 from shared.domain.operations import RunOutcome
-from shared.messages import Queue, SyncMailbox, SyncReason, parse
+from shared.messages import Queue, SyncMailbox, parse
 from shared.stores.memory.work import MemoryQueues
 from shared.sync.enumeration import Enumeration
 from shared.sync.poison import Poison
@@ -32,7 +30,7 @@ def test_an_empty_outbox_is_looked_at_once_a_day_without_lease_or_connection(bui
     scene = build()
     assert scene.run() is RunOutcome.IDLE
     assert scene.wait() == DAY
-    assert not {"ledger.head", "ledger.commit", "open"} & set(scene.world.calls)
+    assert not {"ledger.commit", "open"} & set(scene.world.calls)
     assert scene.runs() == []
 
 
@@ -47,7 +45,7 @@ def test_nothing_that_is_announced_at_any_moment_of_a_run_waits_longer_than_a_mi
             again = by_smtp()
             if first:
                 again.send("First")
-            written = []
+            written: list[object] = []
 
             def watch(_: str, scene: OutgoingScene = again, at: int = at, written: list[object] = written) -> None:
                 if len(scene.world.calls) == at:
@@ -114,75 +112,18 @@ def test_an_entry_of_a_former_submission_sends_nothing() -> None:
     assert list(scene.server.copies().values()) == [1]
 
 
-# ---- breakers
-
-
-def open_breaker(scene: OutgoingScene) -> None:
-    breaker = Breaker(
-        "authentication_failed", scene.clock(), scene.clock() + timedelta(hours=1), credential=credential_version(scene.profile)
-    )
-    scene.stores.profiles.set_breaker(scene.profile.id, breaker, replacing=None)
-
-
-def profile_breaker(scene: OutgoingScene) -> Breaker | None:
-    found = scene.stores.profiles.get(scene.profile.id)
-    assert found is not None
-    return found.breaker
-
-
-def test_a_refused_password_of_smtp_stops_sending_of_this_mailbox_and_not_reading() -> None:
-    scene = by_smtp()
-    email = scene.send("Offer")
-    scene.outward.refuses = [AuthenticationFailed("535", profile_wide=True)]
-    assert scene.run() is RunOutcome.FAILED
-    assert profile_breaker(scene) is None
-    assert scene.schedule().breaker is not None
-    assert scene.wait() == timedelta(hours=1)
-    [alert] = scene.alerts()
-    assert (alert.about, alert.parameters) == (f"mailbox:{scene.mailbox.id}", {"workload": "outgoing"})
-    found = scene.stores.mailboxes.get(scene.mailbox.id)
-    assert found is not None
-    assert found.schedule[Workload.INCOMING].breaker is None
-    assert (scene.status(email), scene.delivery(email).attempts) == (EmailStatus.PENDING_SEND, 0)
-    scene.until_settled()
-    assert scene.status(email) is EmailStatus.SENT
-    assert scene.schedule().breaker is None
-
-
-def test_a_refused_password_of_imap_does_not_stop_sending_and_sending_does_not_close_its_breaker() -> None:
-    scene = by_smtp()
-    open_breaker(scene)
-    scene.send("Offer")
-    assert scene.run() is RunOutcome.COMPLETED
-    assert profile_breaker(scene) is not None
-
-
-def test_a_refused_password_of_exchange_is_the_profiles() -> None:
-    scene = by_exchange()
-    scene.send("Offer")
-    scene.outward.refuses = [AuthenticationFailed("401", profile_wide=True)]
-    assert scene.run() is RunOutcome.FAILED
-    assert profile_breaker(scene) is not None
-    assert scene.run() is RunOutcome.REFUSED
-    assert scene.outward.opened == 1
-
-
-def test_exchange_with_a_sign_in_of_its_own_for_sending_has_a_breaker_of_its_own() -> None:
-    scene = by_exchange(use_same_settings_for_outgoing=False, outgoing_authentication=AuthenticationProtocol.NTLM)
-    open_breaker(scene)
-    scene.send("Offer")
-    assert scene.run() is RunOutcome.COMPLETED
-
-
 # ---- enumeration
 
 
 def queued(scene: OutgoingScene, queue: Queue) -> list[SyncMailbox]:
     queues = scene.stores.queues
     assert isinstance(queues, MemoryQueues)
-    found = [parse(text) for text in queues.receive(queue)]
-    assert all(isinstance(message, SyncMailbox) for message in found)
-    return found  # type: ignore[return-value]
+    found: list[SyncMailbox] = []
+    for text in queues.receive(queue):
+        message = parse(text)
+        assert isinstance(message, SyncMailbox)
+        found.append(message)
+    return found
 
 
 def test_the_timer_enqueues_both_workloads_each_in_its_own_queue() -> None:
@@ -191,39 +132,6 @@ def test_the_timer_enqueues_both_workloads_each_in_its_own_queue() -> None:
     assert [message.workload for message in queued(scene, Queue.SYNC_OUTGOING)] == [Workload.OUTGOING]
     assert [message.workload for message in queued(scene, Queue.SYNC_INCOMING)] == [Workload.INCOMING]
     assert Enumeration(scene.stores, scene.clock).enumerate_all().enqueued == 0
-
-
-def test_a_breaker_of_incoming_mail_holds_back_only_what_signs_in_alike() -> None:
-    scene = by_smtp()
-    open_breaker(scene)
-    Enumeration(scene.stores, scene.clock).enumerate_all()
-    assert (len(queued(scene, Queue.SYNC_OUTGOING)), queued(scene, Queue.SYNC_INCOMING)) == (1, [])
-    scene = by_exchange()
-    open_breaker(scene)
-    assert Enumeration(scene.stores, scene.clock).enumerate_all().enqueued == 0
-
-
-def test_the_breaker_of_a_profile_is_probed_by_one_workload_only() -> None:
-    scene = by_exchange()
-    open_breaker(scene)
-    scene.clock.advance(timedelta(hours=1))
-    assert Enumeration(scene.stores, scene.clock).enumerate_all().enqueued == 1
-    [probe] = [*queued(scene, Queue.SYNC_OUTGOING), *queued(scene, Queue.SYNC_INCOMING)]
-    assert probe.reason is SyncReason.PROBE
-
-
-@pytest.mark.parametrize("is_repaired", [True, False])
-def test_a_probe_signs_in_though_nothing_waits(is_repaired: bool) -> None:
-    scene = by_exchange()
-    open_breaker(scene)
-    if not is_repaired:
-        scene.outward.refuses = [AuthenticationFailed("401", profile_wide=True)]
-    scene.clock.advance(timedelta(hours=1))
-    outcome = scene.run(SyncReason.PROBE)
-    assert outcome is (RunOutcome.IDLE if is_repaired else RunOutcome.FAILED)
-    assert scene.outward.opened == 1
-    assert ("mail.check" in scene.world.calls) is is_repaired
-    assert (profile_breaker(scene) is None) is is_repaired
 
 
 # ---- poison
