@@ -1,9 +1,11 @@
 """The address book: email-enabled records of any type, and folder-level tracking rules that point at them."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 
+from shared.domain.configuration import AddressMatch, Owner
 from shared.domain.ids import MailboxId
 
 
@@ -33,6 +35,19 @@ class AddressBookRecord:
     """donotemail: the record is not written to; `do_not_email` of the organisation says what becomes of emails to it."""
     active: bool = True
     """statecode; an inactive record still has its addresses, and resolves as inactive."""
+
+
+def addresses_of(record: Owner | AddressBookRecord) -> Sequence[str]:
+    return (record.address,) if isinstance(record, Owner) else record.addresses
+
+
+def match_of(record: Owner | AddressBookRecord) -> AddressMatch:
+    """What is said of it to whoever asks for one of its addresses."""
+    if isinstance(record, Owner):
+        return AddressMatch(record.kind, record.id, record.name, record.active, filtering_method=record.filtering_method)
+    return AddressMatch(
+        record.type, record.id, record.name, record.active, owner_id=record.owner_id, do_not_email=record.do_not_email
+    )
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,7 +17,7 @@ from shared.domain.folders import SENT_ITEMS
 from shared.domain.ids import MailboxId
 from shared.domain.ledger import TodoKind
 from shared.domain.organisation import OrganisationSettings
-from shared.domain.records import FolderTrackingRule
+from shared.domain.records import FolderTrackingRule, match_of
 from shared.ports import Owners, Stores
 from shared.sync.acceptance import Facts, addresses_judged, direction_stored, judge
 from shared.sync.addresses import KnownAddresses
@@ -173,10 +173,7 @@ def own_voice(owners: Owners, mailbox: Mailbox) -> AddressMatch | None:
     if mailbox.owner is None:
         return None
     stored = owners.get(mailbox.owner.kind, mailbox.owner.id)
-    if stored is None:
-        return None
-    owner = stored.record
-    return AddressMatch(owner.kind, owner.id, owner.name, owner.active, owner.filtering_method)
+    return None if stored is None else match_of(stored.record)
 
 
 def wish_of(candidate: Candidate) -> Wish | None:

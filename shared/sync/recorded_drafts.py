@@ -54,7 +54,7 @@ class RecordedDrafts:
         self.forget(struck)
         try:
             self._write()
-        except Exception:
+        except Exception:  # whatever kept it from being written, it is raised again
             with self._lock:
                 self._references |= struck
             raise

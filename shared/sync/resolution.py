@@ -13,7 +13,7 @@ from shared.domain.configuration import AddressMatch, Mailbox, Matches, OwnerRef
 from shared.domain.email import Address, Envelope, Party
 from shared.domain.ids import OwnerId, contact_id_of, normalised_address
 from shared.domain.organisation import OrganisationSettings
-from shared.domain.records import AddressBookRecord
+from shared.domain.records import AddressBookRecord, match_of
 from shared.sync.special import is_automatic, is_delivery_report
 
 TOO_MANY = 100
@@ -186,5 +186,4 @@ def contact_to_create(envelope: Envelope, matches: Matches, mailbox: Mailbox) ->
 
 def with_contact(matches: Matches, contact: AddressBookRecord) -> Matches:
     """What has which address once `contact` is there."""
-    match = AddressMatch(contact.type, contact.id, contact.name, contact.active, owner_id=contact.owner_id)
-    return {**matches, **dict.fromkeys(contact.addresses, (match,))}
+    return {**matches, **dict.fromkeys(contact.addresses, (match_of(contact),))}

@@ -18,7 +18,8 @@ from shared.stores.memory import memory_stores
 from shared.stores.tables.sdk import SdkGateway
 from shared.stores.tables.transport import Connections
 from tests.contracts.consenting import Deployment
-from tests.contracts.exchange_mailboxes import PASSWORD, SERVICE, KnownSecrets, ServedByExchange, a_new_mailbox
+from tests.contracts.exchange_mailboxes import PASSWORD, SERVICE, KnownSecrets, ServedByExchange, a_new_mailbox, a_profile
+from tests.contracts.exchange_outgoing import Outbound, opened
 from tests.contracts.gateways import WatchedGateway
 from tests.contracts.later_version import Tables
 from tests.contracts.records import INCOMING, a_mailbox, a_run, a_state, an_email, an_item
@@ -109,6 +110,16 @@ def connect() -> Iterator[Connect]:
     connecting = Connect(KnownSecrets(), allow_local_servers=True)
     yield connecting
     connecting.close()
+
+
+@pytest.fixture(params=[True, False], ids=["impersonating", "as a delegate"])
+def outbound(connect: Connect, served: ServedByExchange, request: pytest.FixtureRequest) -> Iterator[Outbound]:
+    """Sends as the mailbox, by either right of the service account."""
+    if not request.param:
+        served.server.add_account(SERVICE, PASSWORD, full_access=[served.address])
+        served.server.grant_sending(served.address, SERVICE)
+    with opened(connect, served, a_profile(served.server.ews_url, use_impersonation=request.param)) as found:
+        yield found
 
 
 @pytest.fixture

@@ -1,6 +1,5 @@
 """`ExchangeOutgoing` fulfils `ports.Drafting`: what arrives of an email, and what is known of a draft."""
 
-from collections.abc import Iterator
 from dataclasses import replace
 from os import environ
 
@@ -25,16 +24,6 @@ from tests.contracts.exchange_mailboxes import (
 from tests.contracts.exchange_outgoing import Outbound, opened
 from tests.unit.connectors.exchange_messages import INDEX, ODD
 from tests.unit.connectors.outgoing_messages import a_message, an_attachment
-
-
-@pytest.fixture(params=[True, False], ids=["impersonating", "as a delegate"])
-def outbound(connect: Connect, served: ServedByExchange, request: pytest.FixtureRequest) -> Iterator[Outbound]:
-    if not request.param:
-        served.server.add_account(SERVICE, PASSWORD, full_access=[served.address])
-        served.server.grant_sending(served.address, SERVICE)
-    with opened(connect, served, a_profile(served.server.ews_url, use_impersonation=request.param)) as found:
-        yield found
-
 
 # ---- what arrives
 

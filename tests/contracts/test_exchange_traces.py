@@ -23,15 +23,6 @@ from tests.contracts.exchange_outgoing import Outbound, opened
 KEYS = ["k0", "k1", "k2"]
 
 
-@pytest.fixture(params=[True, False], ids=["impersonating", "as a delegate"])
-def outbound(connect: Connect, served: ServedByExchange, request: pytest.FixtureRequest) -> Iterator[Outbound]:
-    if not request.param:
-        served.server.add_account(SERVICE, PASSWORD, full_access=[served.address])
-        served.server.grant_sending(served.address, SERVICE)
-    with opened(connect, served, a_profile(served.server.ews_url, use_impersonation=request.param)) as found:
-        yield found
-
-
 def moved(outbound: Outbound, item: str, folder: str) -> None:
     outbound.served.server.move(outbound.served.address, item.split()[0], folder)
 

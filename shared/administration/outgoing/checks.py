@@ -11,7 +11,7 @@ from datetime import datetime
 from functools import cache
 from types import ModuleType
 
-from shared.administration.outgoing.recipients import ROLES, Records, addresses_of, resolved
+from shared.administration.outgoing.recipients import ROLES, Records, resolved
 from shared.administration.standing import remedy
 from shared.domain import words
 from shared.domain.choices import OwnerKind, ParticipationType, Workload
@@ -22,7 +22,7 @@ from shared.domain.email import Attachment, EmailContent, Party
 from shared.domain.errors import InvalidRecord
 from shared.domain.ids import OwnerId, mailbox_id_of, normalised_address
 from shared.domain.organisation import DoNotEmail, OrganisationSettings, is_blocked
-from shared.domain.records import AddressBookRecord, RecordRef
+from shared.domain.records import AddressBookRecord, RecordRef, addresses_of
 from shared.ports import Stores
 
 LONGEST_CONTENT_ID = 200

@@ -13,7 +13,7 @@ from shared.domain.email import Party
 from shared.domain.errors import InvalidRecord
 from shared.domain.ids import normalised_address
 from shared.domain.ranges import RECIPIENT_ADDRESS, RECIPIENT_NAME, RECIPIENTS
-from shared.domain.records import AddressBookRecord, RecordRef
+from shared.domain.records import AddressBookRecord, RecordRef, addresses_of
 from shared.ports import Stores
 
 ROLES: Mapping[str, ParticipationType] = {
@@ -62,10 +62,6 @@ class Recipients:
             of_role = enumerate(changed[field])
             found += [_party(f"{field}/{place}", role, each, matches, records) for place, each in of_role]
         return tuple(found)
-
-
-def addresses_of(record: Owner | AddressBookRecord) -> Sequence[str]:
-    return (record.address,) if isinstance(record, Owner) else record.addresses
 
 
 def resolved(party: Party, matches: Matches) -> Party:

@@ -185,7 +185,7 @@ class Session:
                 self._connection = self._signed_in()
             except SyncError:
                 raise
-            except Exception as error:
+            except Exception as error:  # of sockets, TLS and the server's words alike
                 raise mapped(error, "connecting") from error
         with self._going_on(operation) as connection:
             yield connection
@@ -201,7 +201,7 @@ class Session:
             raise
         except Refused as error:
             raise mapped(error, operation) from error
-        except Exception as error:
+        except Exception as error:  # of sockets, TLS and the server's words alike
             self._drop()
             raise mapped(error, operation) from error
         except BaseException:

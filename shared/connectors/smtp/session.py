@@ -51,7 +51,7 @@ class Session:
                 self._connection = self._signed_in()
             except SyncError:
                 raise
-            except Exception as error:
+            except Exception as error:  # of sockets, TLS and the server's words alike
                 raise mapped(error, "connecting") from error
         return self._connection
 

@@ -7,7 +7,7 @@ from shared.domain.choices import OwnerKind
 from shared.domain.configuration import AddressMatch, Owner, StoredOwner
 from shared.domain.errors import AlreadyExists
 from shared.domain.ids import OwnerId, normalised_address
-from shared.domain.records import AddressBookRecord, BulkLoad, RecordRef, RejectedLine, StoredLoad, StoredRecord
+from shared.domain.records import AddressBookRecord, BulkLoad, RecordRef, RejectedLine, StoredLoad, StoredRecord, match_of
 from shared.ports import Slice
 from shared.stores.codec import Plain, codec_of
 from shared.stores.entities import inverted_time, rejected_row
@@ -68,17 +68,7 @@ class MemoryAddressBook:
     def having(self, address: str) -> Sequence[AddressMatch]:
         with self._lock:
             records = [self._rows[key].record for key in sorted(self._having.get(address, ()))]
-        return [
-            AddressMatch(
-                record.type,
-                record.id,
-                record.name,
-                record.active,
-                owner_id=record.owner_id,
-                do_not_email=record.do_not_email,
-            )
-            for record in records
-        ]
+        return [match_of(record) for record in records]
 
     def _put(self, record: AddressBookRecord) -> StoredRecord:
         key = (record.type, record.id)

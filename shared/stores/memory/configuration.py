@@ -23,6 +23,7 @@ from shared.domain.configuration import (
 )
 from shared.domain.errors import AlreadyExists, Changed
 from shared.domain.ids import MailboxId, OwnerId, ProfileId, normalised_address
+from shared.domain.records import match_of
 from shared.ports import Slice
 from shared.stores.codec import Plain, codec_of
 from shared.stores.entities import shard_number_of_mailbox
@@ -131,11 +132,7 @@ class MemoryOwners:
     def having(self, address: str) -> Sequence[AddressMatch]:
         with self._lock:
             owners = [found.record for _, found in sorted(self._rows.items())]
-        return [
-            AddressMatch(owner.kind, owner.id, owner.name, owner.active, owner.filtering_method)
-            for owner in owners
-            if normalised_address(owner.address) == address
-        ]
+        return [match_of(owner) for owner in owners if normalised_address(owner.address) == address]
 
     def _put(self, owner: Owner) -> StoredOwner:
         found = self._rows[owner.kind, owner.id] = row(owner)
@@ -220,9 +217,13 @@ class MemoryMailboxes:
             found = sorted(
                 (shard_number_of_mailbox(mailbox_id), mailbox_id)
                 for mailbox_id in self._rows
-                if self._is_due(mailbox_id, workload, now) and first_shard <= shard_number_of_mailbox(mailbox_id) <= last_shard
+                if first_shard <= shard_number_of_mailbox(mailbox_id) <= last_shard
             )
-            shards = [[self._due(key, workload) for _, key in group] for _, group in groupby(found, key=lambda each: each[0])]
+            shards = [
+                due
+                for _, group in groupby(found, key=lambda each: each[0])
+                if (due := [each for _, key in group for each in self._due(key, workload, now)])
+            ]
         yield from shards
 
     def mark_queued(self, due: Sequence[DueMailbox], until: datetime) -> Sequence[DueMailbox]:
@@ -237,15 +238,12 @@ class MemoryMailboxes:
         self._schedules[due.id] = row({**found.record, due.workload: queued})
         return True
 
-    def _is_due(self, mailbox_id: MailboxId, workload: Workload, now: datetime) -> bool:
-        schedule = self._schedules[mailbox_id].record.get(workload)
-        return schedule is not None and schedule.due is not None and schedule.due <= now
-
-    def _due(self, mailbox_id: MailboxId, workload: Workload) -> DueMailbox:
-        schedule = self._schedules[mailbox_id]
-        due = schedule.record[workload].due
-        assert due is not None, "only called for what is due"  # noqa: S101 - tells mypy what _is_due established
-        return DueMailbox(mailbox_id, self._rows[mailbox_id].record.profile_id, workload, due, schedule.etag)
+    def _due(self, mailbox_id: MailboxId, workload: Workload, now: datetime) -> Iterator[DueMailbox]:
+        """The mailbox, if its turn has come."""
+        found = self._schedules[mailbox_id]
+        schedule = found.record.get(workload)
+        if schedule is not None and schedule.due is not None and schedule.due <= now:
+            yield DueMailbox(mailbox_id, self._rows[mailbox_id].record.profile_id, workload, schedule.due, found.etag)
 
     def _stored(self, mailbox_id: MailboxId) -> StoredMailbox:
         found = self._rows[mailbox_id]

@@ -5,7 +5,7 @@ from collections.abc import Collection, Mapping, Sequence
 from shared.domain.choices import OwnerKind
 from shared.domain.configuration import AddressMatch, Owner, StoredOwner
 from shared.domain.ids import OwnerId, normalised_address
-from shared.domain.records import AddressBookRecord, RecordRef, StoredRecord
+from shared.domain.records import AddressBookRecord, RecordRef, StoredRecord, addresses_of, match_of
 from shared.stores.parallel import Parallel
 from shared.stores.tables.address_book import TableAddressBook
 from shared.stores.tables.hints import Hints
@@ -24,7 +24,7 @@ class TableAddresses:
         hinted = dict(zip(asked, self._parallel.each(self._hinted, asked), strict=True))
         records = self.records({ref for found in hinted.values() for ref in found})
         return {
-            address: [_match(records[ref]) for ref in found if ref in records and _has(records[ref], address)]
+            address: [match_of(records[ref]) for ref in found if ref in records and _has(records[ref], address)]
             for address, found in hinted.items()
         }
 
@@ -42,14 +42,5 @@ class TableAddresses:
         return self._book.get(ref.type, ref.id)
 
 
-def _match(record: Owner | AddressBookRecord) -> AddressMatch:
-    if isinstance(record, Owner):
-        return AddressMatch(record.kind, record.id, record.name, record.active, filtering_method=record.filtering_method)
-    return AddressMatch(
-        record.type, record.id, record.name, record.active, owner_id=record.owner_id, do_not_email=record.do_not_email
-    )
-
-
 def _has(record: Owner | AddressBookRecord, address: str) -> bool:
-    addresses = (record.address,) if isinstance(record, Owner) else record.addresses
-    return address in {normalised_address(each) for each in addresses}
+    return address in {normalised_address(each) for each in addresses_of(record)}
