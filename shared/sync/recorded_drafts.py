@@ -59,11 +59,11 @@ class RecordedDrafts:
                 self._references |= struck
             raise
 
-    def forget(self, attempts: Collection[str]) -> bool:
-        """What became of them is stored; they go with the next write. Says whether there were any."""
+    def forget(self, attempts: Collection[str]) -> None:
+        """What became of them is stored; they go with the next write."""
         with self._lock:
-            found = [attempt for attempt in attempts if self._references.pop(attempt, None) is not None]
-        return bool(found)
+            for attempt in attempts:
+                self._references.pop(attempt, None)
 
     def mark(self) -> Mark | None:
         """To be kept for the next run; None where the ledger has none and needs none."""

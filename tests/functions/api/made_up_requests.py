@@ -68,7 +68,7 @@ def prepare(schema: BaseSchema, key: str, ids: Known) -> None:
         def get(self, case: MadeUp, context: AuthContext) -> str:  # noqa: ARG002 - the form that schemathesis asks for
             return key
 
-        def set(self, case: MadeUp, data: str, context: AuthContext) -> None:  # noqa: ARG002
+        def set(self, case: MadeUp, data: str, context: AuthContext) -> None:  # noqa: ARG002 - the form that schemathesis asks for
             case.headers = CaseInsensitiveDict({**case.headers, "x-functions-key": data})
 
     @schema.hook
